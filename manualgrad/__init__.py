@@ -1,0 +1,1 @@
+"""Learn backpropagation by writing it: hand-written backwards for PyTorch, checked and explained."""

@@ -1,0 +1,45 @@
+"""Differentiable functions with hand-written backwards, one a file, each a lesson.
+
+Names, arguments and semantics are those of ``torch.nn.functional``; the capitalised names are the
+``torch.autograd.Function`` classes behind them.
+"""
+
+from manualgrad.functions.binary_cross_entropy_with_logits import (
+    BCEWithLogitsLoss,
+    binary_cross_entropy_with_logits,
+)
+from manualgrad.functions.exp import Exp, exp
+from manualgrad.functions.linear import Linear, linear
+from manualgrad.functions.mse_loss import MSELoss, mse_loss
+from manualgrad.functions.power import Power, power
+from manualgrad.functions.relu import ReLU, relu
+from manualgrad.functions.sigmoid import Sigmoid, sigmoid
+from manualgrad.functions.sin import Sin, sin
+from manualgrad.functions.softmax_cross_entropy import SoftmaxCrossEntropy, softmax_cross_entropy
+from manualgrad.functions.softmax_nll import SoftmaxNLL, softmax_nll
+from manualgrad.functions.tanh import Tanh, tanh
+
+__all__ = [
+    "BCEWithLogitsLoss",
+    "Exp",
+    "Linear",
+    "MSELoss",
+    "Power",
+    "ReLU",
+    "Sigmoid",
+    "Sin",
+    "SoftmaxCrossEntropy",
+    "SoftmaxNLL",
+    "Tanh",
+    "binary_cross_entropy_with_logits",
+    "exp",
+    "linear",
+    "mse_loss",
+    "power",
+    "relu",
+    "sigmoid",
+    "sin",
+    "softmax_cross_entropy",
+    "softmax_nll",
+    "tanh",
+]

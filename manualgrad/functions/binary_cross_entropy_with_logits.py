@@ -1,0 +1,180 @@
+"""Binary cross-entropy on logits: sigmoid and negative log-likelihood in one stable step.
+
+Forward
+-------
+p = σ(x) is the probability of "yes", t the target (0, 1, or between), c the weight of a "yes" (``pos_weight``):
+
+    ℓ = -[ c · t · log σ(x) + (1 - t) · log(1 - σ(x)) ]
+
+For large |x|, σ(x) rounds to 0 or 1 and the logarithm to -∞. But 1 - σ(x) = σ(-x), log σ(-x) = log σ(x) - x:
+
+    ℓ = (1 - t) · x - (c · t + 1 - t) · log σ(x)        log σ(x) = -log(exp(0) + exp(-x)), a log-sum-exp
+
+Each ℓ is multiplied by ``weight``; then comes the reduction.
+
+Backward
+--------
+d/dx log σ(x) = σ(x)(1 - σ(x)) / σ(x) = 1 - σ(x). With g the upstream gradient of each ℓ (``grad_output``,
+over N for a mean) and w its weight:
+
+    input:   g · w · [ (1 - t) - (c · t + 1 - t)(1 - σ(x)) ]
+           = g · w · [ (c · t + 1 - t) · σ(x) - c · t ]            for c = 1 simply  σ(x) - t
+    target:  g · w · [ -x - (c - 1) · log σ(x) ]
+
+``weight`` and ``pos_weight`` are constants.
+
+Forward mode
+------------
+Small changes ẋ, ṫ change each ℓ by the two brackets above times ẋ and ṫ.
+
+Saved
+-----
+x, t and the two weights.
+
+Pitfalls
+--------
+- Multiplying by σ'(x) once more. It has cancelled: that is why a saturated, wrong unit still learns.
+- The mean divides by the number of elements, whatever the weights sum to.
+- A target of another shape would broadcast; it is refused.
+
+Sources
+-------
+Bishop, "Pattern Recognition and Machine Learning" (2006), section 4.3.2.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from manualgrad.functions._apply import make_apply
+from manualgrad.functions._checks import (
+    check_constant,
+    check_floating,
+    check_reduction,
+    check_same_shape,
+    check_tensors,
+)
+from manualgrad.functions._losses import reduce, spread, to_common_dtype
+
+
+class BCEWithLogitsLoss(Function):
+    """Cross-entropy of sigmoid(x) against t."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(
+        input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, pos_weight: Tensor | None
+    ) -> Tensor:
+        yes = target if pos_weight is None else pos_weight * target
+        losses = (1 - target) * input - (yes + 1 - target) * _log_sigmoid(input)  # (...)
+        return reduce(losses if weight is None else weight * losses, reduction)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        input, target, weight, ctx.reduction, pos_weight = inputs
+        ctx.save_for_backward(input, target, weight, pos_weight)
+        ctx.save_for_forward(input, target, weight, pos_weight)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
+        input, target, weight, pos_weight = ctx.saved_tensors
+        grad_losses = spread(grad_output, input.numel(), ctx.reduction)  # () or (...)
+        if weight is not None:
+            grad_losses = grad_losses * weight
+        grad_input = grad_target = None
+        if ctx.needs_input_grad[0]:
+            grad_input = grad_losses * _input_slope(input, target, pos_weight)  # (...)
+        if ctx.needs_input_grad[1]:
+            grad_target = grad_losses * _target_slope(input, pos_weight)  # (...)
+        return grad_input, grad_target, None, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, input_tangent: Tensor, target_tangent: Tensor, *constants: Tensor | None) -> Tensor:
+        input, target, weight, pos_weight = ctx.saved_tensors
+        losses = input_tangent * _input_slope(input, target, pos_weight)
+        losses = losses + target_tangent * _target_slope(input, pos_weight)
+        return reduce(losses if weight is None else weight * losses, ctx.reduction)
+
+
+def _log_sigmoid(input: Tensor) -> Tensor:
+    return -torch.logaddexp(input.new_zeros(()), -input)
+
+
+def _input_slope(input: Tensor, target: Tensor, pos_weight: Tensor | None) -> Tensor:
+    """∂ℓ/∂x of each loss: (...)."""
+    if pos_weight is None:
+        return torch.sigmoid(input) - target
+    yes = pos_weight * target
+    return (yes + 1 - target) * torch.sigmoid(input) - yes
+
+
+def _target_slope(input: Tensor, pos_weight: Tensor | None) -> Tensor:
+    """∂ℓ/∂t of each loss: (...)."""
+    return -input if pos_weight is None else -input - (pos_weight - 1) * _log_sigmoid(input)
+
+
+_apply = make_apply(BCEWithLogitsLoss, autocast="float32")
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """Measure how badly ``sigmoid(input)`` predicts the target's yes and no.
+
+    Parameters
+    ----------
+    input : Tensor
+        Any shape: logits, not probabilities.
+    target : Tensor
+        The same shape, from 0 (no) to 1 (yes).
+    weight : Tensor, optional
+        Factor for each loss; broadcasts to the shape of ``input``.
+    reduction : {"mean", "sum", "none"}
+        Mean over all elements, their sum, or one loss an element.
+    pos_weight : Tensor, optional
+        Factor for the "yes" part of each loss; broadcasts to the shape of ``input``.
+
+    Returns
+    -------
+    Tensor
+        A single number, or with ``"none"`` the shape of ``input``.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not a real floating-point tensor (an integer target is converted).
+    ValueError
+        If shapes do not fit, the reduction is unknown, or a weight asks for a gradient.
+
+    See Also
+    --------
+    torch.nn.functional.binary_cross_entropy_with_logits : PyTorch's counterpart.
+    """
+    name = "binary_cross_entropy_with_logits"
+    check_tensors(name, input=input, target=target, weight=weight, pos_weight=pos_weight)
+    check_floating(name, input=input)
+    check_constant(name, weight=weight, pos_weight=pos_weight)
+    check_same_shape(name, input, target)
+    check_reduction(name, reduction)
+    for argument, factor in (("weight", weight), ("pos_weight", pos_weight)):
+        if factor is not None and _broadcast(factor.shape, input.shape) != input.shape:
+            raise ValueError(
+                f"{name}: {argument} must broadcast to the shape of input, {tuple(input.shape)}, "
+                f"got {tuple(factor.shape)}"
+            )
+    input, target, weight, pos_weight = to_common_dtype(input, target, weight, pos_weight)
+    return _apply(input, target, weight, reduction, pos_weight)
+
+
+def _broadcast(shape: torch.Size, other: torch.Size) -> torch.Size | None:
+    try:
+        return torch.broadcast_shapes(shape, other)  # type: ignore[no-untyped-call]
+    except RuntimeError:
+        return None

@@ -1,0 +1,94 @@
+"""Exponential: the function that is its own derivative.
+
+Forward
+-------
+    y = exp(x)
+
+Backward
+--------
+Each y depends on its own x only, and dy/dx = exp(x) = y. With G = ∂L/∂y, the upstream gradient
+(``grad_output``):
+
+    ∂L/∂x = G · y
+
+Forward mode
+------------
+A small change ẋ of the input changes the output by ẏ = y · ẋ.
+
+Saved
+-----
+The output y, so that no exponential is computed twice.
+
+Pitfalls
+--------
+- G · x, from saving the input and forgetting to exponentiate it.
+- The output overflows to infinity above x = 88.7 in float32 (709.8 in float64). A softmax built from bare
+  exponentials fails there; ``softmax_nll`` subtracts the largest logit first.
+
+Sources
+-------
+Goodfellow, Bengio, Courville, "Deep Learning" (2016), section 4.1 on overflow.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from manualgrad.functions._apply import make_apply
+from manualgrad.functions._checks import check_tensors
+
+
+class Exp(Function):
+    """y = exp(x), elementwise."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(input: Tensor) -> Tensor:
+        return torch.exp(input)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(output)
+        ctx.save_for_forward(output)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Tensor:
+        (output,) = ctx.saved_tensors
+        return grad_output * output  # same shape, elementwise
+
+    @staticmethod
+    def jvp(ctx: Any, input_tangent: Tensor) -> Tensor:
+        (output,) = ctx.saved_tensors
+        return input_tangent * output
+
+
+_apply = make_apply(Exp)
+
+
+def exp(input: Tensor) -> Tensor:
+    """Raise e to the power of every element.
+
+    Parameters
+    ----------
+    input : Tensor
+        Any shape.
+
+    Returns
+    -------
+    Tensor
+        Same shape, no value below 0.
+
+    Raises
+    ------
+    TypeError
+        If ``input`` is not a real tensor.
+
+    See Also
+    --------
+    torch.exp : PyTorch's counterpart.
+    """
+    check_tensors("exp", input=input)
+    return _apply(input)

@@ -1,0 +1,98 @@
+"""Rectified linear unit: let positive numbers through, stop the others.
+
+Forward
+-------
+    y = max(x, 0)
+
+Backward
+--------
+Each y depends on its own x only. Left of 0 the graph is flat, right of 0 it is the diagonal:
+
+    dy/dx = 0 for x < 0        dy/dx = 1 for x > 0
+
+At x = 0 there is a kink and no derivative. Any number from 0 to 1 is a subgradient there; we take 0, as
+PyTorch does. With G = ∂L/∂y, the upstream gradient (``grad_output``):
+
+    ∂L/∂x = 0 where y ≤ 0, else G
+
+Forward mode
+------------
+A small change ẋ of the input changes the output by ẏ = 0 where y ≤ 0, else ẋ.
+
+Saved
+-----
+The output y: it is positive exactly where x is. The next layer usually keeps y anyway, so it costs nothing.
+
+Pitfalls
+--------
+- G · (y > 0) in place of a selection turns an infinite upstream gradient into NaN where it should stop.
+- ≥ for > passes a gradient at x = 0. Random inputs never show it.
+- A unit whose input is negative for every example gets no gradient and never recovers: a *dead* ReLU.
+
+Sources
+-------
+Nair, Hinton, "Rectified linear units improve restricted Boltzmann machines", ICML (2010).
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from manualgrad.functions._apply import make_apply
+from manualgrad.functions._checks import check_tensors
+
+
+class ReLU(Function):
+    """y = max(x, 0), elementwise."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(input: Tensor) -> Tensor:
+        return torch.clamp(input, min=0)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(output)
+        ctx.save_for_forward(output)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Tensor:
+        (output,) = ctx.saved_tensors
+        return torch.where(output <= 0, 0, grad_output)  # same shape, elementwise
+
+    @staticmethod
+    def jvp(ctx: Any, input_tangent: Tensor) -> Tensor:
+        (output,) = ctx.saved_tensors
+        return torch.where(output <= 0, 0, input_tangent)
+
+
+_apply = make_apply(ReLU)
+
+
+def relu(input: Tensor) -> Tensor:
+    """Replace every negative element by 0.
+
+    Parameters
+    ----------
+    input : Tensor
+        Any shape.
+
+    Returns
+    -------
+    Tensor
+        Same shape, no value below 0.
+
+    Raises
+    ------
+    TypeError
+        If ``input`` is not a real tensor.
+
+    See Also
+    --------
+    torch.nn.functional.relu : PyTorch's counterpart.
+    """
+    check_tensors("relu", input=input)
+    return _apply(input)

@@ -1,0 +1,102 @@
+"""Sigmoid: squash every number into the interval (0, 1).
+
+Forward
+-------
+    y = σ(x) = 1 / (1 + exp(-x))
+
+Backward
+--------
+Each y depends on its own x only. Write y = u⁻¹ with u = 1 + exp(-x); the chain rule gives
+
+    dy/dx = -u⁻² · (-exp(-x)) = exp(-x) / (1 + exp(-x))²
+
+Now 1 - y = exp(-x) / (1 + exp(-x)), so the derivative needs nothing but the output:
+
+    dy/dx = y · (1 - y)
+
+With G = ∂L/∂y, the upstream gradient (``grad_output``):
+
+    ∂L/∂x = G · y · (1 - y)
+
+Forward mode
+------------
+A small change ẋ of the input changes the output by ẏ = y · (1 - y) · ẋ.
+
+Saved
+-----
+The output y. The input is not needed again.
+
+Pitfalls
+--------
+- y · (1 - y) is at most ¼, at x = 0. Ten sigmoid layers shrink a gradient by 4¹⁰, about a million.
+- For large |x| the unit *saturates*: y(1 - y) is nearly 0 and hardly any gradient passes.
+- exp(-x) overflows for x below -88 in float32. ``torch.sigmoid`` uses exp(x) / (1 + exp(x)) on that side.
+- The formula is in y. Putting x in its place gives a wrong gradient that often looks plausible.
+
+Sources
+-------
+Rumelhart, Hinton, Williams, "Learning representations by back-propagating errors", Nature 323 (1986).
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from manualgrad.functions._apply import make_apply
+from manualgrad.functions._checks import check_tensors
+
+
+class Sigmoid(Function):
+    """y = 1 / (1 + exp(-x)), elementwise."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(input: Tensor) -> Tensor:
+        return torch.sigmoid(input)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(output)
+        ctx.save_for_forward(output)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Tensor:
+        (output,) = ctx.saved_tensors
+        return grad_output * output * (1 - output)  # same shape, elementwise
+
+    @staticmethod
+    def jvp(ctx: Any, input_tangent: Tensor) -> Tensor:
+        (output,) = ctx.saved_tensors
+        return input_tangent * output * (1 - output)
+
+
+_apply = make_apply(Sigmoid)
+
+
+def sigmoid(input: Tensor) -> Tensor:
+    """Apply the logistic sigmoid to every element.
+
+    Parameters
+    ----------
+    input : Tensor
+        Any shape.
+
+    Returns
+    -------
+    Tensor
+        Same shape, values between 0 and 1.
+
+    Raises
+    ------
+    TypeError
+        If ``input`` is not a real tensor.
+
+    See Also
+    --------
+    torch.sigmoid : PyTorch's counterpart.
+    """
+    check_tensors("sigmoid", input=input)
+    return _apply(input)

@@ -1,0 +1,93 @@
+"""Sine.
+
+Forward
+-------
+    y = sin(x), with x in radians
+
+Backward
+--------
+Each y depends on its own x only, and dy/dx = cos(x). With G = ∂L/∂y, the upstream gradient (``grad_output``):
+
+    ∂L/∂x = G · cos(x)
+
+Forward mode
+------------
+A small change ẋ of the input changes the output by ẏ = cos(x) · ẋ.
+
+Saved
+-----
+The input x. The output would not do: from y alone, cos(x) = ±√(1 - y²) has lost its sign.
+
+Pitfalls
+--------
+- The wrong sign: it is the derivative of the *cosine* that has a minus.
+- For a large x the argument is only known to x · 2⁻⁵³, and sin(x) and cos(x) to no better.
+
+Sources
+-------
+Baydin et al., "Automatic differentiation in machine learning: a survey", JMLR 18 (2018).
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from manualgrad.functions._apply import make_apply
+from manualgrad.functions._checks import check_tensors
+
+
+class Sin(Function):
+    """y = sin(x), elementwise."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(input: Tensor) -> Tensor:
+        return torch.sin(input)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        (input,) = inputs
+        ctx.save_for_backward(input)
+        ctx.save_for_forward(input)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Tensor:
+        (input,) = ctx.saved_tensors
+        return grad_output * torch.cos(input)  # same shape, elementwise
+
+    @staticmethod
+    def jvp(ctx: Any, input_tangent: Tensor) -> Tensor:
+        (input,) = ctx.saved_tensors
+        return input_tangent * torch.cos(input)
+
+
+_apply = make_apply(Sin)
+
+
+def sin(input: Tensor) -> Tensor:
+    """Take the sine of every element.
+
+    Parameters
+    ----------
+    input : Tensor
+        Any shape, in radians.
+
+    Returns
+    -------
+    Tensor
+        Same shape, values between -1 and 1.
+
+    Raises
+    ------
+    TypeError
+        If ``input`` is not a real tensor.
+
+    See Also
+    --------
+    torch.sin : PyTorch's counterpart.
+    """
+    check_tensors("sin", input=input)
+    return _apply(input)

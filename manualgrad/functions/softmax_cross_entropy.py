@@ -1,0 +1,164 @@
+"""Softmax cross-entropy: the loss of a classifier whose target is a distribution, not one label.
+
+Forward
+-------
+For one row x of logits with target distribution t, p = softmax(x), class weights w (1 unless given) and label
+smoothing ε:
+
+    q[c] = w[c] · ((1 - ε) · t[c] + ε / C)
+    ℓ    = -Σ_c q[c] · log p[c]                   log p[c] = x[c] - log Σ_k exp(x[k])
+
+The mean divides by the number of rows.
+
+Backward
+--------
+∂ log p[c] / ∂x[j] = [c = j] - p[j], and q is linear in t and in w. With g the upstream gradient of each ℓ
+(``grad_output``, over N for a mean):
+
+    input:   g · ( p[j] · Σ_c q[c] - q[j] )
+    target:  g · -(1 - ε) · w[c] · log p[c]
+    weight:  Σ_n g · -((1 - ε) · t[n,c] + ε / C) · log p[n,c]        (w is used in every row)
+
+Forward mode
+------------
+Small changes ẋ, ṫ, ẇ change each ℓ by the three brackets above times ẋ, ṫ and ẇ, summed over the classes.
+
+Saved
+-----
+x, t and w.
+
+Pitfalls
+--------
+- Taking for granted that q sums to 1. With class weights, or a target that is no distribution, it does not.
+- The target's gradient is of use when the target is itself learnt, as in distillation. It is not 0.
+
+Sources
+-------
+Bishop, "Pattern Recognition and Machine Learning" (2006), section 4.3.4;
+Hinton, Vinyals, Dean, "Distilling the knowledge in a neural network" (2015).
+"""
+
+from typing import Any
+
+from torch import Tensor
+from torch.autograd import Function
+
+from manualgrad.functions._apply import make_apply
+from manualgrad.functions._checks import check_floating, check_reduction, check_same_shape, check_tensors
+from manualgrad.functions._losses import log_softmax, reduce, spread
+
+
+class SoftmaxCrossEntropy(Function):
+    """-Σ q · log softmax(x) over the last dimension."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(
+        input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, label_smoothing: float
+    ) -> Tensor:
+        q = _weighted(_smooth(target, label_smoothing), weight)  # (..., C)
+        return reduce(-(q * log_softmax(input)).sum(-1), reduction)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        input, target, weight, ctx.reduction, ctx.label_smoothing = inputs
+        ctx.save_for_backward(input, target, weight)
+        ctx.save_for_forward(input, target, weight)
+
+    @staticmethod
+    def backward(
+        ctx: Any, grad_output: Tensor
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
+        input, target, weight = ctx.saved_tensors
+        log_probs = log_softmax(input)  # (..., C)
+        smooth = _smooth(target, ctx.label_smoothing)  # (..., C)
+        g = spread(grad_output, input.shape[:-1].numel(), ctx.reduction).unsqueeze(-1)  # (..., 1) or (1,)
+        grad_input = grad_target = grad_weight = None
+        if ctx.needs_input_grad[0]:
+            q = _weighted(smooth, weight)
+            grad_input = g * (log_probs.exp() * q.sum(-1, keepdim=True) - q)  # (..., C)
+        if ctx.needs_input_grad[1]:
+            grad_target = -g * (1 - ctx.label_smoothing) * _weighted(log_probs, weight)  # (..., C)
+        if ctx.needs_input_grad[2]:
+            grad_weight = (-g * smooth * log_probs).reshape(-1, input.shape[-1]).sum(0)  # (..., C) -> (C,)
+        return grad_input, grad_target, grad_weight, None, None
+
+    @staticmethod
+    def jvp(
+        ctx: Any,
+        input_tangent: Tensor,
+        target_tangent: Tensor,
+        weight_tangent: Tensor | None,
+        *constants: None,
+    ) -> Tensor:
+        input, target, weight = ctx.saved_tensors
+        log_probs = log_softmax(input)
+        smooth = _smooth(target, ctx.label_smoothing)
+        q = _weighted(smooth, weight)
+        change = (log_probs.exp() * q.sum(-1, keepdim=True) - q) * input_tangent  # (..., C)
+        change = change - (1 - ctx.label_smoothing) * _weighted(log_probs, weight) * target_tangent
+        if weight_tangent is not None:
+            change = change - smooth * log_probs * weight_tangent
+        return reduce(change.sum(-1), ctx.reduction)
+
+
+def _smooth(target: Tensor, label_smoothing: float) -> Tensor:
+    """(1 - ε) · t + ε / C: (..., C)."""
+    return (1 - label_smoothing) * target + label_smoothing / target.shape[-1] if label_smoothing else target
+
+
+def _weighted(values: Tensor, weight: Tensor | None) -> Tensor:
+    return values if weight is None else weight * values
+
+
+_apply = make_apply(SoftmaxCrossEntropy, autocast="float32")
+
+
+def softmax_cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """Measure how far the softmax of the logits is from a target distribution.
+
+    Parameters
+    ----------
+    input : Tensor
+        (C,), (N, C) or (N, C, d1, ...): logits, not probabilities.
+    target : Tensor
+        The same shape: a probability for each class.
+    weight : Tensor, optional
+        (C,): a factor for each class.
+    reduction : {"mean", "sum", "none"}
+        Mean over the rows, their sum, or one loss a row.
+    label_smoothing : float
+        The share of the target that is spread over all classes, 0 to 1.
+
+    Returns
+    -------
+    Tensor
+        A single number, or with ``"none"`` the shape of ``input`` without C.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not a real floating-point tensor.
+    ValueError
+        If shapes do not fit, or an option is out of its range.
+
+    See Also
+    --------
+    torch.nn.functional.cross_entropy : PyTorch's counterpart, with class probabilities as target.
+    """
+    name = "softmax_cross_entropy"
+    check_tensors(name, input=input, target=target, weight=weight)
+    check_floating(name, input=input, target=target, weight=weight)
+    check_same_shape(name, input, target)
+    check_reduction(name, reduction)
+    class_dim = 0 if input.dim() == 1 else 1
+    return _apply(
+        input.movedim(class_dim, -1), target.movedim(class_dim, -1), weight, reduction, label_smoothing
+    )
