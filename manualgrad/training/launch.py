@@ -1,0 +1,89 @@
+"""What every script does around its ``run``: read the settings, set the process up, end with one clear line."""
+
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from manualgrad.errors import UserError
+from manualgrad.training.settings import Settings, parse_settings
+
+Metrics = dict[str, Any]
+
+
+def launch(
+    run: Callable[[Settings], Metrics],
+    settings_class: type[Settings],
+    description: str | None,
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Run an experiment from the command line.
+
+    Parameters
+    ----------
+    run : callable
+        Takes the settings and returns the run's figures.
+    settings_class : type
+        The dataclass of its settings.
+    description : str
+        What ``--help`` prints above the options: the script's docstring.
+    argv : sequence of str, optional
+        The command line; None takes the process's own.
+
+    Returns
+    -------
+    int
+        The exit status: 0, 1 after a problem that its reader can mend, 130 after Ctrl-C.
+
+    Raises
+    ------
+    SystemExit
+        With status 2 for a wrong argument.
+    """
+    program = Path(inspect.getfile(run)).stem
+    settings = parse_settings(settings_class, argv, program, description or "")
+    try:
+        run(settings)
+    except (UserError, OSError) as problem:
+        print(f"{program}: error: {problem}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def prepare(device: str, seed: int) -> torch.device:
+    """Seed every generator and choose the device. Call it once, before anything is computed.
+
+    Parameters
+    ----------
+    device : str
+        ``"auto"`` takes CUDA where there is one and the CPU otherwise.
+    seed : int
+        For PyTorch's generators on all devices.
+
+    Returns
+    -------
+    torch.device
+        The device to compute on.
+
+    Raises
+    ------
+    UserError
+        If the device is not there.
+    """
+    # Pixels that are rarely lit leave Adam's averages at denormal numbers, which the CPU computes with
+    # many times slower. It must be said before the first parallel operation to reach every thread.
+    torch.set_flush_denormal(True)
+    torch.manual_seed(seed)
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        device = "cuda" if available["cuda"] else "cpu"
+    if not available[device]:
+        present = ", ".join(name for name, there in available.items() if there)
+        raise UserError(f"--device {device}: not on this machine, which has {present}")
+    return torch.device(device)

@@ -1,0 +1,131 @@
+"""The run folder: settings at the start, TensorBoard's event file on the way, the figures at the end."""
+
+import dataclasses
+import json
+import os
+import platform
+import shlex
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+
+from manualgrad.training.settings import RunSettings
+
+
+class Run:
+    """One run and its folder ``runs/<experiment>/<date-time>-<variant>-seed<N>/``.
+
+    Use it as a context manager: the event file is closed whatever happens.
+
+    Parameters
+    ----------
+    experiment : str
+        The script's name.
+    variant : str
+        What makes this run different from others.
+    settings : RunSettings
+        Written to ``config.json``, with versions and device.
+    device : torch.device
+        Where the run computes.
+
+    Attributes
+    ----------
+    folder : Path
+        The run's own folder, new.
+    writer : torch.utils.tensorboard.SummaryWriter
+        For everything that ``log`` does not cover.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be made.
+    """
+
+    def __init__(self, experiment: str, variant: str, settings: RunSettings, device: torch.device) -> None:
+        # Imported here because it takes a second that `--help` should not wait for.
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.folder = _make_folder(settings.runs_dir / experiment, f"{variant}-seed{settings.seed}")
+        self.started = time.perf_counter()
+        config = {
+            "experiment": experiment,
+            "settings": dataclasses.asdict(settings),
+            "device": str(device),
+            "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        }
+        write_json(self.folder / "config.json", config)
+        self.writer = SummaryWriter(str(self.folder))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.writer.close()
+
+    def log(self, step: int, figures: dict[str, float]) -> None:
+        """Draw one point on each named curve.
+
+        Parameters
+        ----------
+        step : int
+            The position on the horizontal axis.
+        figures : dict
+            Tag to value, such as ``{"loss/training": 0.3}``.
+        """
+        for tag, value in figures.items():
+            self.writer.add_scalar(tag, value, step)
+
+    def finish(self, metrics: dict[str, Any]) -> dict[str, Any]:
+        """Write ``metrics.json``, and print where the run is and how to look at it.
+
+        Parameters
+        ----------
+        metrics : dict
+            The final figures.
+
+        Returns
+        -------
+        dict
+            The same with ``seconds``, the time since the run began.
+        """
+        metrics = metrics | {"seconds": round(time.perf_counter() - self.started, 3)}
+        write_json(self.folder / "metrics.json", metrics)
+        self.writer.flush()
+        print(f"run folder: {self.folder}")
+        print(f"look at it: tensorboard --logdir {shlex.quote(str(self.folder))}")
+        return metrics
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a file that is either whole or not there.
+
+    Parameters
+    ----------
+    path : Path
+        Where it goes.
+    content : dict
+        What JSON can hold; anything else, such as a path, is written as its string.
+    """
+    aside = path.with_name(path.name + ".part")
+    aside.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
+    os.replace(aside, path)
+
+
+def _make_folder(parent: Path, name: str) -> Path:
+    """Make a folder that no other run has, also when two begin within one second."""
+    stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
+    for attempt in range(1, 1000):
+        folder = parent / (stem if attempt == 1 else f"{stem}-{attempt}")
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            # mkdir also says so when a file stands where the parent should be.
+            if not parent.is_dir():
+                raise
+    raise FileExistsError(f"{parent / stem}: a thousand runs began in this second")
