@@ -1,8 +1,8 @@
 """The plain loop, the run folder and its TensorBoard log, and what a script does around them."""
 
+from manualgrad.progress import track
 from manualgrad.training.launch import Metrics, launch, prepare
 from manualgrad.training.loop import Score, evaluate, gather_batches, train_epoch
-from manualgrad.training.progress import track
 from manualgrad.training.run import Run
 from manualgrad.training.settings import RunSettings, changed_settings, option, parse_settings
 

@@ -1,4 +1,4 @@
-"""What every script does around its ``run``: read the settings, set the process up, end with one clear line."""
+"""What every script does around its ``run``: read settings, set the process up, end with one clear line."""
 
 import inspect
 import sys

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import torch
 
+from manualgrad.training.loop import Score
 from manualgrad.training.settings import RunSettings
 
 
@@ -79,6 +80,19 @@ class Run:
         """
         for tag, value in figures.items():
             self.writer.add_scalar(tag, value, step)
+
+    def log_scores(self, step: int, **scores: Score) -> None:
+        """Draw one point on the loss and accuracy curves of each part of the data.
+
+        Parameters
+        ----------
+        step : int
+            The position on the horizontal axis.
+        **scores : Score
+            By the part's name: ``training=...``, ``validation=...``.
+        """
+        for part, score in scores.items():
+            self.log(step, {f"loss/{part}": score.loss, f"accuracy/{part}": score.accuracy})
 
     def finish(self, metrics: dict[str, Any]) -> dict[str, Any]:
         """Write ``metrics.json``, and print where the run is and how to look at it.

@@ -1,0 +1,118 @@
+"""Can a network whose every gradient was derived by hand read handwritten digits?
+
+    python experiments/mnist.py
+
+trains 784-512-256-128-10 with ReLU, softmax and Adam for ten epochs on 48 000 images, keeps the last 12 000
+of the training images for validation, and ends with the accuracy on 10 000 images that it never saw. Expect
+97.5 to 98 %, in about half a minute on two CPU cores.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+import manualgrad.nn as nn
+from manualgrad.data.mnist import load_mnist
+from manualgrad.errors import UserError
+from manualgrad.training import (
+    Metrics,
+    Run,
+    RunSettings,
+    changed_settings,
+    evaluate,
+    gather_batches,
+    launch,
+    option,
+    prepare,
+    track,
+    train_epoch,
+)
+
+EVALUATION_BATCH = 2000  # rows at a time where nothing is learnt; any number gives the same figures
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(RunSettings):
+    """The network's training, as the source document meant it."""
+
+    epochs: int = option(10, "passes over the 48 000 training images")
+    batch_size: int = option(128, "images a step")
+    learning_rate: float = option(0.001, "Adam's step size")
+    data_dir: Path | None = option(
+        None, "folder with MNIST/raw; by default MANUALGRAD_DATA or the user's cache"
+    )
+    require_accuracy: float | None = option(None, "exit with status 1 below this test accuracy (0 to 1)")
+    dry_run: bool = option(False, "two batches only, to see that everything works")
+
+
+def run(settings: Settings) -> Metrics:
+    """Train, validate after every epoch, test at the end."""
+    device = prepare(settings.device, settings.seed)
+    data = load_mnist(settings.data_dir, device)
+    images, validation_images = data.train_images[:48_000], data.train_images[48_000:]
+    labels, validation_labels = data.train_labels[:48_000], data.train_labels[48_000:]
+
+    model = build_model().to(device)
+    loss_function = nn.CrossEntropyLoss()
+    optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True)
+    shuffle = torch.Generator().manual_seed(settings.seed)
+
+    with Run("mnist", changed_settings(settings), settings, device) as record:
+        for epoch in track(range(1, settings.epochs + 1), "training"):
+            batches = gather_batches(images, labels, settings.batch_size, shuffle)
+            training = train_epoch(
+                model, loss_function, optimizer, islice(batches, 2 if settings.dry_run else None)
+            )
+            held_out = gather_batches(validation_images, validation_labels, EVALUATION_BATCH)
+            validation = evaluate(model, loss_function, held_out)
+            record.log_scores(epoch, training=training, validation=validation)
+            print(
+                f"epoch {epoch:2}   training loss {training.loss:.4f} accuracy {training.accuracy:.4f}   "
+                f"validation loss {validation.loss:.4f} accuracy {validation.accuracy:.4f}"
+            )
+            if settings.dry_run:
+                break
+        unseen = gather_batches(data.test_images, data.test_labels, EVALUATION_BATCH)
+        test = evaluate(model, loss_function, unseen)
+        print(
+            f"test accuracy {test.accuracy:.4f}: {test.accuracy * 10_000:.0f} of 10 000 digits read rightly"
+        )
+        metrics = record.finish(
+            {
+                "test_accuracy": test.accuracy,
+                "test_loss": test.loss,
+                "validation_accuracy": validation.accuracy,
+                "validation_loss": validation.loss,
+                "training_accuracy": training.accuracy,
+                "training_loss": training.loss,
+            }
+        )
+    if settings.require_accuracy is not None and test.accuracy < settings.require_accuracy:
+        raise UserError(f"test accuracy {test.accuracy} is below the required {settings.require_accuracy}")
+    return metrics
+
+
+def build_model() -> nn.Sequential:
+    """Return the network: images (N, 28, 28) to logits (N, 10)."""
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(28 * 28, 512),
+        nn.ReLU(),
+        nn.Linear(512, 256),
+        nn.ReLU(),
+        nn.Linear(256, 128),
+        nn.ReLU(),
+        nn.Linear(128, 10),
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run from the command line and return the exit status."""
+    return launch(run, Settings, __doc__, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
