@@ -38,13 +38,15 @@ EVALUATION_BATCH = 2000  # rows at a time where nothing is learnt; any number gi
 class Settings(RunSettings):
     """The network's training, as the source document meant it."""
 
-    epochs: int = option(10, "passes over the 48 000 training images")
-    batch_size: int = option(128, "images a step")
-    learning_rate: float = option(0.001, "Adam's step size")
+    epochs: int = option(10, "passes over the 48 000 training images", minimum=1)
+    batch_size: int = option(128, "images a step", minimum=1)
+    learning_rate: float = option(0.001, "Adam's step size", minimum=0)
     data_dir: Path | None = option(
         None, "folder with MNIST/raw; by default MANUALGRAD_DATA or the user's cache"
     )
-    require_accuracy: float | None = option(None, "exit with status 1 below this test accuracy (0 to 1)")
+    require_accuracy: float | None = option(
+        None, "exit with status 1 below this test accuracy", minimum=0, maximum=1
+    )
     dry_run: bool = option(False, "two batches only, to see that everything works")
 
 

@@ -47,8 +47,12 @@ def launch(
     settings = parse_settings(settings_class, argv, program, description or "")
     try:
         run(settings)
-    except (UserError, OSError) as problem:
+    except UserError as problem:
         print(f"{program}: error: {problem}", file=sys.stderr)
+        return 1
+    except OSError as problem:  # a full disk, a folder that may not be written
+        where = f": {problem.filename}" if problem.filename else ""
+        print(f"{program}: error: {problem.strerror or problem}{where}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)

@@ -4,12 +4,19 @@ import argparse
 import dataclasses
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar
 
 
-def option(default: Any, help: str) -> Any:
+def option(
+    default: Any,
+    help: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    positional: bool = False,
+) -> Any:
     """Declare a dataclass field that is also a command-line option.
 
     Parameters
@@ -18,13 +25,18 @@ def option(default: Any, help: str) -> Any:
         What the setting is unless the command line says otherwise.
     help : str
         One line for ``--help``.
+    minimum, maximum : float, optional
+        The smallest and the largest number that makes sense.
+    positional : bool
+        Given by its place on the command line instead of by ``--name``.
 
     Returns
     -------
     dataclasses.Field
         Typed as Any, as ``dataclasses.field`` is for type checkers.
     """
-    return dataclasses.field(default=default, metadata={"help": help})
+    details = {"help": help, "minimum": minimum, "maximum": maximum, "positional": positional}
+    return dataclasses.field(default=default, metadata=details)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,7 +46,9 @@ class RunSettings:
     device: Literal["auto", "cpu", "cuda", "mps"] = option(
         "auto", "where to compute; auto: cuda if it is there"
     )
-    seed: int = option(0, "same seed, same machine, same device: the same figures")
+    seed: int = option(
+        0, "same seed, same machine, same device: the same figures", minimum=0, maximum=2**32 - 1
+    )
     runs_dir: Path = option(Path("runs"), "where the run's folder goes")
 
 
@@ -65,13 +79,19 @@ def parse_settings(
     SystemExit
         With status 2 and one line on standard error for a wrong argument; 0 after ``--help``.
     """
-    parser = _OneLineParser(prog=program, description=description, formatter_class=_Help, allow_abbrev=False)
+    parser = _OneLineParser(
+        prog=program,
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     kinds = typing.get_type_hints(settings_class)
     for field in dataclasses.fields(settings_class):
-        flag = "--" + field.name.replace("_", "-")
-        parser.add_argument(
-            flag, default=field.default, **_argument(kinds[field.name], field.metadata["help"])
-        )
+        if field.metadata["positional"]:
+            name, how = field.name, {"nargs": "?"}
+        else:
+            name, how = "--" + field.name.replace("_", "-"), {}
+        parser.add_argument(name, default=field.default, **how, **_argument(field, kinds[field.name]))
     return settings_class(**vars(parser.parse_args(argv)))
 
 
@@ -80,31 +100,45 @@ def changed_settings(settings: RunSettings) -> str:
 
     The seed stands in the name anyway, and where files lie makes no run different.
     """
-    parts = [
-        f"{field.name.replace('_', '-')}{value}"
-        for field in dataclasses.fields(settings)
-        if field.name not in ("seed", "device")
-        and not isinstance(value := getattr(settings, field.name), Path)
-        and value != field.default
-    ]
+    parts = []
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if field.name in ("seed", "device") or isinstance(value, Path) or value == field.default:
+            continue
+        parts.append(field.name.replace("_", "-") + ("" if value is True else str(value)))
     return "-".join(parts) or "default"
 
 
-def _argument(kind: Any, help: str) -> dict[str, Any]:
-    """Translate a field's type into the arguments of ``add_argument``."""
+def _argument(field: "dataclasses.Field[Any]", kind: Any) -> dict[str, Any]:
+    """Translate a field into the arguments of ``add_argument``."""
+    help = field.metadata["help"]
     if kind is bool:
         return {"action": "store_true", "help": help}
+    if field.default is not None:
+        help += f" (default: {field.default})"
     if isinstance(kind, types.UnionType):  # X | None: X, and absent by default
         kind = next(part for part in typing.get_args(kind) if part is not types.NoneType)
     if typing.get_origin(kind) is Literal:
         return {"choices": typing.get_args(kind), "help": help}
-    return {"type": kind, "metavar": kind.__name__.upper(), "help": help}
+    convert = _bounded(kind, field.metadata["minimum"], field.metadata["maximum"])
+    return {"type": convert, "metavar": kind.__name__.upper(), "help": help}
+
+
+def _bounded(kind: Any, minimum: float | None, maximum: float | None) -> Callable[[str], Any]:
+    """Return a converter from text that also refuses numbers out of bounds, NaN among them."""
+
+    def convert(text: str) -> Any:
+        value = kind(text)
+        if minimum is not None and not value >= minimum:
+            raise argparse.ArgumentTypeError(f"must be at least {minimum}, got {text}")
+        if maximum is not None and not value <= maximum:
+            raise argparse.ArgumentTypeError(f"must be at most {maximum}, got {text}")
+        return value
+
+    convert.__name__ = kind.__name__  # argparse says "invalid int value" by it
+    return convert
 
 
 class _OneLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message} (--help lists the options)\n")
-
-
-class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Keeps the description's lines as they are written, and names each default."""
