@@ -1,0 +1,32 @@
+"""Tables on a terminal or, without colours and never cut, in a file."""
+
+import sys
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+FILE_WIDTH = 200  # a file has no width of its own: enough for any table
+
+
+def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table: its first column flush left, the others, which hold numbers, flush right.
+
+    Parameters
+    ----------
+    title : str
+        One line above it.
+    header : sequence of str
+        The columns' names.
+    rows : iterable of sequences of str
+        The cells, shown as they are. Without any, nothing is printed.
+    """
+    table = Table(title=Text(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for index, name in enumerate(header):
+        table.add_column(Text(name), justify="right" if index else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    if table.row_count:
+        Console(width=None if sys.stdout.isatty() else FILE_WIDTH).print(table)
