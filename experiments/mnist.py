@@ -38,7 +38,7 @@ EVALUATION_BATCH = 2000  # rows at a time where nothing is learnt; any number gi
 class Settings(RunSettings):
     """The network's training, as the source document meant it."""
 
-    epochs: int = option(10, "passes over the 48 000 training images", minimum=1)
+    epochs: int = option(10, "passes over the training images", minimum=1)
     batch_size: int = option(128, "images a step", minimum=1)
     learning_rate: float = option(0.001, "Adam's step size", minimum=0)
     data_dir: Path | None = option(
@@ -54,8 +54,9 @@ def run(settings: Settings) -> Metrics:
     """Train, validate after every epoch, test at the end."""
     device = prepare(settings.device, settings.seed)
     data = load_mnist(settings.data_dir, device)
-    images, validation_images = data.train_images[:48_000], data.train_images[48_000:]
-    labels, validation_labels = data.train_labels[:48_000], data.train_labels[48_000:]
+    split = len(data.train_images) * 4 // 5
+    images, validation_images = data.train_images[:split], data.train_images[split:]
+    labels, validation_labels = data.train_labels[:split], data.train_labels[split:]
 
     model = build_model().to(device)
     loss_function = nn.CrossEntropyLoss()

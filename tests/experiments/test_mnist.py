@@ -1,0 +1,82 @@
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+from experiments import mnist
+from manualgrad.data.mnist import MNIST
+
+
+@pytest.fixture(autouse=True)
+def small_set(monkeypatch):
+    """Stand in for MNIST: 500 images of ten noisy patterns."""
+    generator = torch.Generator().manual_seed(0)
+    patterns = torch.rand(10, 28, 28, generator=generator)
+
+    def draw(count):
+        labels = torch.randint(10, (count,), generator=generator)
+        return (patterns[labels] + 0.3 * torch.rand(count, 28, 28, generator=generator)).clamp(0, 1), labels
+
+    data = MNIST(*draw(500), *draw(100))
+    monkeypatch.setattr(mnist, "load_mnist", lambda data_dir, device: data)
+
+
+def train(runs_dir, *argv):
+    status = mnist.main(["--runs-dir", str(runs_dir), "--epochs", "2", *argv])
+    (folder,) = (runs_dir / "mnist").iterdir()
+    return status, folder, json.loads((folder / "metrics.json").read_text())
+
+
+def test_a_run_learns_and_leaves_its_figures(tmp_path, capsys):
+    status, folder, metrics = train(tmp_path)
+    assert status == 0
+    assert metrics["test_accuracy"] > 0.8
+    assert {"test_loss", "validation_accuracy", "training_loss", "seconds"} < metrics.keys()
+    assert folder.name.endswith("-epochs2-seed0")
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    for tag in ("loss/training", "loss/validation", "accuracy/training", "accuracy/validation"):
+        assert [point.step for point in events.Scalars(tag)] == [1, 2]
+    out = capsys.readouterr().out
+    assert f"test accuracy {metrics['test_accuracy']:.4f}" in out
+    assert out.splitlines()[-1] == f"look at it: tensorboard --logdir {folder}"
+
+
+def test_same_seed_same_figures(tmp_path):
+    figures = []
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        _, _, metrics = train(tmp_path / name, "--seed", str(seed))
+        del metrics["seconds"]
+        figures.append(metrics)
+    assert figures[0] == figures[1]
+    assert figures[0] != figures[2]
+
+
+def test_dry_run_is_two_batches(tmp_path):
+    steps = []
+    handle = register_optimizer_step_post_hook(lambda *_: steps.append(1))
+    try:
+        train(tmp_path, "--dry-run")
+    finally:
+        handle.remove()
+    assert len(steps) == 2
+
+
+def test_accuracy_that_is_required(tmp_path, capsys):
+    assert train(tmp_path / "low", "--require-accuracy", "0.5")[0] == 0
+    assert train(tmp_path / "high", "--require-accuracy", "1", "--dry-run")[0] == 1
+    assert "below the required 1.0" in capsys.readouterr().err
+
+
+def test_the_model_is_made_of_hand_written_layers():
+    kinds = {type(module).__module__ for module in mnist.build_model() if list(module.parameters())}
+    assert kinds == {"manualgrad.nn"}
+
+
+def test_torchvision_is_imported_only_to_download():
+    script = "import sys, experiments.mnist; sys.exit('torchvision' in sys.modules)"
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", script]).returncode == 0
