@@ -1,0 +1,480 @@
+"""The check itself: what is looked at, in which order, and when to stop."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from manualgrad.gradcheck import layouts, second_order
+from manualgrad.gradcheck.case import Case
+from manualgrad.gradcheck.explanations import explain
+from manualgrad.gradcheck.judge import Judge, Sample, Tolerance, as_gradient, random_upstream, worst_index
+from manualgrad.gradcheck.recording import Returned, Run, StudentError, run
+from manualgrad.gradcheck.report import Finding, Report, Row, index_text, shape_text
+from manualgrad.gradcheck.subject import Subject, cast
+
+MAGNITUDES = (1e-2, 1e2)
+EXTREME = 1e3  # the largest input of the last probe
+FEW_DIRECTIONS = 64  # in the probes beyond the caller's own inputs
+
+
+def gradcheck(
+    fn: Any,
+    inputs: Any,
+    reference: Callable[..., Any] | None = None,
+    *,
+    second_order: bool = True,
+    magnitudes: bool = True,
+    seed: int = 0,
+) -> Report:
+    """Say whether a hand-written gradient is right; if not, where, by how much and why.
+
+    Parameters
+    ----------
+    fn : Function class, nn.Module or callable
+        What to check. Of a module the parameters are checked, too.
+    inputs : Tensor or tuple
+        The arguments; anything that is not a floating-point tensor is passed on as it is. Judged are the tensors
+        that require grad; if none does, all floating-point tensors. The caller's tensors are never changed.
+    reference : callable, optional
+        The same function by somebody trusted, with the same arguments; autograd supplies its gradient. Where
+        the function has a corner, the reference decides.
+    second_order : bool, default=True
+        Whether the gradient has to be differentiable again.
+    magnitudes : bool, default=True
+        Whether to look also at inputs of other sizes: 0.01 and 100 times those given, and about 1000.
+    seed : int, default=0
+        For the random upstream gradients.
+
+    Returns
+    -------
+    Report
+        ``report.ok``, ``report.findings``, and a table when printed. A wrong gradient never raises.
+
+    Raises
+    ------
+    ValueError
+        If there is no floating-point tensor among the inputs.
+
+    Examples
+    --------
+    >>> class Double(torch.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, input):
+    ...         return 2 * input
+    ...     @staticmethod
+    ...     def backward(ctx, grad_output):
+    ...         return grad_output
+    >>> report = gradcheck(Double, torch.randn(3, 2))
+    >>> report.findings[0].kind
+    'scale'
+    """
+    subject = Subject(fn, inputs)
+    trusted = None if reference is None else Subject(reference, inputs)
+    if trusted is not None:
+        trusted.checked = [i for i in subject.checked if i < len(trusted.values)]
+    devices = sorted({v.device.index or 0 for v in subject.values if isinstance(v, Tensor) and v.is_cuda})
+    with torch.random.fork_rng(devices=devices):
+        check = _Check(subject, trusted, torch.Generator().manual_seed(seed))
+        check.everything(second_order, magnitudes)
+    return check.report
+
+
+@dataclass
+class _Check:
+    subject: Subject
+    reference: Subject | None
+    generator: torch.Generator
+
+    def __post_init__(self) -> None:
+        self.report = Report(self.subject.title)
+        self.named: set[int] = set()  # arguments whose gradient has had its finding
+
+    def everything(self, with_second_order: bool, with_magnitudes: bool) -> None:
+        """Look at one thing after the other; what is found early explains what would be found late."""
+        try:
+            self.subject.fix_randomness()
+        except Exception as error:
+            return self._raised(StudentError("forward", error))
+        try:
+            native = run(self.subject, self.subject.values, random_upstream(self.generator))
+            again = [run(self.subject, self.subject.values, lambda _: native.upstream) for _ in range(2)]
+        except StudentError as error:
+            return self._raised(error)
+        if not self._forward_is_finite(native):
+            return None
+        self._changed(native)
+        self._repeats(native, again)
+        values = self._working_values(native)
+        judge = self._judge(values)
+        base = judge.sample(values, random_upstream(self.generator))
+        self._rows(base)
+        self._forward_agrees(judge, base)
+        self._returned(judge, base, native)
+        if self.report.ok or all(f.kind in ("unsummed", "wrong-dtype", "mutates") for f in self.report.findings):
+            self._values(judge, base)
+        if self.report.ok:
+            self._linear(judge, base)
+        if self.report.ok:
+            self._rounding(native, judge, values)
+            self.report.findings += layouts.check(self.subject)
+        if self.report.ok and with_magnitudes:
+            self._magnitudes(judge, base)
+        if self.report.ok and self.reference is not None:
+            self._zeros(judge, base)
+        if self.report.ok and with_second_order:
+            self.report.findings += second_order.check(judge, values)
+        return self._verdicts()
+
+    # ---- what backward returned, before its values
+
+    def _raised(self, error: StudentError) -> None:
+        self._rows(None)
+        changed = list(dict.fromkeys(error.changed))
+        if changed:
+            self._find("mutates", None, f"{changed[0]}. Then {error}.")
+        else:
+            self._find("raises", None, f"{error}.")
+        self._verdicts()
+
+    def _forward_is_finite(self, native: Run) -> bool:
+        if all(bool(output.isfinite().all()) for output in native.outputs):
+            return True
+        self._rows(None)
+        theirs: Sequence[Tensor] = ()
+        if self.reference is not None:
+            theirs = [t for t in self.reference.call(self.reference.values) if t.is_floating_point()]
+        finite = bool(theirs) and all(bool(t.isfinite().all()) for t in theirs)
+        message = "The forward itself gives NaN or infinity here"
+        if finite:
+            self._find("non-finite", None, f"{message}, where the reference is finite.")
+        else:
+            self._find("non-finite", None, f"{message}: its gradient cannot be judged.", wrong=False)
+        self._verdicts()
+        return False
+
+    def _changed(self, native: Run) -> None:
+        for what in dict.fromkeys(native.changed):
+            self._find("mutates", None, f"{what}: others still need the old values.")
+
+    def _repeats(self, native: Run, again: list[Run]) -> None:
+        for position in self.subject.checked:
+            value = self.subject.values[position]
+            first = as_gradient(native.gradients[position], value)
+            bound = 100 * torch.finfo(value.dtype).eps * first.nan_to_num().abs().max() if value.numel() else 0.0
+            for other in again:
+                second = as_gradient(other.gradients[position], value)
+                differs = (first.nan_to_num() - second.nan_to_num()).abs() > bound
+                if bool(differs.any()):
+                    index = tuple(differs.nonzero()[0].tolist())
+                    self._find(
+                        "nondeterministic",
+                        position,
+                        f"The gradient of {self.subject.name_of(position)} changes from call to call on the same input: "
+                        f"{_entry(self.subject, position, index)} is {first[index]:.6g}, then {second[index]:.6g}.",
+                        index,
+                    )
+                    break
+
+    def _returned(self, judge: Judge, base: Sample, native: Run) -> None:
+        for returned in _each_once(native.returned):
+            gradient = returned.gradient
+            if gradient is None:
+                continue
+            if gradient.dtype != returned.dtype or gradient.device != returned.device:
+                theirs, ours = f"{gradient.dtype}", f"{returned.dtype}"
+                if gradient.device != returned.device:
+                    theirs, ours = f"{gradient.device}", f"{returned.device}"
+                self._find(
+                    "wrong-dtype",
+                    returned.position,
+                    f"The gradient of {returned.name} is {theirs}, but {returned.name} is {ours}: autograd converts it "
+                    f"in silence.",
+                    name=returned.name,
+                )
+            if gradient.shape != returned.shape:
+                self._misshapen(base, returned, gradient)
+
+    def _misshapen(self, base: Sample, returned: Returned, gradient: Tensor) -> None:
+        name, wanted, got = returned.name, shape_text(returned.shape), shape_text(gradient.shape)
+        says = f"The gradient of {name} has the shape {got}, but {name} has the shape {wanted}"
+        if returned.position is not None:
+            self.named.add(returned.position)
+        if _sums_to(gradient.shape, returned.shape) and gradient.numel() != returned.shape.numel():
+            summed = _summed_dimensions(gradient.shape, returned.shape)
+            return self._find(
+                "unsummed",
+                returned.position,
+                f"{says}: it was not summed over dimension {summed}. Autograd does that in silence; say it in backward.",
+                name=name,
+            )
+        if returned.position is not None and returned.gradient is not None:
+            raw = next(
+                (r.gradient for r in base.record.returned if r.position == returned.position and r.gradient is not None), None
+            )
+            if raw is not None:
+                relation = _relation(self.subject, base, returned.position, raw.detach().cpu().double())
+                if relation is not None:
+                    kind, sentence = relation
+                    return self._find(kind, returned.position, f"{says}. {sentence}", name=name)
+        return self._find("wrong-shape", returned.position, f"{says}.", name=name)
+
+    # ---- its values
+
+    def _values(self, judge: Judge, sample: Sample) -> None:
+        """Name what is wrong at a sample, argument by argument."""
+        for position, estimate in sample.numeric.items():
+            kinks = estimate.kink & ~sample.wrong[position]
+            if bool(kinks.any()) and position not in self.named and not sample.where:
+                self._find("kink", position, self._corner(sample, position, kinks), _first(kinks), wrong=False)
+        suspects = [i for i, mask in sample.wrong.items() if bool(mask.any()) and i not in self.named]
+        if not suspects:
+            return
+        samples = [sample, *self._more_samples(judge, sample)]
+        for position in suspects:
+            mask, kink = sample.wrong[position], sample.numeric[position].kink
+            if not bool((mask & ~kink).any()):
+                self._find("kink", position, self._corner(sample, position, mask), _first(mask))
+                continue
+            useful = [s for s in samples if bool(s.wrong[position].any())]
+            case = Case(judge, position, useful)
+            kind, sentence = explain(case)
+            index = case.first_wrong()
+            where = f"With {sample.where}: " if sample.where else ""
+            self._find(kind, position, f"{where}{sentence} {case.element(index)}.", index)
+
+    def _more_samples(self, judge: Judge, sample: Sample) -> list[Sample]:
+        """The same point with another upstream gradient, and a point nearby that keeps signs and zeros."""
+        nearby = list(sample.values)
+        for i in self.subject.checked:
+            spread = torch.rand(nearby[i].shape, generator=self.generator) * 0.5 + 0.75
+            nearby[i] = nearby[i] * spread.to(nearby[i])
+        found = []
+        for values in (sample.values, nearby):
+            try:
+                more = judge.sample(values, random_upstream(self.generator))
+            except StudentError:
+                continue
+            if all(bool(output.isfinite().all()) for output in more.record.outputs):
+                found.append(more)
+        return found
+
+    def _corner(self, sample: Sample, position: int, where: Tensor) -> str:
+        index = _first(where)
+        estimate, yours = sample.numeric[position], sample.yours[position]
+        left, right = float(estimate.left[index]), float(estimate.right[index])
+        entry = _entry(self.subject, position, index)
+        says = f"{entry} is at a corner: the slope is {left:.6g} from the left and {right:.6g} from the right"
+        if not bool(sample.wrong[position][index]):
+            return f"{says}. Yours, {yours[index]:.6g}, lies between them and is allowed."
+        if position in sample.reference:
+            return f"{says}. Yours is {yours[index]:.6g}, the reference has {sample.reference[position][index]:.6g}."
+        return f"{says}. Yours, {yours[index]:.6g}, does not lie between them."
+
+    def _linear(self, judge: Judge, base: Sample) -> None:
+        for factor in (0.0, -1.0, 1e3):
+            try:
+                scaled = run(self.subject, base.values, lambda _, factor=factor: [factor * u for u in base.record.upstream])
+            except StudentError as error:
+                return self._find("raises", None, f"With {factor:g} × the upstream gradient: {error}.")
+            for position, yours in base.yours.items():
+                got = as_gradient(scaled.gradients[position], base.values[position])
+                finite = yours.isfinite()
+                off = ~judge.close(got, factor * yours) & finite
+                off |= (got.abs() > judge.tolerance.absolute * yours.abs().max()) & finite & (factor == 0)
+                off |= ~got.isfinite() & finite
+                if bool(off.any()):
+                    index = _first(off)
+                    return self._find(
+                        "ignores-upstream",
+                        position,
+                        f"The gradient of {self.subject.name_of(position)} is not proportional to the upstream gradient: "
+                        f"with {factor:g} × grad_output, {_entry(self.subject, position, index)} should be "
+                        f"{factor:g} × {yours[index]:.6g} and is {got[index]:.6g}.",
+                        index,
+                    )
+        return None
+
+    def _magnitudes(self, judge: Judge, base: Sample) -> None:
+        largest = max(float(base.values[i].abs().max()) for i in self.subject.checked if base.values[i].numel())
+        probes = [(f, f"the inputs multiplied by {f:g}") for f in MAGNITUDES]
+        if largest > 0:
+            probes.append((EXTREME / largest, f"inputs as large as {EXTREME:g}"))
+        for factor, where in probes:
+            values = list(base.values)
+            for i in self.subject.checked:
+                if i < self.subject.inputs:
+                    values[i] = values[i] * factor
+            self._probe(judge, values, where)
+            if not self.report.ok:
+                return
+
+    def _zeros(self, judge: Judge, base: Sample) -> None:
+        """With a reference, a value at a corner can be judged: put zeros where corners usually are."""
+        values = list(base.values)
+        for i in self.subject.checked:
+            if i < self.subject.inputs:
+                flat = values[i].clone().reshape(-1)
+                flat[::3] = 0
+                values[i] = flat.reshape(values[i].shape)
+        self._probe(judge, values, "some inputs set to 0", infinite_too=False)
+
+    def _probe(self, judge: Judge, values: list[Any], where: str, infinite_too: bool = True) -> None:
+        try:
+            sample = judge.sample(values, random_upstream(self.generator), where, FEW_DIRECTIONS)
+        except StudentError:  # out of the function's domain
+            return
+        if not all(bool(output.isfinite().all()) for output in sample.record.outputs):
+            return
+        if not infinite_too:
+            for position, yours in sample.yours.items():
+                sample.wrong[position] &= yours.isfinite()
+        if sample.any_wrong():
+            self._values(judge, sample)
+            self._rows(sample)
+
+    def _rounding(self, native: Run, judge: Judge, values: list[Any]) -> None:
+        """The values were judged in float64; in the caller's own dtype nothing may go grossly wrong."""
+        if native.outputs[0].dtype == torch.float64:
+            return
+        precise = judge.sample(values, lambda outputs: [u.to(o) for u, o in zip(native.upstream, outputs, strict=True)])
+        for position, right in precise.right.items():
+            yours = as_gradient(native.gradients[position], right)
+            largest = right.nan_to_num().abs().max() if right.numel() else 0.0
+            limit = torch.finfo(self.subject.values[position].dtype).max
+            infinite = ~yours.isfinite() & (right.abs() < limit)
+            if bool(infinite.any()):
+                index = _first(infinite)
+                self._find(
+                    "non-finite",
+                    position,
+                    f"{_entry(self.subject, position, index)} is {yours[index]:.6g} in {self.subject.values[position].dtype}, "
+                    f"should be {right[index]:.6g}.",
+                    index,
+                )
+            elif bool(((yours - right).abs() > 0.5 * largest).any()):
+                index = _first((yours - right).abs() > 0.5 * largest)
+                self._find(
+                    "unknown",
+                    position,
+                    f"The gradient is right in float64 but not in {self.subject.values[position].dtype}: "
+                    f"{_entry(self.subject, position, index)} is {yours[index]:.6g}, should be {right[index]:.6g}.",
+                    index,
+                )
+
+    # ---- what is worked with
+
+    def _working_values(self, native: Run) -> list[Any]:
+        """The arguments in float64, if the function computes the same with them; else as they came."""
+        values = cast(self.subject.values, torch.float64)
+        try:
+            precise = run(self.subject, values, random_upstream(self.generator))
+        except StudentError:
+            return self.subject.values
+        if len(precise.outputs) != len(native.outputs):
+            return self.subject.values
+        for ours, theirs in zip(precise.outputs, native.outputs, strict=True):
+            eps = torch.finfo(theirs.dtype).eps
+            scale = float(ours.abs().max()) if ours.numel() else 0.0
+            if ours.shape != theirs.shape or ours.dtype != torch.float64:
+                return self.subject.values
+            if not torch.allclose(theirs.double(), ours, rtol=eps**0.5, atol=eps**0.5 * (scale + 1e-30)):
+                return self.subject.values
+        return values
+
+    def _judge(self, values: list[Any]) -> Judge:
+        dtypes = [values[i].dtype for i in self.subject.checked]
+        coarsest = max(dtypes, key=lambda dtype: torch.finfo(dtype).eps)
+        return Judge(self.subject, self.reference, Tolerance.of(coarsest), self.generator)
+
+    def _forward_agrees(self, judge: Judge, base: Sample) -> None:
+        if self.reference is None:
+            return
+        try:
+            theirs = self.reference.call(base.values[: len(self.reference.values)])
+        except Exception as error:
+            return self._find("unknown", None, f"The reference raised {type(error).__name__}: {error}.", wrong=False)
+        difference = judge.forward_difference(base.record.outputs, [t.detach() for t in theirs if t.is_floating_point()])
+        if difference:
+            self._find("unknown", None, f"The forward itself {difference}. Its gradient is judged numerically.")
+
+    # ---- the report
+
+    def _find(
+        self,
+        kind: str,
+        position: int | None,
+        message: str,
+        index: tuple[int, ...] | None = None,
+        *,
+        wrong: bool = True,
+        name: str | None = None,
+    ) -> None:
+        argument = self.subject.names[position] if position is not None else name
+        self.report.findings.append(Finding(kind, argument, index, message, wrong))
+
+    def _rows(self, sample: Sample | None) -> None:
+        self.report.rows = []
+        for position in self.subject.checked:
+            row = Row(self.subject.names[position], tuple(self.subject.values[position].shape))
+            if sample is not None and sample.yours[position].numel():
+                index = worst_index(sample, position)
+                yours, right = float(sample.yours[position][index]), float(sample.right[position][index])
+                row.index, row.yours = index, yours
+                row.numeric = float(sample.numeric[position].value[index])
+                if position in sample.reference:
+                    row.reference = float(sample.reference[position][index])
+                row.relative_error = abs(yours - right) / max(abs(yours), abs(right), 1e-300)
+            self.report.rows.append(row)
+
+    def _verdicts(self) -> None:
+        # What is wrong comes first: the first finding is the one to act on.
+        self.report.findings.sort(key=lambda finding: not finding.wrong)
+        for row in self.report.rows:
+            kinds = [f.kind for f in self.report.findings if f.wrong and f.argument in (row.argument, None)]
+            if kinds:
+                row.verdict = ", ".join(dict.fromkeys(kinds))
+
+
+def _relation(subject: Subject, base: Sample, position: int, raw: Tensor) -> tuple[str, str] | None:
+    """What a gradient of the wrong shape is: another argument's, or a transpose."""
+    for other, right in base.right.items():
+        if other != position and right.shape == raw.shape and torch.allclose(raw, right, rtol=1e-4, atol=1e-7):
+            return "swapped-inputs", f"It is the right one for {subject.name_of(other)}."
+    right = base.right[position]
+    if right.dim() >= 2 and raw.shape == right.transpose(-1, -2).shape:
+        if torch.allclose(raw.transpose(-1, -2), right, rtol=1e-4, atol=1e-7):
+            return "transposed", "It is the transpose of the right one."
+    return None
+
+
+def _each_once(returned: list[Returned]) -> list[Returned]:
+    seen: dict[tuple[Any, ...], Returned] = {}
+    for r in returned:
+        gradient = r.gradient
+        key = (r.name, r.position, r.shape, None if gradient is None else (gradient.shape, gradient.dtype))
+        seen.setdefault(key, r)
+    return list(seen.values())
+
+
+def _sums_to(shape: torch.Size, wanted: torch.Size) -> bool:
+    try:
+        return torch.broadcast_shapes(shape, wanted) == shape
+    except RuntimeError:
+        return False
+
+
+def _summed_dimensions(shape: torch.Size, wanted: torch.Size) -> str:
+    padded = (None,) * (len(shape) - len(wanted)) + tuple(wanted)
+    missing = [d for d, (have, want) in enumerate(zip(shape, padded, strict=True)) if have != want]
+    return " and ".join(map(str, missing))
+
+
+def _first(mask: Tensor) -> tuple[int, ...]:
+    return tuple(mask.nonzero()[0].tolist())
+
+
+def _entry(subject: Subject, position: int, index: tuple[int, ...]) -> str:
+    return f"{subject.name_of(position)}{index_text(index) if index else ''}"

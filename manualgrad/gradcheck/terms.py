@@ -1,0 +1,145 @@
+"""Gradients that lack a term or a factor: some path from the input to the result was not followed."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from manualgrad.gradcheck.case import Case
+from manualgrad.gradcheck.judge import Sample
+
+
+def missing_terms(case: Case) -> str | None:
+    """Right for some of the paths only."""
+    return _diagonal_only(case) or _part_of_the_result(case) or _lacks_term(case) or _lacks_factor(case)
+
+
+def _diagonal_only(case: Case) -> str | None:
+    """Each element's effect on its own output alone, where it has one on others too."""
+    if not any(output.shape == case.shape for output in case.sample.record.outputs) or len(case.sample.record.outputs) > 1:
+        return None
+    if case.sample.yours[case.position].numel() > 256:
+        return None
+
+    def diagonal(sample: Sample) -> Tensor:
+        # One element's own output: an upstream gradient that is zero elsewhere.
+        (u,) = sample.record.upstream
+        entries = torch.zeros(u.numel(), dtype=torch.float64)
+        for i in range(u.numel()):
+            alone = torch.zeros_like(u)
+            alone.view(-1)[i] = u.reshape(-1)[i]
+            entries[i] = case.right_for(sample, (alone,)).reshape(-1)[i]
+        return entries.reshape(case.shape)
+
+    if case.explained_by(diagonal):
+        return (
+            f"The gradient of {case.name} counts only what an element does to its own output (the diagonal of "
+            f"the Jacobian). Here each element also changes other outputs."
+        )
+    return None
+
+
+def _part_of_the_result(case: Case) -> str | None:
+    """Right if only part of the result counted: one output of several, one row of the batch."""
+    for name, keep in _parts(case.sample):
+        if case.explained_by(lambda sample, keep=keep: case.right_for(sample, keep(sample.record.upstream))):
+            return f"The gradient of {case.name} counts only {name}: the rest of the upstream gradient is left out."
+    return None
+
+
+def _parts(sample: Sample) -> Iterator[tuple[str, Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]]]:
+    count = len(sample.record.upstream)
+    if count > 1:
+        for k in range(count):
+            yield f"output {k}", lambda us, k=k: tuple(u if i == k else 0 * u for i, u in enumerate(us))
+        return
+    for d, size in enumerate(sample.record.upstream[0].shape):
+        for k, which in ((0, "first"), (size - 1, "last")) if size > 1 else ():
+            yield f"the {which} index of the result's dimension {d}", lambda us, d=d, k=k: (_only(us[0], d, k),)
+
+
+def _only(u: Tensor, d: int, k: int) -> Tensor:
+    kept = torch.zeros_like(u)
+    kept.select(d, k).copy_(u.select(d, k))
+    return kept
+
+
+def _lacks_term(case: Case) -> str | None:
+    """What is missing is a known tensor times a constant, or times one number per row."""
+    gaps = [sample.right[case.position] - sample.yours[case.position] for sample in case.samples]
+    for weighting in ("", "upstream"):
+        for name in _candidates(case, case.sample):
+            columns = [_candidates(case, sample).get(name) for sample in case.samples]
+            if weighting and any(u.shape != case.shape for s in case.samples for u in s.record.upstream[:1]):
+                continue
+            fits, constants = [], []
+            for sample, gap, column in zip(case.samples, gaps, columns, strict=True):
+                if column is None or not bool(column.any()):
+                    break
+                if weighting:
+                    column = column * sample.record.upstream[0].cpu().double()
+                known = gap.isfinite()
+                constant = float((gap * column)[known].sum() / (column[known] ** 2).sum())
+                constants.append(constant)
+                fits.append(bool(constant) and case.same((constant * column)[known], gap[known]))
+            scalar_loss = all(s.record.upstream[0].numel() == 1 for s in case.samples)
+            steady = len({round(c, 4) for c in constants}) == 1 or scalar_loss
+            if len(fits) == len(gaps) and all(fits) and steady and len(case.sample.yours[case.position].reshape(-1)) > 2:
+                times = " × the upstream gradient" if weighting else ""
+                return (
+                    f"The gradient of {case.name} lacks a term. What is missing is a constant times {name}{times}."
+                )
+    for name in _candidates(case, case.sample):
+        columns = [_candidates(case, sample).get(name) for sample in case.samples]
+        if all(c is not None and _row_multiple(case, g, c) for g, c in zip(gaps, columns, strict=True)):
+            return (
+                f"The gradient of {case.name} lacks a term. What is missing is {name} times one number per row: "
+                f"the path that goes through a sum or mean over the row."
+            )
+    return None
+
+
+def _row_multiple(case: Case, gap: Tensor, column: Tensor) -> bool:
+    if gap.dim() < 1 or gap.shape[-1] < 3 or not bool(gap.isfinite().all()):
+        return False
+    rows, base = gap.reshape(-1, gap.shape[-1]), column.reshape(-1, gap.shape[-1])
+    square = (base**2).sum(-1, keepdim=True)
+    if not bool((square > 0).all()):
+        return False
+    return case.same((rows * base).sum(-1, keepdim=True) / square * base, rows)
+
+
+def _lacks_factor(case: Case) -> str | None:
+    """Right once it is multiplied by a known tensor, element by element."""
+    for name in _candidates(case, case.sample):
+
+        def multiplied(sample: Sample, name: str = name) -> Tensor | None:
+            column = _candidates(case, sample).get(name)
+            return None if column is None else column * sample.yours[case.position]
+
+        if name != "1" and case.sample.yours[case.position].numel() > 1 and case.cured_by(multiplied):
+            return f"The gradient of {case.name} lacks a factor: multiplied by {name} it is right."
+    return None
+
+
+def _candidates(case: Case, sample: Sample) -> dict[str, Tensor]:
+    """Tensors of the gradient's shape that a term may consist of, named."""
+    found = {"1": torch.ones(case.shape, dtype=torch.float64)}
+    for k, output in enumerate(sample.record.outputs):
+        if output.shape == case.shape:
+            name, y = ("the output" if len(sample.record.outputs) == 1 else f"output {k}"), output.cpu().double()
+            found |= {name: y, f"({name})²": y**2, f"(1 − {name})": 1 - y, f"(1 − ({name})²)": 1 - y**2}
+            found |= {f"exp({name})": y.exp()}
+    for i, value in enumerate(sample.values):
+        if isinstance(value, Tensor) and value.is_floating_point():
+            try:
+                x = value.cpu().double().expand(case.shape)
+            except RuntimeError:
+                continue
+            name = case.subject.name_of(i)
+            found |= {name: x, f"({name})²": x**2, f"(1 − {name})": 1 - x, f"exp({name})": x.exp()}
+            found |= {f"sin({name})": x.sin(), f"cos({name})": x.cos(), f"sigmoid({name})": x.sigmoid()}
+            found |= {f"(1 − sigmoid({name}))": 1 - x.sigmoid(), f"1/{name}": 1 / x}
+            if x.dim():
+                found |= {f"softmax({name})": x.softmax(-1)}
+    return found
