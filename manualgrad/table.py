@@ -23,7 +23,9 @@ def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]
     rows : iterable of sequences of str
         The cells, shown as they are. Without any, nothing is printed.
     """
-    table = Table(title=Text(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table = Table(
+        title=Text(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+    )
     for index, name in enumerate(header):
         table.add_column(Text(name), justify="right" if index else "left", overflow="fold")
     for row in rows:
