@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-AutocastPolicy = Literal["as-it-comes", "lower-precision", "float32"]
+AutocastPolicy = Literal["as-it-comes", "lower-precision", "float32", "float32 on CUDA"]
 
 
 def make_apply(function: type[Function], autocast: AutocastPolicy = "as-it-comes") -> Callable[..., Tensor]:
@@ -30,7 +30,8 @@ def make_apply(function: type[Function], autocast: AutocastPolicy = "as-it-comes
         A class with ``forward``, ``setup_context``, ``backward`` and ``jvp``.
     autocast
         What ``torch.autocast`` does to the arguments, as PyTorch's own lists have it for the
-        counterpart: leave them, cast them to the region's dtype, or cast them to float32.
+        counterpart: leave them, cast them to the region's dtype, or cast them to float32 (for
+        some only on CUDA).
 
     Returns
     -------
@@ -51,9 +52,9 @@ def make_apply(function: type[Function], autocast: AutocastPolicy = "as-it-comes
 
     def apply_under_autocast(*args: Any) -> Tensor:
         device = args[0].device.type
-        if not torch.is_autocast_enabled(device):
+        if not is_autocast_enabled(device) or (autocast == "float32 on CUDA" and device != "cuda"):
             return apply(*args)
-        dtype = torch.float32 if autocast == "float32" else torch.get_autocast_dtype(device)
+        dtype = torch.get_autocast_dtype(device) if autocast == "lower-precision" else torch.float32
         # Cast here, outside the Function: autograd then differentiates the casts by itself, and what
         # backward sees has one dtype.
         args = tuple(_cast(argument, dtype) for argument in args)
@@ -61,6 +62,12 @@ def make_apply(function: type[Function], autocast: AutocastPolicy = "as-it-comes
             return apply(*args)
 
     return apply if autocast == "as-it-comes" else apply_under_autocast
+
+
+def is_autocast_enabled(device: str) -> bool:
+    """Return whether a region of ``torch.autocast`` is active for this type of device."""
+    # A device without autocast, such as "meta", must not be asked.
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
 
 
 def _combine_forward(function: type[Function]) -> type[Function]:

@@ -1,12 +1,16 @@
 """One clear error for each kind of bad input: what was expected, and what came."""
 
+import torch
 from torch import Tensor
+from torch.autograd import forward_ad
+
+from manualgrad.functions._apply import is_autocast_enabled
 
 REDUCTIONS = ("none", "mean", "sum")
 
 
 def check_tensors(function: str, **arguments: object) -> None:
-    """Raise a TypeError unless every argument is a real tensor and all lie on one device; None passes."""
+    """Raise an error unless every argument is a real tensor and all lie on one device; None passes."""
     first_name, first = "", None
     for name, value in arguments.items():
         if value is None:
@@ -27,6 +31,13 @@ def check_tensors(function: str, **arguments: object) -> None:
             )
 
 
+def check_numbers(function: str, **arguments: Tensor | None) -> None:
+    """Raise a TypeError if an argument holds truth values; None passes."""
+    for name, value in arguments.items():
+        if value is not None and value.dtype == torch.bool:
+            raise TypeError(f"{function}: {name} must hold numbers, got {value.dtype}")
+
+
 def check_floating(function: str, **arguments: Tensor | None) -> None:
     """Raise a TypeError unless every argument holds floating-point numbers; None passes."""
     for name, value in arguments.items():
@@ -34,11 +45,27 @@ def check_floating(function: str, **arguments: Tensor | None) -> None:
             raise TypeError(f"{function}: {name} must be floating-point, got {value.dtype}")
 
 
+def check_one_dtype(function: str, **arguments: Tensor | None) -> None:
+    """Raise a ValueError unless all have one dtype, or autocast is about to give them one; None passes."""
+    dtypes = {name: value.dtype for name, value in arguments.items() if value is not None}
+    if len(set(dtypes.values())) == 1:
+        return
+    device = next(value.device.type for value in arguments.values() if value is not None)
+    if not is_autocast_enabled(device):
+        got = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
+        raise ValueError(f"{function}: {', '.join(dtypes)} must have one dtype, got {got}")
+
+
 def check_constant(function: str, **arguments: Tensor | None) -> None:
-    """Raise a ValueError if an argument asks for a gradient that the function does not have."""
+    """Raise a ValueError if a derivative is asked for that the function does not have; None passes."""
     for name, value in arguments.items():
-        if value is not None and value.requires_grad:
+        if value is None:
+            continue
+        if value.requires_grad and torch.is_grad_enabled():
             raise ValueError(f"{function}: {name} is a constant without a gradient, got requires_grad=True")
+        # torch.compile cannot look, but there forward mode is refused before it comes here.
+        if not torch.compiler.is_compiling() and forward_ad.unpack_dual(value).tangent is not None:
+            raise ValueError(f"{function}: {name} is a constant without a derivative, got a tangent")
 
 
 def check_same_shape(function: str, input: Tensor, target: Tensor) -> None:
@@ -54,3 +81,15 @@ def check_reduction(function: str, reduction: str) -> None:
     """Raise a ValueError unless reduction is a known one."""
     if reduction not in REDUCTIONS:
         raise ValueError(f"{function}: reduction must be one of {', '.join(REDUCTIONS)}, got {reduction!r}")
+
+
+def check_label_smoothing(function: str, label_smoothing: float) -> None:
+    """Raise a ValueError unless label_smoothing is a share."""
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"{function}: label_smoothing must be between 0 and 1, got {label_smoothing}")
+
+
+def check_class_weights(function: str, weight: Tensor | None, classes: int) -> None:
+    """Raise a ValueError unless there is one weight a class; None passes."""
+    if weight is not None and weight.shape != (classes,):
+        raise ValueError(f"{function}: weight must have shape ({classes},), got {tuple(weight.shape)}")

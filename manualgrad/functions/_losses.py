@@ -15,6 +15,8 @@ def to_common_dtype(*tensors: Tensor | None) -> tuple[Any, ...]:
 
 def log_softmax(logits: Tensor) -> Tensor:
     """Return log p[c] = x[c] - log Σ_k exp(x[k]) over the last dimension: (..., C) -> (..., C)."""
+    if logits.shape[-1] == 0:
+        return logits  # no classes, so no largest logit either
     # Subtracting the row's largest logit changes nothing in the mathematics and keeps exp from
     # overflowing. It is a constant to autograd for the same reason: its gradient would cancel.
     shifted = logits - logits.amax(-1, keepdim=True).detach()
@@ -31,5 +33,5 @@ def reduce(losses: Tensor, reduction: str) -> Tensor:
 
 
 def spread(grad_output: Tensor, count: int, reduction: str) -> Tensor:
-    """Share the upstream gradient out to the single losses: of a mean over ``count`` losses each gets 1/count."""
+    """Share the upstream gradient out to the single losses: of a mean over ``count`` each gets 1/count."""
     return grad_output / count if reduction == "mean" else grad_output

@@ -2,13 +2,15 @@
 
 Forward
 -------
-p = σ(x) is the probability of "yes", t the target (0, 1, or between), c the weight of a "yes" (``pos_weight``):
+p = σ(x) is the probability of "yes", t the target (0, 1, or between), and c the weight of a
+"yes" (``pos_weight``):
 
     ℓ = -[ c · t · log σ(x) + (1 - t) · log(1 - σ(x)) ]
 
 For large |x|, σ(x) rounds to 0 or 1 and the logarithm to -∞. But 1 - σ(x) = σ(-x), log σ(-x) = log σ(x) - x:
 
-    ℓ = (1 - t) · x - (c · t + 1 - t) · log σ(x)        log σ(x) = -log(exp(0) + exp(-x)), a log-sum-exp
+    ℓ = (1 - t) · x - f · log σ(x)      f = 1 + (c - 1) · t
+                                        log σ(x) = -log(exp(0) + exp(-x)), a log-sum-exp
 
 Each ℓ is multiplied by ``weight``; then comes the reduction.
 
@@ -17,8 +19,8 @@ Backward
 d/dx log σ(x) = σ(x)(1 - σ(x)) / σ(x) = 1 - σ(x). With g the upstream gradient of each ℓ (``grad_output``,
 over N for a mean) and w its weight:
 
-    input:   g · w · [ (1 - t) - (c · t + 1 - t)(1 - σ(x)) ]
-           = g · w · [ (c · t + 1 - t) · σ(x) - c · t ]            for c = 1 simply  σ(x) - t
+    input:   g · w · [ (1 - t) - f · (1 - σ(x)) ]
+           = g · w · [ f · σ(x) - c · t ]                           for c = 1 simply  σ(x) - t
     target:  g · w · [ -x - (c - 1) · log σ(x) ]
 
 ``weight`` and ``pos_weight`` are constants.
@@ -68,8 +70,10 @@ class BCEWithLogitsLoss(Function):
     def forward(
         input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, pos_weight: Tensor | None
     ) -> Tensor:
-        yes = target if pos_weight is None else pos_weight * target
-        losses = (1 - target) * input - (yes + 1 - target) * _log_sigmoid(input)  # (...)
+        log_sigmoid = _log_sigmoid(input)
+        if pos_weight is not None:
+            log_sigmoid = (1 + (pos_weight - 1) * target) * log_sigmoid
+        losses = (1 - target) * input - log_sigmoid  # (...)
         return reduce(losses if weight is None else weight * losses, reduction)
 
     @staticmethod
@@ -107,8 +111,7 @@ def _input_slope(input: Tensor, target: Tensor, pos_weight: Tensor | None) -> Te
     """∂ℓ/∂x of each loss: (...)."""
     if pos_weight is None:
         return torch.sigmoid(input) - target
-    yes = pos_weight * target
-    return (yes + 1 - target) * torch.sigmoid(input) - yes
+    return (1 + (pos_weight - 1) * target) * torch.sigmoid(input) - pos_weight * target
 
 
 def _target_slope(input: Tensor, pos_weight: Tensor | None) -> Tensor:
@@ -149,7 +152,7 @@ def binary_cross_entropy_with_logits(
     Raises
     ------
     TypeError
-        If an argument is not a real floating-point tensor (an integer target is converted).
+        If an argument is not a real tensor, or input or target not floating-point.
     ValueError
         If shapes do not fit, the reduction is unknown, or a weight asks for a gradient.
 
@@ -159,7 +162,7 @@ def binary_cross_entropy_with_logits(
     """
     name = "binary_cross_entropy_with_logits"
     check_tensors(name, input=input, target=target, weight=weight, pos_weight=pos_weight)
-    check_floating(name, input=input)
+    check_floating(name, input=input, target=target)
     check_constant(name, weight=weight, pos_weight=pos_weight)
     check_same_shape(name, input, target)
     check_reduction(name, reduction)
@@ -169,12 +172,14 @@ def binary_cross_entropy_with_logits(
                 f"{name}: {argument} must broadcast to the shape of input, {tuple(input.shape)}, "
                 f"got {tuple(factor.shape)}"
             )
-    input, target, weight, pos_weight = to_common_dtype(input, target, weight, pos_weight)
+    input, target = to_common_dtype(input, target)
+    weight = None if weight is None else weight.to(input.dtype)
+    pos_weight = None if pos_weight is None else pos_weight.to(input.dtype)
     return _apply(input, target, weight, reduction, pos_weight)
 
 
 def _broadcast(shape: torch.Size, other: torch.Size) -> torch.Size | None:
     try:
-        return torch.broadcast_shapes(shape, other)  # type: ignore[no-untyped-call]
+        return torch.broadcast_shapes(shape, other)
     except RuntimeError:
         return None

@@ -65,7 +65,7 @@ class Exp(Function):
         return input_tangent * output
 
 
-_apply = make_apply(Exp)
+_apply = make_apply(Exp, autocast="float32 on CUDA")
 
 
 def exp(input: Tensor) -> Tensor:

@@ -63,7 +63,7 @@ class MSELoss(Function):
         input, target = ctx.saved_tensors
         input_needs_grad, target_needs_grad, _ = ctx.needs_input_grad
         grad_losses = spread(grad_output, input.numel(), ctx.reduction)  # () or (...)
-        grad_difference = 2 * grad_losses * (input - target)  # (...)
+        grad_difference = 2 * (grad_losses * (input - target))  # (...)
         grad_input = grad_difference if input_needs_grad else None
         grad_target = -grad_difference if target_needs_grad else None
         return grad_input, grad_target, None
@@ -97,7 +97,7 @@ def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     Raises
     ------
     TypeError
-        If an argument is not a real floating-point tensor (an integer target is converted).
+        If an argument is not a real tensor, or neither holds floating-point numbers.
     ValueError
         If the shapes differ (nothing is broadcast) or the reduction is unknown.
 
@@ -106,7 +106,8 @@ def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     torch.nn.functional.mse_loss : PyTorch's counterpart.
     """
     check_tensors("mse_loss", input=input, target=target)
-    check_floating("mse_loss", input=input)
     check_same_shape("mse_loss", input, target)
     check_reduction("mse_loss", reduction)
-    return _apply(*to_common_dtype(input, target), reduction)
+    input, target = to_common_dtype(input, target)
+    check_floating("mse_loss", input=input)
+    return _apply(input, target, reduction)

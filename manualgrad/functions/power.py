@@ -21,8 +21,8 @@ The input x. The number k is kept on ``ctx``: only tensors have to go through ``
 
 Pitfalls
 --------
-- k = 0: the rule reads 0 · x⁻¹, which is 0 · ∞ = NaN at x = 0. The function is the constant 1 and its
-  derivative 0, so that case stands apart.
+- k = 0: the rule reads 0 · x⁻¹, which is 0 · ∞ = NaN at x = 0. The function is the constant 1 and nothing
+  passes, so that case stands apart.
 - Forgetting the factor k, or the minus one: both are right for k = 1 and wrong for all else.
 - 0 < k < 1 has an infinite slope at x = 0, and a negative x no real power at all (NaN), as in PyTorch.
 
@@ -59,22 +59,22 @@ class Power(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
         (input,) = ctx.saved_tensors
-        return grad_output * _slope(input, ctx.exponent), None  # same shape, elementwise
+        return _times_slope(grad_output, input, ctx.exponent), None  # same shape, elementwise
 
     @staticmethod
     def jvp(ctx: Any, input_tangent: Tensor, exponent_tangent: None) -> Tensor:
         (input,) = ctx.saved_tensors
-        return input_tangent * _slope(input, ctx.exponent)
+        return _times_slope(input_tangent, input, ctx.exponent)
 
 
-def _slope(input: Tensor, exponent: float) -> Tensor:
-    """dy/dx = k · xᵏ⁻¹, the number that both directions multiply by."""
+def _times_slope(change: Tensor, input: Tensor, exponent: float) -> Tensor:
+    """Multiply by the slope, k · xᵏ⁻¹: what either direction does."""
     if exponent == 0:
-        return torch.zeros_like(input)
-    return exponent * torch.pow(input, exponent - 1)
+        return torch.zeros_like(change)
+    return change * (exponent * torch.pow(input, exponent - 1))
 
 
-_apply = make_apply(Power)
+_apply = make_apply(Power, autocast="float32 on CUDA")
 
 
 def power(input: Tensor, exponent: float) -> Tensor:
@@ -96,6 +96,8 @@ def power(input: Tensor, exponent: float) -> Tensor:
     ------
     TypeError
         If ``input`` is not a real tensor or ``exponent`` not a real number.
+    ValueError
+        If integers are to be raised to a negative integer, which leaves the integers.
 
     See Also
     --------
@@ -104,4 +106,6 @@ def power(input: Tensor, exponent: float) -> Tensor:
     check_tensors("power", input=input)
     if not isinstance(exponent, int | float):
         raise TypeError(f"power: exponent must be a number, got {type(exponent).__name__}")
+    if not input.is_floating_point() and isinstance(exponent, int) and exponent < 0:
+        raise ValueError(f"power: {input.dtype} has no negative powers, got exponent {exponent}")
     return _apply(input, exponent)

@@ -41,7 +41,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from manualgrad.functions._apply import make_apply
-from manualgrad.functions._checks import check_tensors
+from manualgrad.functions._checks import check_numbers, check_tensors
 
 
 class ReLU(Function):
@@ -61,12 +61,12 @@ class ReLU(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Tensor:
         (output,) = ctx.saved_tensors
-        return torch.where(output <= 0, 0, grad_output)  # same shape, elementwise
+        return torch.where(output <= 0, 0.0, grad_output)  # same shape, elementwise
 
     @staticmethod
     def jvp(ctx: Any, input_tangent: Tensor) -> Tensor:
         (output,) = ctx.saved_tensors
-        return torch.where(output <= 0, 0, input_tangent)
+        return torch.where(output <= 0, 0.0, input_tangent)
 
 
 _apply = make_apply(ReLU)
@@ -88,11 +88,12 @@ def relu(input: Tensor) -> Tensor:
     Raises
     ------
     TypeError
-        If ``input`` is not a real tensor.
+        If ``input`` is not a real tensor, or holds truth values.
 
     See Also
     --------
     torch.nn.functional.relu : PyTorch's counterpart.
     """
     check_tensors("relu", input=input)
+    check_numbers("relu", input=input)
     return _apply(input)

@@ -15,13 +15,13 @@ Backward
 ∂ log p[c] / ∂x[j] = [c = j] - p[j], and q is linear in t and in w. With g the upstream gradient of each ℓ
 (``grad_output``, over N for a mean):
 
-    input:   g · ( p[j] · Σ_c q[c] - q[j] )
+    input:   p[j] · Σ_c g q[c] - g q[j]
     target:  g · -(1 - ε) · w[c] · log p[c]
     weight:  Σ_n g · -((1 - ε) · t[n,c] + ε / C) · log p[n,c]        (w is used in every row)
 
 Forward mode
 ------------
-Small changes ẋ, ṫ, ẇ change each ℓ by the three brackets above times ẋ, ṫ and ẇ, summed over the classes.
+Small changes ẋ, ṫ, ẇ change each ℓ by what multiplies g above, times ẋ, ṫ and ẇ, summed over the classes.
 
 Saved
 -----
@@ -30,6 +30,7 @@ x, t and w.
 Pitfalls
 --------
 - Taking for granted that q sums to 1. With class weights, or a target that is no distribution, it does not.
+- With an infinite g every gradient of the row is NaN, as in PyTorch: ∞ - ∞, the price of g inside the sum.
 - The target's gradient is of use when the target is itself learnt, as in distillation. It is not 0.
 
 Sources
@@ -44,8 +45,15 @@ from torch import Tensor
 from torch.autograd import Function
 
 from manualgrad.functions._apply import make_apply
-from manualgrad.functions._checks import check_floating, check_reduction, check_same_shape, check_tensors
-from manualgrad.functions._losses import log_softmax, reduce, spread
+from manualgrad.functions._checks import (
+    check_class_weights,
+    check_floating,
+    check_label_smoothing,
+    check_reduction,
+    check_same_shape,
+    check_tensors,
+)
+from manualgrad.functions._losses import log_softmax, reduce, spread, to_common_dtype
 
 
 class SoftmaxCrossEntropy(Function):
@@ -76,8 +84,8 @@ class SoftmaxCrossEntropy(Function):
         g = spread(grad_output, input.shape[:-1].numel(), ctx.reduction).unsqueeze(-1)  # (..., 1) or (1,)
         grad_input = grad_target = grad_weight = None
         if ctx.needs_input_grad[0]:
-            q = _weighted(smooth, weight)
-            grad_input = g * (log_probs.exp() * q.sum(-1, keepdim=True) - q)  # (..., C)
+            gq = g * _weighted(smooth, weight)  # (..., C)
+            grad_input = log_probs.exp() * gq.sum(-1, keepdim=True) - gq  # (..., C)
         if ctx.needs_input_grad[1]:
             grad_target = -g * (1 - ctx.label_smoothing) * _weighted(log_probs, weight)  # (..., C)
         if ctx.needs_input_grad[2]:
@@ -105,7 +113,9 @@ class SoftmaxCrossEntropy(Function):
 
 def _smooth(target: Tensor, label_smoothing: float) -> Tensor:
     """(1 - ε) · t + ε / C: (..., C)."""
-    return (1 - label_smoothing) * target + label_smoothing / target.shape[-1] if label_smoothing else target
+    if not label_smoothing:
+        return target
+    return (1 - label_smoothing) * target + label_smoothing / max(target.shape[-1], 1)
 
 
 def _weighted(values: Tensor, weight: Tensor | None) -> Tensor:
@@ -158,7 +168,12 @@ def softmax_cross_entropy(
     check_floating(name, input=input, target=target, weight=weight)
     check_same_shape(name, input, target)
     check_reduction(name, reduction)
+    check_label_smoothing(name, label_smoothing)
+    if input.dim() == 0:
+        raise ValueError(f"{name}: input must have shape (C,), (N, C) or (N, C, d1, ...), got ()")
     class_dim = 0 if input.dim() == 1 else 1
-    return _apply(
-        input.movedim(class_dim, -1), target.movedim(class_dim, -1), weight, reduction, label_smoothing
+    check_class_weights(name, weight, input.shape[class_dim])
+    input, target, weight = to_common_dtype(
+        input.movedim(class_dim, -1), target.movedim(class_dim, -1), weight
     )
+    return _apply(input, target, weight, reduction, label_smoothing)

@@ -19,15 +19,15 @@ Backward
     ∂ℓ/∂x[j] = -Σ_c q[c] · ([c = j] - p[j]) = p[j] · Σ_c q[c] - q[j]
 
 which for a plain label is p - onehot(t): what the network says minus what it should have said. With g the
-upstream gradient of each ℓ (``grad_output``, over Z for a mean):
+upstream gradient of each ℓ (``grad_output``, over Z for a mean, 0 for an ignored row):
 
-    input:   g · ( p · Σ_c q[c] - q )
+    input:   p[j] · Σ_c g q[c] - g q[j]
 
 Labels are integers and class weights constants: neither gets a gradient.
 
 Forward mode
 ------------
-A small change ẋ changes each ℓ by Σ_j (∂ℓ/∂x[j]) · ẋ[j].
+A small change ẋ changes log p[c] by ẋ[c] - Σ_j p[j] ẋ[j], and ℓ is linear in log p.
 
 Saved
 -----
@@ -39,6 +39,8 @@ Pitfalls
 - Only the label's column. Softmax ties all classes together, so every logit of the row gets a gradient.
 - Dividing by N for ``"sum"``, or by N where the weights' sum Z belongs.
 - A label of -1 used as an index silently means the last class. Labels out of range are refused.
+- 0 · ℓ for an ignored row is NaN where ℓ is infinite. Select instead of multiplying.
+- With an infinite g every gradient of the row is NaN, as in PyTorch: ∞ - ∞, the price of g inside the sum.
 
 Sources
 -------
@@ -53,8 +55,16 @@ from torch import Tensor
 from torch.autograd import Function
 
 from manualgrad.functions._apply import make_apply
-from manualgrad.functions._checks import check_constant, check_floating, check_reduction, check_tensors
-from manualgrad.functions._losses import log_softmax
+from manualgrad.functions._checks import (
+    check_class_weights,
+    check_constant,
+    check_floating,
+    check_label_smoothing,
+    check_one_dtype,
+    check_reduction,
+    check_tensors,
+)
+from manualgrad.functions._losses import log_softmax, reduce, spread
 from manualgrad.functions.softmax_cross_entropy import softmax_cross_entropy
 
 
@@ -73,64 +83,65 @@ class SoftmaxNLL(Function):
         label_smoothing: float,
     ) -> Tensor:
         log_probs = log_softmax(input)  # (..., C)
-        label, label_weight = _labels(input, target, weight, ignore_index)  # (...)
-        losses = -label_weight * log_probs.gather(-1, label.unsqueeze(-1)).squeeze(-1)  # (...)
-        if label_smoothing:
-            everywhere = log_probs if weight is None else weight * log_probs  # (..., C)
-            share = torch.where(target == ignore_index, 0, -everywhere.mean(-1))  # (...)
-            losses = (1 - label_smoothing) * losses + label_smoothing * share
-        if reduction == "none":
-            return losses
-        return losses.sum() / label_weight.sum() if reduction == "mean" else losses.sum()
+        return _losses(log_probs, target, weight, ignore_index, reduction, label_smoothing)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        input, target, weight, ctx.ignore_index, ctx.reduction, ctx.label_smoothing = inputs
+        input, target, weight, *ctx.options = inputs
         ctx.save_for_backward(input, target, weight)
         ctx.save_for_forward(input, target, weight)
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, None, None, None, None, None]:
         input, target, weight = ctx.saved_tensors
-        slope = _slope(input, target, weight, ctx.ignore_index, ctx.label_smoothing)  # (..., C)
-        if ctx.reduction == "mean":
-            _, label_weight = _labels(input, target, weight, ctx.ignore_index)
-            grad_output = grad_output / label_weight.sum()  # ()
-        if ctx.reduction == "none":
-            grad_output = grad_output.unsqueeze(-1)  # (...) -> (..., 1)
-        return grad_output * slope, None, None, None, None, None
+        ignore_index, reduction, label_smoothing = ctx.options
+        kept, label, label_weight = _labels(input, target, weight, ignore_index)  # (...)
+        g = spread(grad_output, target.numel(), reduction)
+        g = torch.where(kept, g / label_weight.mean() if reduction == "mean" else g, 0)  # (...)
+        probs = log_softmax(input).exp()  # (..., C)
+        gq = ((1 - label_smoothing) * g * label_weight).unsqueeze(-1)  # (..., 1), in the label's column
+        grad_input = (probs * gq).scatter_add(-1, label.unsqueeze(-1), -gq)  # (..., C)
+        if label_smoothing:
+            everywhere = torch.ones_like(probs) if weight is None else weight
+            gq = label_smoothing * g.unsqueeze(-1) * everywhere / input.shape[-1]  # (..., C)
+            grad_input = grad_input + probs * gq.sum(-1, keepdim=True) - gq
+        return grad_input, None, None, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, input_tangent: Tensor, *constants: Tensor | None) -> Tensor:
         input, target, weight = ctx.saved_tensors
-        slope = _slope(input, target, weight, ctx.ignore_index, ctx.label_smoothing)  # (..., C)
-        losses = (slope * input_tangent).sum(-1)  # (...)
-        if ctx.reduction == "none":
-            return losses
-        _, label_weight = _labels(input, target, weight, ctx.ignore_index)
-        return losses.sum() / label_weight.sum() if ctx.reduction == "mean" else losses.sum()
+        probs = log_softmax(input).exp()  # (..., C)
+        log_probs_tangent = input_tangent - (probs * input_tangent).sum(-1, keepdim=True)  # (..., C)
+        return _losses(log_probs_tangent, target, weight, *ctx.options)
 
 
-def _labels(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> tuple[Tensor, Tensor]:
-    """Each row's label and that label's weight, 0 and 0 where the row is ignored: (...), (...)."""
+def _losses(
+    log_probs: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    ignore_index: int,
+    reduction: str,
+    label_smoothing: float,
+) -> Tensor:
+    """-Σ_c q[c] · log p[c], reduced. It is linear in log p, so a small change of log p goes the same way."""
+    kept, label, label_weight = _labels(log_probs, target, weight, ignore_index)  # (...)
+    losses = -label_weight * log_probs.gather(-1, label.unsqueeze(-1)).squeeze(-1)  # (...)
+    if label_smoothing:
+        everywhere = log_probs if weight is None else weight * log_probs  # (..., C)
+        losses = (1 - label_smoothing) * losses - label_smoothing * everywhere.mean(-1)
+    losses = torch.where(kept, losses, 0)
+    # Σ ℓ / Σ w as a quotient of means: in float16 a sum over many rows would overflow.
+    return losses.mean() / label_weight.mean() if reduction == "mean" else reduce(losses, reduction)
+
+
+def _labels(
+    input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Whether each row counts; its label, and that label's weight, both 0 where it does not: (...) each."""
+    target = target.long()
     kept = target != ignore_index
     label = torch.where(kept, target, 0)
-    return label, kept.to(input.dtype) if weight is None else torch.where(kept, weight[label], 0)
-
-
-def _slope(
-    input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, label_smoothing: float
-) -> Tensor:
-    """∂ℓ/∂x = p · Σ_c q[c] - q, a row for each loss: (..., C)."""
-    probs = log_softmax(input).exp()  # (..., C)
-    label, label_weight = _labels(input, target, weight, ignore_index)
-    at_label = (1 - label_smoothing) * label_weight.unsqueeze(-1)  # (..., 1)
-    if not label_smoothing:
-        return (at_label * probs).scatter_add(-1, label.unsqueeze(-1), -at_label)
-    share = torch.ones_like(probs) if weight is None else weight.expand_as(probs)
-    share = torch.where((target == ignore_index).unsqueeze(-1), 0, share * label_smoothing / probs.shape[-1])
-    q = share.scatter_add(-1, label.unsqueeze(-1), at_label)  # (..., C)
-    return probs * q.sum(-1, keepdim=True) - q
+    return kept, label, kept.to(input.dtype) if weight is None else torch.where(kept, weight[label], 0)
 
 
 _apply = make_apply(SoftmaxNLL, autocast="float32")
@@ -183,36 +194,34 @@ def softmax_nll(
     """
     name = "softmax_nll"
     check_tensors(name, input=input, target=target, weight=weight)
-    check_floating(name, input=input, weight=weight)
-    check_reduction(name, reduction)
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"{name}: label_smoothing must be between 0 and 1, got {label_smoothing}")
-    if input.dim() == 0:
-        raise ValueError(f"{name}: input must have shape (C,), (N, C) or (N, C, d1, ...), got ()")
-    class_dim = 0 if input.dim() == 1 else 1
-    classes = input.shape[class_dim]
-    if weight is not None and weight.shape != (classes,):
-        raise ValueError(f"{name}: weight must have shape ({classes},), got {tuple(weight.shape)}")
     if target.is_floating_point():
         if ignore_index >= 0:
             raise ValueError(f"{name}: ignore_index needs labels, got class probabilities as target")
         return softmax_cross_entropy(input, target, weight, reduction, label_smoothing)
+    check_floating(name, input=input, weight=weight)
+    check_one_dtype(name, input=input, weight=weight)
+    check_constant(name, weight=weight)
+    check_reduction(name, reduction)
+    check_label_smoothing(name, label_smoothing)
     if target.dtype not in (torch.int64, torch.uint8):
         raise TypeError(f"{name}: target must be int64 labels or class probabilities, got {target.dtype}")
-    check_constant(name, weight=weight)
+    if not isinstance(ignore_index, int):
+        raise TypeError(f"{name}: ignore_index must be an int, got {ignore_index!r}")
+    if input.dim() == 0:
+        raise ValueError(f"{name}: input must have shape (C,), (N, C) or (N, C, d1, ...), got ()")
+    class_dim = 0 if input.dim() == 1 else 1
+    classes = input.shape[class_dim]
+    check_class_weights(name, weight, classes)
     expected = input.shape[:class_dim] + input.shape[class_dim + 1 :]
     if target.shape != expected:
         raise ValueError(
             f"{name}: target must have shape {tuple(expected)} for input {tuple(input.shape)}, "
             f"got {tuple(target.shape)}"
         )
-    input = input.movedim(class_dim, -1)
-    target = target.long()
     try:
-        return _apply(input, target, weight, ignore_index, reduction, label_smoothing)
-    except (RuntimeError, IndexError) as error:
-        # gather looks at every label anyway; ours are looked at again only when it has complained.
-        wrong = target[(target != ignore_index) & ((target < 0) | (target >= classes))]
-        if len(wrong):
-            raise IndexError(f"{name}: labels must be in 0..{classes - 1}, got {wrong[0].item()}") from error
-        raise
+        return _apply(input.movedim(class_dim, -1), target, weight, ignore_index, reduction, label_smoothing)
+    except (IndexError, RuntimeError) as error:
+        # Indexing looks at every label anyway: to look at them here as well would cost each call.
+        if "out of bounds" not in str(error):
+            raise
+        raise IndexError(f"{name}: labels must be in 0..{classes - 1}: {error}") from error
