@@ -17,7 +17,7 @@ from manualgrad.gradcheck.subject import Subject, cast
 
 MAGNITUDES = (1e-2, 1e2)
 EXTREME = 1e3  # the largest input of the last probe
-FEW_DIRECTIONS = 64  # in the probes beyond the caller's own inputs
+FEW_DIRECTIONS = 32  # in the probes beyond the caller's own inputs
 
 
 def gradcheck(
@@ -113,7 +113,7 @@ class _Check:
         self._rows(base)
         self._forward_agrees(judge, base)
         self._returned(judge, base, native)
-        if self.report.ok or all(f.kind in ("unsummed", "wrong-dtype", "mutates") for f in self.report.findings):
+        if not any(f.kind == "nondeterministic" or (f.kind == "wrong-shape" and not self.named) for f in self.report.findings):
             self._values(judge, base)
         if self.report.ok:
             self._linear(judge, base)

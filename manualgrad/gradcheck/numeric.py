@@ -20,9 +20,9 @@ from torch import Tensor
 
 Outputs = tuple[Tensor, ...]
 
-CHUNK_ELEMENTS = 2**20  # of input, in one batched call: 8 MB of float64
-MOST_DIRECTIONS = 256  # more elements than this are first moved in groups
-MOST_ELEMENTS = 4096  # of one argument taken one at a time, when its groups disagree
+CHUNK_ELEMENTS = 2**17  # of input, in one batched call: 1 MB of float64, which stays in the cache
+MOST_DIRECTIONS = 128  # more elements than this are first moved in groups
+MOST_ELEMENTS = 1024  # of one argument taken one at a time, when its groups disagree
 
 
 @dataclass
@@ -135,7 +135,8 @@ def slopes(evaluator: Evaluator, directions: Tensor, upstream: Outputs, step: fl
     scale = sum(float((u * f).norm()) for u, f in zip(upstream, evaluator.base, strict=True))
     noise = 8 * eps * scale / step + 2 * eps / step * fine.abs() * max(1.0, float(evaluator.at.abs().max()))
     error = (fine - coarse).abs() / 3 + noise
-    return {"value": fine + (fine - coarse) / 3, "error": error, "left": left, "right": right, "jump": jump}
+    value = fine + (fine - coarse) / 3
+    return {"value": value, "error": error, "left": left, "right": right, "jump": jump, "noise": noise}
 
 
 def _contract(evaluator: Evaluator, points: Tensor, upstream: Outputs) -> Tensor:
@@ -231,8 +232,7 @@ def _in_disagreement(
     predicted = torch.zeros(count, dtype=torch.float64).scatter_add(0, group, expected * weights * scales)
     found = _settle(evaluator, rows, upstream, predicted, rtol, atol)
     agrees = (found["value"] - predicted).abs() <= rtol * predicted.abs() + atol + 5 * found["error"]
-    trusted = found["error"] <= 1e-3 * predicted.abs() + 10 * atol
-    doubtful = ~(agrees & trusted)[group]
+    doubtful = ~(agrees & found["certain"].bool())[group]
     # The largest are also measured by themselves: the report shows one.
     doubtful[order[-4:]] = True
     return doubtful.nonzero().reshape(-1)
@@ -246,11 +246,11 @@ def _settle(
     best = {key: torch.full((k,), math.nan, dtype=torch.float64) for key in ("value", "error", "left", "right")}
     best["error"].fill_(math.inf)
     jumps = torch.full((k,), math.inf, dtype=torch.float64)
-    kink = torch.zeros(k, dtype=torch.bool)
+    settled, kink = torch.zeros(k, dtype=torch.bool), torch.zeros(k, dtype=torch.bool)
     active = torch.arange(k)
     for step in step_sizes(evaluator.precision):
         found = slopes(evaluator, rows[active], upstream, step)
-        jump, noise = found.pop("jump").abs(), found["error"].clone()
+        jump, noise = found.pop("jump").abs(), found.pop("noise")
         found["error"] = found["error"] + jump
         same = (jump - jumps[active]).abs() <= 0.01 * jump
         corner = same & (jump > 1e-4 * (found["left"].abs() + found["right"].abs()) + 10 * noise + atol)
@@ -261,11 +261,13 @@ def _settle(
             best[key][active[better]] = column[better]
         difference = (best["value"][active] - expected[active]).abs()
         tolerance = rtol * expected[active].abs() + atol
-        certain = best["error"][active] <= torch.maximum(1e-3 * difference, 0.2 * tolerance)
-        active = active[~(certain | corner)]
+        # Certain, or as good as rounding lets it become.
+        enough = torch.maximum(torch.maximum(1e-3 * difference, 0.2 * tolerance), 8 * noise)
+        settled[active] = best["error"][active] <= enough
+        active = active[~(settled[active] | corner)]
         if not len(active):
             break
-    best["kink"] = kink
+    best |= {"kink": kink, "certain": settled}
     # A slope that never settled is not known.
     lost = ~best["error"].isfinite()
     best["value"][lost] = math.nan
