@@ -1,0 +1,193 @@
+"""The student's folder: their files, and how far they have come. Nothing in it is ever overwritten."""
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from manualgrad.errors import UserError
+from manualgrad.exercises.course import PACKAGE, Exercise
+
+DEFAULT = Path("my-backwards")
+PROGRESS = "progress.json"
+
+
+@dataclass
+class Progress:
+    """How far one exercise has come.
+
+    Attributes
+    ----------
+    passed : str
+        When it first passed; empty until then.
+    checks, hints : int
+        How many checks were made and how many hints shown.
+    steps_done : int
+        In the latest check.
+    """
+
+    passed: str = ""
+    checks: int = 0
+    hints: int = 0
+    steps_done: int = 0
+
+
+class Folder:
+    """A folder of a student's own, with one file for each exercise that was started.
+
+    Parameters
+    ----------
+    path : Path
+        Need not exist yet.
+
+    Raises
+    ------
+    UserError
+        If it lies inside the package, is no folder, or its progress cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if path.resolve().is_relative_to(PACKAGE.resolve()):
+            raise UserError(f"--dir {path}: that is inside the package; choose a folder of your own")
+        if path.exists() and not path.is_dir():
+            raise UserError(f"--dir {path}: that is a file, not a folder")
+        self.path = path
+        self._progress = self._read()
+
+    def file(self, exercise: Exercise) -> Path:
+        """Return where the student's file for an exercise is, or would be."""
+        return self.path / f"{exercise.name}.py"
+
+    def has(self, exercise: Exercise) -> bool:
+        """Whether the exercise was started."""
+        return self.file(exercise).is_file()
+
+    def start(self, exercise: Exercise, text: str) -> Path:
+        """Write the file that the student begins with.
+
+        Parameters
+        ----------
+        exercise : Exercise
+            What it is for.
+        text : str
+            Its contents.
+
+        Returns
+        -------
+        Path
+            The new file.
+
+        Raises
+        ------
+        UserError
+            If there is one already.
+        """
+        file = self.file(exercise)
+        self.path.mkdir(parents=True, exist_ok=True)
+        ignore = self.path / ".gitignore"
+        if not any(self.path.iterdir()):
+            ignore.write_text("# One's own attempts; remove this line and the next to track them.\n*\n")
+        try:
+            with file.open("x", encoding="utf-8") as new:
+                new.write(text)
+        except FileExistsError:
+            raise UserError(
+                f"{file} is there already and is left as it is; `reset {exercise.name}` begins anew"
+            ) from None
+        return file
+
+    def set_aside(self, exercise: Exercise) -> Path:
+        """Rename the student's file to one that no exercise reads, and forget the exercise's progress.
+
+        Returns
+        -------
+        Path
+            The new name.
+
+        Raises
+        ------
+        UserError
+            If the exercise was not started.
+        """
+        file = self.need(exercise)
+        number = 1
+        while (aside := file.with_name(f"{exercise.name}.old-{number}.py")).exists():
+            number += 1
+        file.rename(aside)
+        self._progress.pop(exercise.name, None)
+        self._write()
+        return aside
+
+    def need(self, exercise: Exercise) -> Path:
+        """Return the student's file, which has to be there.
+
+        Raises
+        ------
+        UserError
+            If it is not.
+        """
+        if not self.has(exercise):
+            raise UserError(f"{self.file(exercise)}: no such file; `start {exercise.name}` writes it")
+        return self.file(exercise)
+
+    def progress(self, exercise: Exercise) -> Progress:
+        """Return how far an exercise has come."""
+        return self._progress.get(exercise.name, Progress())
+
+    def note_check(self, exercise: Exercise, passed: bool, steps_done: int) -> None:
+        """Remember a check. What has passed once stays passed until it is reset."""
+        progress = self.progress(exercise)
+        progress.checks += 1
+        progress.steps_done = steps_done
+        if passed and not progress.passed:
+            progress.passed = time.strftime("%Y-%m-%d %H:%M")
+        self._note(exercise, progress)
+
+    def note_hint(self, exercise: Exercise, hints: int) -> None:
+        """Remember how many hints were shown."""
+        progress = self.progress(exercise)
+        progress.hints = hints
+        self._note(exercise, progress)
+
+    def _note(self, exercise: Exercise, progress: Progress) -> None:
+        self._progress[exercise.name] = progress
+        self._write()
+
+    def _read(self) -> dict[str, Progress]:
+        file = self.path / PROGRESS
+        if not file.exists():
+            return {}
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            return {name: Progress(**fields) for name, fields in content.items()}
+        except (ValueError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{file} cannot be read ({error}); mend it, or move it away to count anew"
+            ) from None
+
+    def _write(self) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        file = self.path / PROGRESS
+        content = {name: asdict(progress) for name, progress in self._progress.items()}
+        aside = file.with_name(f".{PROGRESS}.part")
+        aside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        os.replace(aside, file)
+
+
+def choose_next(exercises: list[Exercise], folder: Folder) -> Exercise | None:
+    """Return the first exercise that has not passed; None if all have.
+
+    Parameters
+    ----------
+    exercises : list of Exercise
+        In order.
+    folder : Folder
+        The student's.
+
+    Returns
+    -------
+    Exercise or None
+        What to do next.
+    """
+    return next((exercise for exercise in exercises if not folder.progress(exercise).passed), None)

@@ -1,0 +1,82 @@
+"""What the student sees in the terminal."""
+
+from rich.columns import Columns
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from manualgrad.exercises.course import Exercise
+from manualgrad.exercises.folder import Folder
+from manualgrad.exercises.outcome import Outcome
+
+MOST_PRINTED_LINES = 12
+
+
+def show_list(console: Console, exercises: list[Exercise], folder: Folder, upcoming: Exercise | None) -> None:
+    """Print all exercises, what is done, and what is next."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "exercise", "what it is about", "", "checks", "hints"):
+        table.add_column(heading, justify="right" if heading in ("checks", "hints") else "left")
+    for exercise in exercises:
+        progress = folder.progress(exercise)
+        mark, colour = " ", "dim" if not folder.has(exercise) else ""
+        state = f"{progress.steps_done} of {len(exercise.steps)} steps" if folder.has(exercise) else ""
+        if progress.passed:
+            mark, colour, state = "✓", "green", f"done {progress.passed[:10]}"
+        elif exercise is upcoming:
+            mark, colour, state = "→", "bold", state or "next"
+        counts = [str(count) if count else "" for count in (progress.checks, progress.hints)]
+        table.add_row(mark, exercise.name, Text(exercise.lesson.title), state, *counts, style=colour)
+    console.print(table)
+    done = sum(bool(folder.progress(exercise).passed) for exercise in exercises)
+    console.print(f"\n{done} of {len(exercises)} done, in {escape(str(folder.path))}", highlight=False)
+
+
+def show_outcome(console: Console, exercise: Exercise, outcome: Outcome) -> None:
+    """Print a verdict: what the code printed, the table, and what is wrong."""
+    _show_printed(console, outcome.printed)
+    if outcome.passed:
+        steps = f", all {outcome.steps} steps" if outcome.steps > 1 else ""
+        console.print(
+            Text.assemble(
+                (f"✓ {exercise.name} is right", "bold green"), steps, f"  ({outcome.seconds:.1f} s)"
+            )
+        )
+        return
+    head = Text.assemble((f"✗ {exercise.name}", "bold red"))
+    if outcome.steps > 1:
+        head.append(f"  {outcome.steps_done} of {outcome.steps} steps right")
+    if outcome.step and (outcome.steps > 1 or outcome.report):
+        head.append(f"  now: {outcome.step}")
+    console.print(head)
+    if outcome.report:
+        console.print(Text.from_ansi(outcome.report))
+    else:
+        console.print(Text.assemble((outcome.kind, "bold red"), f": {outcome.message}"))
+
+
+def show_solution(console: Console, theirs: str, ours: str) -> None:
+    """Print two pieces of code beside one another, or below one another where the terminal is narrow."""
+    panels = [
+        Panel(Syntax(code, "python", word_wrap=True, background_color="default"), title=title)
+        for title, code in (("yours", theirs), ("ours", ours))
+    ]
+    if console.width < 140:
+        for panel in panels:
+            console.print(panel)
+        return
+    console.print(Columns(panels, width=console.width // 2 - 1))
+
+
+def _show_printed(console: Console, printed: str) -> None:
+    lines = printed.splitlines()
+    if not lines:
+        return
+    console.print(Text("Your code printed:", "dim"))
+    for line in lines[:MOST_PRINTED_LINES]:
+        console.print(Text(f"  {line}"))
+    if len(lines) > MOST_PRINTED_LINES:
+        console.print(Text("  … and more", "dim"))

@@ -1,0 +1,206 @@
+"""A student's file: read it, find their Function in it, and put that in the place of ours."""
+
+import importlib.util
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+from torch import Tensor
+from torch.autograd import Function
+
+from manualgrad.cases import CASES, Cases
+from manualgrad.errors import UserError
+from manualgrad.exercises.course import Exercise
+from manualgrad.functions._apply import make_apply
+
+
+class FileError(Exception):
+    """The file cannot be used as it is.
+
+    Parameters
+    ----------
+    kind : str
+        ``syntax``, ``raises`` or ``no-class``.
+    message : str
+        What is wrong with it, for the student.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+def load_module(path: Path) -> types.ModuleType:
+    """Run a student's file.
+
+    Parameters
+    ----------
+    path : Path
+        Any name will do; it is not looked up among Python's modules.
+
+    Returns
+    -------
+    module
+        What it defines.
+
+    Raises
+    ------
+    FileError
+        If it cannot be read or raises.
+    """
+    name = f"student_{path.stem}"
+    spec = importlib.util.spec_from_loader(name, loader=None, origin=str(path))
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    module.__file__ = str(path)
+    sys.modules[name] = module  # dataclasses and typing look a class's module up there
+    try:
+        exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
+    except SyntaxError as error:
+        code = f": {error.text.strip()}" if error.text else ""
+        raise FileError("syntax", f"{path.name}, line {error.lineno}: {error.msg}{code}") from error
+    except ValueError as error:
+        if "null bytes" in str(error):
+            raise FileError("syntax", f"{path.name} is not a text file") from error
+        raise _raised(path, error) from error
+    except Exception as error:
+        raise _raised(path, error) from error
+    return module
+
+
+def line_of(error: BaseException, path: Path) -> int | None:
+    """Return the last line of the file that an exception passed through."""
+    number, trace = None, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            number = trace.tb_lineno
+        trace = trace.tb_next
+    return number
+
+
+def describe(error: BaseException, path: Path) -> str:
+    """Return where in the file an exception was raised, the line's text, and what it says."""
+    number = line_of(error, path)
+    text = str(error).strip().split("\n", 1)[0]
+    what = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    if number is None:
+        return f"{path.name}: {what}"
+    code = path.read_text(encoding="utf-8", errors="replace").splitlines()[number - 1].strip()
+    return f"{path.name}, line {number}: {code}\n{what}"
+
+
+def _raised(path: Path, error: Exception) -> FileError:
+    return FileError("raises", describe(error, path))
+
+
+def cases_of(exercise: Exercise) -> Cases:
+    """Return the samples of an exercise and what they are judged against."""
+    if exercise.is_library_function:
+        return CASES[exercise.page.stem]
+    cases = importlib.import_module(exercise.module).CASES
+    assert isinstance(cases, Cases)
+    return cases
+
+
+def find_class(module: types.ModuleType, parent: type[Function]) -> type[Function]:
+    """Return the file's class that gives a Function of ours another backward.
+
+    Parameters
+    ----------
+    module : module
+        The student's file.
+    parent : type
+        Our Function.
+
+    Returns
+    -------
+    type
+        The last one, if there are several.
+
+    Raises
+    ------
+    FileError
+        If there is none.
+    """
+    found = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, parent)
+        and "backward" in vars(value)
+        and value.__module__ == module.__name__
+    ]
+    if not found:
+        raise FileError(
+            "no-class",
+            f"there is no class with a backward that derives from {parent.__name__}: "
+            "the line that begins with `class` and the name `backward` have to stay",
+        )
+    return found[-1]
+
+
+def with_class(cases: Cases, function_class: type[Function]) -> Callable[..., Tensor]:
+    """Return a function of ours that works with another Function class.
+
+    The wrapper around the Function checks and prepares the arguments. It stays as it is: a copy of it is made
+    that finds the other class where it looks for ours.
+
+    Parameters
+    ----------
+    cases : Cases
+        Of the function.
+    function_class : type
+        What takes the place of ``cases.function_class``.
+
+    Returns
+    -------
+    callable
+        Same name, same arguments.
+    """
+    wrapper = cases.function
+    assert isinstance(wrapper, types.FunctionType)
+    names = dict(wrapper.__globals__, _apply=make_apply(function_class))
+    copy = types.FunctionType(
+        wrapper.__code__, names, wrapper.__name__, wrapper.__defaults__, wrapper.__closure__
+    )
+    copy.__kwdefaults__, copy.__doc__ = wrapper.__kwdefaults__, wrapper.__doc__
+    names[wrapper.__name__] = copy  # some wrappers call themselves
+    return copy
+
+
+def load_function(path: Path | str) -> tuple[str, Callable[..., Tensor]]:
+    """Return a student's function, to be used in place of ours.
+
+    Unlike a check, this runs the file in the calling process.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file of an exercise that is about one of the package's functions.
+
+    Returns
+    -------
+    name : str
+        Of the function that it replaces in ``manualgrad.functions``.
+    function : callable
+        With the same arguments.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, raises, or holds no such function.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    try:
+        module = load_module(path)
+    except FileError as problem:
+        raise UserError(" ".join(str(problem).split())) from problem
+    for cases in CASES.values():
+        try:
+            return cases.name, with_class(cases, find_class(module, cases.function_class))
+        except FileError:
+            continue
+    raise UserError(f"{path}: no class in it derives from one of manualgrad's Functions and has a backward")
