@@ -15,12 +15,22 @@ def to_common_dtype(*tensors: Tensor | None) -> tuple[Any, ...]:
 
 def log_softmax(logits: Tensor) -> Tensor:
     """Return log p[c] = x[c] - log Σ_k exp(x[k]) over the last dimension: (..., C) -> (..., C)."""
+    shifted = _shift(logits)
+    return shifted - shifted.exp().sum(-1, keepdim=True).log()
+
+
+def softmax(logits: Tensor) -> Tensor:
+    """Return p[c] = exp(x[c]) / Σ_k exp(x[k]) over the last dimension: (..., C) -> (..., C)."""
+    powers = _shift(logits).exp()
+    return powers / powers.sum(-1, keepdim=True)
+
+
+def _shift(logits: Tensor) -> Tensor:
+    """Subtract the row's largest logit: p stays what it was, and exp cannot overflow."""
     if logits.shape[-1] == 0:
         return logits  # no classes, so no largest logit either
-    # Subtracting the row's largest logit changes nothing in the mathematics and keeps exp from
-    # overflowing. It is a constant to autograd for the same reason: its gradient would cancel.
-    shifted = logits - logits.amax(-1, keepdim=True).detach()
-    return shifted - shifted.exp().sum(-1, keepdim=True).log()
+    # Constant to autograd, since p does not depend on it: its gradient would cancel.
+    return logits - logits.amax(-1, keepdim=True).detach()
 
 
 def reduce(losses: Tensor, reduction: str) -> Tensor:

@@ -53,7 +53,7 @@ from manualgrad.functions._checks import (
     check_same_shape,
     check_tensors,
 )
-from manualgrad.functions._losses import log_softmax, reduce, spread, to_common_dtype
+from manualgrad.functions._losses import log_softmax, reduce, softmax, spread, to_common_dtype
 
 
 class SoftmaxCrossEntropy(Function):
@@ -79,17 +79,18 @@ class SoftmaxCrossEntropy(Function):
         ctx: Any, grad_output: Tensor
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
         input, target, weight = ctx.saved_tensors
-        log_probs = log_softmax(input)  # (..., C)
         smooth = _smooth(target, ctx.label_smoothing)  # (..., C)
-        g = spread(grad_output, input.shape[:-1].numel(), ctx.reduction).unsqueeze(-1)  # (..., 1) or (1,)
+        rows = input.shape[:-1].numel()
+        g = spread(grad_output, rows, ctx.reduction).unsqueeze(-1)  # (..., 1) or (1,)
         grad_input = grad_target = grad_weight = None
         if ctx.needs_input_grad[0]:
             gq = g * _weighted(smooth, weight)  # (..., C)
-            grad_input = log_probs.exp() * gq.sum(-1, keepdim=True) - gq  # (..., C)
+            grad_input = softmax(input) * gq.sum(-1, keepdim=True) - gq  # (..., C)
         if ctx.needs_input_grad[1]:
-            grad_target = -g * (1 - ctx.label_smoothing) * _weighted(log_probs, weight)  # (..., C)
+            grad_target = -g * (1 - ctx.label_smoothing) * _weighted(log_softmax(input), weight)  # (..., C)
         if ctx.needs_input_grad[2]:
-            grad_weight = (-g * smooth * log_probs).reshape(-1, input.shape[-1]).sum(0)  # (..., C) -> (C,)
+            grad_weight = -g * smooth * log_softmax(input)  # (..., C)
+            grad_weight = grad_weight.reshape(rows, input.shape[-1]).sum(0)  # (N, C) -> (C,)
         return grad_input, grad_target, grad_weight, None, None
 
     @staticmethod
@@ -104,7 +105,7 @@ class SoftmaxCrossEntropy(Function):
         log_probs = log_softmax(input)
         smooth = _smooth(target, ctx.label_smoothing)
         q = _weighted(smooth, weight)
-        change = (log_probs.exp() * q.sum(-1, keepdim=True) - q) * input_tangent  # (..., C)
+        change = (softmax(input) * q.sum(-1, keepdim=True) - q) * input_tangent  # (..., C)
         change = change - (1 - ctx.label_smoothing) * _weighted(log_probs, weight) * target_tangent
         if weight_tangent is not None:
             change = change - smooth * log_probs * weight_tangent

@@ -64,7 +64,7 @@ from manualgrad.functions._checks import (
     check_reduction,
     check_tensors,
 )
-from manualgrad.functions._losses import log_softmax, reduce, spread
+from manualgrad.functions._losses import log_softmax, reduce, softmax, spread
 from manualgrad.functions.softmax_cross_entropy import softmax_cross_entropy
 
 
@@ -98,19 +98,20 @@ class SoftmaxNLL(Function):
         kept, label, label_weight = _labels(input, target, weight, ignore_index)  # (...)
         g = spread(grad_output, target.numel(), reduction)
         g = torch.where(kept, g / label_weight.mean() if reduction == "mean" else g, 0)  # (...)
-        probs = log_softmax(input).exp()  # (..., C)
-        gq = ((1 - label_smoothing) * g * label_weight).unsqueeze(-1)  # (..., 1), in the label's column
+        probs = softmax(input)  # (..., C)
+        gq = (g * label_weight).unsqueeze(-1)  # (..., 1), in the label's column
         grad_input = (probs * gq).scatter_add(-1, label.unsqueeze(-1), -gq)  # (..., C)
         if label_smoothing:
             everywhere = torch.ones_like(probs) if weight is None else weight
-            gq = label_smoothing * g.unsqueeze(-1) * everywhere / input.shape[-1]  # (..., C)
-            grad_input = grad_input + probs * gq.sum(-1, keepdim=True) - gq
+            gq = g.unsqueeze(-1) * everywhere / input.shape[-1]  # (..., C)
+            grad_share = probs * gq.sum(-1, keepdim=True) - gq  # (..., C)
+            grad_input = (1 - label_smoothing) * grad_input + label_smoothing * grad_share
         return grad_input, None, None, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, input_tangent: Tensor, *constants: Tensor | None) -> Tensor:
         input, target, weight = ctx.saved_tensors
-        probs = log_softmax(input).exp()  # (..., C)
+        probs = softmax(input)  # (..., C)
         log_probs_tangent = input_tangent - (probs * input_tangent).sum(-1, keepdim=True)  # (..., C)
         return _losses(log_probs_tangent, target, weight, *ctx.options)
 
