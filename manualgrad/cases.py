@@ -133,6 +133,27 @@ def _linear(draw: Draw) -> Iterator[Sample]:
     yield Sample("data as input", (draw.normal(3, 4).detach(), draw.normal(5, 4), draw.normal(5)))
 
 
+def _softmax(draw: Draw) -> Iterator[Sample]:
+    yield Sample("matrix", (draw.normal(3, 4),), {"dim": -1})
+    yield Sample("first dimension", (draw.normal(3, 4),), {"dim": 0})
+    yield Sample("middle of three", (draw.normal(2, 4, 3),), {"dim": 1})
+    yield Sample("one row without a batch", (draw.normal(4),), {"dim": 0})
+
+
+def _nll_loss(draw: Draw) -> Iterator[Sample]:
+    yield Sample("labels", (draw.normal(3, 4), draw.labels(4, 3)))
+    for reduction in ("mean", "sum", "none"):
+        yield Sample(
+            f"{reduction}, class weights",
+            (draw.normal(3, 4), draw.labels(4, 3), draw.uniform(4)),
+            {"reduction": reduction},
+        )
+    ignored = torch.tensor([1, 2, 1, 0, 3], device=draw.device)
+    yield Sample("ignored rows", (draw.normal(5, 4), ignored), {"ignore_index": 1})
+    yield Sample("unbatched", (draw.normal(4), draw.labels(4)))
+    yield Sample("images", (draw.normal(2, 4, 3, 5), draw.labels(4, 2, 3, 5)))
+
+
 def _softmax_nll(draw: Draw) -> Iterator[Sample]:
     weight = draw.uniform(4)
     yield Sample("labels", (draw.normal(3, 4), draw.labels(4, 3)))
@@ -192,6 +213,8 @@ _ALL = (
     Cases(F.power, F.Power, torch.pow, _power),
     Cases(F.linear, F.Linear, torch.nn.functional.linear, _linear),
     Cases(F.mse_loss, F.MSELoss, torch.nn.functional.mse_loss, _mse_loss),
+    Cases(F.softmax, F.Softmax, torch.softmax, _softmax),
+    Cases(F.nll_loss, F.NLLLoss, torch.nn.functional.nll_loss, _nll_loss),
     Cases(F.softmax_nll, F.SoftmaxNLL, torch.nn.functional.cross_entropy, _softmax_nll),
     Cases(
         F.softmax_cross_entropy,

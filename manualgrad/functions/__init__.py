@@ -11,10 +11,12 @@ from manualgrad.functions.binary_cross_entropy_with_logits import (
 from manualgrad.functions.exp import Exp, exp
 from manualgrad.functions.linear import Linear, linear
 from manualgrad.functions.mse_loss import MSELoss, mse_loss
+from manualgrad.functions.nll_loss import NLLLoss, nll_loss
 from manualgrad.functions.power import Power, power
 from manualgrad.functions.relu import ReLU, relu
 from manualgrad.functions.sigmoid import Sigmoid, sigmoid
 from manualgrad.functions.sin import Sin, sin
+from manualgrad.functions.softmax import Softmax, softmax
 from manualgrad.functions.softmax_cross_entropy import SoftmaxCrossEntropy, softmax_cross_entropy
 from manualgrad.functions.softmax_nll import SoftmaxNLL, softmax_nll
 from manualgrad.functions.tanh import Tanh, tanh
@@ -24,10 +26,12 @@ __all__ = [
     "Exp",
     "Linear",
     "MSELoss",
+    "NLLLoss",
     "Power",
     "ReLU",
     "Sigmoid",
     "Sin",
+    "Softmax",
     "SoftmaxCrossEntropy",
     "SoftmaxNLL",
     "Tanh",
@@ -35,10 +39,12 @@ __all__ = [
     "exp",
     "linear",
     "mse_loss",
+    "nll_loss",
     "power",
     "relu",
     "sigmoid",
     "sin",
+    "softmax",
     "softmax_cross_entropy",
     "softmax_nll",
     "tanh",

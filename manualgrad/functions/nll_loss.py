@@ -1,0 +1,177 @@
+"""Negative log-likelihood: how little probability the true classes were given.
+
+Forward
+-------
+For one row x of log-probabilities with label t and class weights w (1 unless given):
+
+    ℓ = -w[t] · x[t]
+
+A row whose label is ``ignore_index`` has ℓ = 0. The mean divides by Z = Σ_n w[t_n] over the other rows.
+
+Backward
+--------
+ℓ is linear in x[t], with slope -w[t], and does not depend on the row's other entries at all. With g the
+upstream gradient of each ℓ (``grad_output``, over Z for a mean):
+
+    ∂L/∂x[c] = -g · w[t]   for c = t,   and 0 for every other class
+
+Labels are integers and class weights constants: neither gets a gradient.
+
+Forward mode
+------------
+ℓ is linear in x, so a small change ẋ changes it by -w[t] · ẋ[t].
+
+Saved
+-----
+The labels and the class weights. Of x nothing but its shape matters.
+
+Pitfalls
+--------
+- x holds log-probabilities. The slope -1/p belongs to a loss of p: the logarithm is not part of this one.
+- Dividing by N for ``"sum"``, or by N where the weights' sum Z belongs.
+- The columns must be chosen row by row: ``grad[:, target]`` chooses whole columns, in every row.
+
+Sources
+-------
+Bishop, "Pattern Recognition and Machine Learning" (2006), section 4.3.4.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from manualgrad.functions._apply import make_apply
+from manualgrad.functions._checks import (
+    check_class_weights,
+    check_constant,
+    check_floating,
+    check_one_dtype,
+    check_reduction,
+    check_tensors,
+)
+from manualgrad.functions._losses import reduce
+
+
+class NLLLoss(Function):
+    """-x[t] over the last dimension."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(
+        input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
+    ) -> Tensor:
+        return _losses(input, target, weight, ignore_index, reduction)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        input, target, weight, ctx.ignore_index, ctx.reduction = inputs
+        ctx.shape = input.shape
+        ctx.save_for_backward(target, weight)
+        ctx.save_for_forward(target, weight)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None, None, None]:
+        target, weight = ctx.saved_tensors
+        zeros = grad_output.new_zeros(ctx.shape)  # (..., C)
+        label, label_weight = _labels(zeros, target, weight, ctx.ignore_index)  # (...)
+        grad_losses = (
+            grad_output / label_weight.sum() if ctx.reduction == "mean" else grad_output
+        )  # () or (...)
+        grad_at_label = (-grad_losses * label_weight).unsqueeze(-1)  # (..., 1)
+        return zeros.scatter(-1, label.unsqueeze(-1), grad_at_label), None, None, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, input_tangent: Tensor, *constants: Tensor | None) -> Tensor:
+        target, weight = ctx.saved_tensors
+        return _losses(input_tangent, target, weight, ctx.ignore_index, ctx.reduction)
+
+
+def _losses(
+    input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
+) -> Tensor:
+    """-w[t] · x[t], reduced. It is linear in x, so a small change of x goes the same way."""
+    label, label_weight = _labels(input, target, weight, ignore_index)  # (...)
+    losses = -label_weight * input.gather(-1, label.unsqueeze(-1)).squeeze(-1)  # (...)
+    losses = torch.where(target == ignore_index, 0, losses)  # also where the weight's 0 met an infinite x
+    return losses.sum() / label_weight.sum() if reduction == "mean" else reduce(losses, reduction)
+
+
+def _labels(like: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> tuple[Tensor, Tensor]:
+    """Each row's label and that label's weight, 0 and 0 where the row is ignored: (...), (...)."""
+    kept = target != ignore_index
+    label = torch.where(kept, target, 0).long()  # uint8 labels, too
+    return label, kept.to(like.dtype) if weight is None else torch.where(kept, weight[label], 0)
+
+
+_apply = make_apply(NLLLoss, autocast="float32")
+
+
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:
+    """Measure how little the log-probabilities of the true classes are.
+
+    Parameters
+    ----------
+    input : Tensor
+        (C,), (N, C) or (N, C, d1, ...): log-probabilities.
+    target : Tensor
+        The shape of ``input`` without C: integer labels, 0 to C - 1.
+    weight : Tensor, optional
+        (C,): a factor for each class.
+    ignore_index : int
+        The label of rows that do not count.
+    reduction : {"mean", "sum", "none"}
+        Mean weighted by the labels' weights, sum, or one loss a row.
+
+    Returns
+    -------
+    Tensor
+        A single number, or with ``"none"`` the shape of ``target``.
+
+    Raises
+    ------
+    TypeError
+        If ``input`` is not a real floating-point tensor, or ``target`` does not hold integers.
+    ValueError
+        If shapes do not fit, or the reduction is unknown.
+    IndexError
+        If a label is neither in 0 to C - 1 nor ``ignore_index``. On CUDA the kernel's own assertion speaks.
+
+    See Also
+    --------
+    torch.nn.functional.nll_loss : PyTorch's counterpart.
+    """
+    name = "nll_loss"
+    check_tensors(name, input=input, target=target, weight=weight)
+    check_floating(name, input=input, weight=weight)
+    check_one_dtype(name, input=input, weight=weight)
+    check_constant(name, weight=weight)
+    check_reduction(name, reduction)
+    if target.dtype not in (torch.int64, torch.uint8):
+        raise TypeError(f"{name}: target must be int64 labels, got {target.dtype}")
+    if input.dim() == 0:
+        raise ValueError(f"{name}: input must have shape (C,), (N, C) or (N, C, d1, ...), got ()")
+    class_dim = 0 if input.dim() == 1 else 1
+    classes = input.shape[class_dim]
+    check_class_weights(name, weight, classes)
+    expected = input.shape[:class_dim] + input.shape[class_dim + 1 :]
+    if target.shape != expected:
+        raise ValueError(
+            f"{name}: target must have shape {tuple(expected)} for input {tuple(input.shape)}, "
+            f"got {tuple(target.shape)}"
+        )
+    try:
+        return _apply(input.movedim(class_dim, -1), target, weight, ignore_index, reduction)
+    except (IndexError, RuntimeError) as error:
+        # Indexing looks at every label anyway: to look at them here as well would cost each call.
+        if "out of bounds" not in str(error):
+            raise
+        raise IndexError(f"{name}: labels must be in 0..{classes - 1}: {error}") from error

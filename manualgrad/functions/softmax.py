@@ -1,0 +1,119 @@
+"""Softmax: turn any numbers into probabilities.
+
+Forward
+-------
+Over one row x (the entries along ``dim``):
+
+    p[c] = exp(x[c]) / Σ_k exp(x[k])
+
+Backward
+--------
+Every p depends on every x of its row: x[j] is in its own numerator, and in the sum below all of them. The
+quotient rule gives
+
+    ∂p[c]/∂x[j] = ( [c = j] · exp(x[c]) · Σ_k exp(x[k]) - exp(x[c]) · exp(x[j]) ) / (Σ_k exp(x[k]))²
+                = p[c] · ( [c = j] - p[j] )
+
+where [c = j] is 1 if c is j, and 0 otherwise. G[c] = ∂L/∂p[c] is the upstream gradient (``grad_output``).
+x[j] reaches L through every p[c], so sum over c:
+
+    ∂L/∂x[j] = Σ_c G[c] · p[c] · ( [c = j] - p[j] )
+
+The first part of the sum is there for c = j only, and p[j] can be taken out of the second:
+
+    ∂L/∂x[j] = p[j] · ( G[j] - Σ_c G[c] · p[c] )
+
+Forward mode
+------------
+Small changes ẋ of a row change it by ṗ[c] = p[c] · ( ẋ[c] - Σ_j p[j] · ẋ[j] ).
+
+Saved
+-----
+The output p. The input is not needed again.
+
+Pitfalls
+--------
+- G · p · (1 - p), the diagonal c = j alone. That is sigmoid's rule; here each x moves the whole row.
+- An upstream gradient that is the same for all classes gives 0: the probabilities sum to 1 whatever x is.
+  A check with ``p.sum()`` as the loss therefore proves nothing.
+- exp overflows above 88 (float32): subtract the largest number of each row first. p does not change.
+
+Sources
+-------
+Bridle, "Probabilistic interpretation of feedforward classification network outputs" (1990).
+"""
+
+from typing import Any
+
+from torch import Tensor
+from torch.autograd import Function
+
+from manualgrad.functions import _losses
+from manualgrad.functions._apply import make_apply
+from manualgrad.functions._checks import check_floating, check_tensors
+
+
+class Softmax(Function):
+    """p = exp(x) / Σ exp(x) over one dimension."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(input: Tensor, dim: int) -> Tensor:
+        return _losses.softmax(input.movedim(dim, -1)).movedim(-1, dim)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, int], output: Tensor) -> None:
+        _, ctx.dim = inputs
+        ctx.save_for_backward(output)
+        ctx.save_for_forward(output)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
+        (probs,) = ctx.saved_tensors
+        mean = (grad_output * probs).sum(ctx.dim, keepdim=True)  # one for each row
+        return probs * (grad_output - mean), None  # same shape
+
+    @staticmethod
+    def jvp(ctx: Any, input_tangent: Tensor, dim_tangent: None) -> Tensor:
+        (probs,) = ctx.saved_tensors
+        return probs * (input_tangent - (probs * input_tangent).sum(ctx.dim, keepdim=True))
+
+
+_apply = make_apply(Softmax, autocast="float32")
+
+
+def softmax(input: Tensor, dim: int = -1) -> Tensor:
+    """Turn the numbers along one dimension into probabilities.
+
+    Parameters
+    ----------
+    input : Tensor
+        Any shape.
+    dim : int
+        The dimension that sums to 1 afterwards; negative ones count from the last.
+
+    Returns
+    -------
+    Tensor
+        Same shape, values from 0 to 1.
+
+    Raises
+    ------
+    TypeError
+        If ``input`` is not a real floating-point tensor.
+    IndexError
+        If it has no such dimension.
+
+    See Also
+    --------
+    torch.softmax : PyTorch's counterpart.
+    """
+    check_tensors("softmax", input=input)
+    check_floating("softmax", input=input)
+    dimensions = max(input.dim(), 1)  # a single number counts as a row of one
+    if not -dimensions <= dim < dimensions:
+        raise IndexError(f"softmax: dim must be from {-dimensions} to {dimensions - 1}, got {dim}")
+    if input.dim() == 0:
+        return _apply(input.unsqueeze(0), 0).squeeze(0)
+    return _apply(input, dim)
