@@ -1,0 +1,230 @@
+"""Can a hidden layer learn what no straight line can separate?
+
+    python experiments/xor.py
+    python experiments/xor.py --preset tanh
+    python experiments/xor.py --preset keras --seeds 20
+
+trains a small network on the four rows of exclusive or, as its document does:
+
+    sigmoid   2-5-1, sigmoid twice, no bias; gradient descent on half the squared error, 20 000 epochs
+    tanh      the same with tanh
+    keras     2-4-1, tanh, then a sigmoid; Adam on binary cross-entropy, 1000 epochs
+
+Expect every row right, and all the errors and outputs that the documents print. Where the weights start
+decides much: see with --seeds how many networks learn. The first two take about five seconds, the third one.
+All four rows are trained on, which leaves none to validate with: every curve is the training's.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import manualgrad.functions as F
+import manualgrad.nn as nn
+from manualgrad.data.documents import compare, load
+from manualgrad.data.xor import xor
+from manualgrad.errors import UserError
+from manualgrad.table import print_table
+from manualgrad.training import Metrics, Run, RunSettings, changed_settings, launch, option, prepare, track
+
+DOCUMENTS_SEED = 42
+LOG_EVERY = 100  # epochs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(RunSettings):
+    """Which document's network, for how long, and how many of it."""
+
+    seed: int = option(
+        DOCUMENTS_SEED,
+        "of the initial weights; the documents' figures are those of 42",
+        minimum=0,
+        maximum=2**32 - 1,
+    )
+    preset: Literal["sigmoid", "tanh", "keras"] = option("sigmoid", "the network and how it learns")
+    epochs: int | None = option(None, "passes over the four rows (default: the document's)", minimum=1)
+    seeds: int = option(1, "networks to train one after another, each from the next seed", minimum=1)
+    require_accuracy: float | None = option(
+        None, "exit with status 1 if a smaller part of the rows is right", minimum=0, maximum=1
+    )
+    dry_run: bool = option(False, "two epochs only, to see that everything works")
+
+
+@dataclass(frozen=True)
+class Network:
+    """A model and how it learns."""
+
+    model: nn.Sequential
+    answer: Callable[[Tensor], Tensor]  # from what the model returns to a number that is rounded to 0 or 1
+    loss_function: Callable[[Tensor, Tensor], Tensor]
+    optimizer: torch.optim.Optimizer
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a network came to in its last epoch, as seen before that epoch's step."""
+
+    outputs: list[float]  # one for each row
+    error: float  # mean absolute
+    accuracy: float
+    errors: dict[int, float]  # the same error on the way there, by epoch
+
+    def in_words(self) -> str:
+        """Say how well it does."""
+        return f"{self.accuracy * 4:.0f} of 4 rows right, mean absolute error {self.error:.4f}"
+
+
+def run(settings: Settings) -> Metrics:
+    """Train one network or many; compare the first with its document."""
+    device = prepare(settings.device, settings.seed)
+    document = load(f"xor_{settings.preset}")
+    epochs = 2 if settings.dry_run else settings.epochs or document.given["epochs"]
+
+    with Run("xor", changed_settings(settings), settings, device) as record:
+        outcomes: list[Outcome] = []
+        for number in range(settings.seeds):
+            seed = (settings.seed + number) % 2**32
+            network = build(settings.preset, document.given, seed, device)
+            outcomes.append(train(network, epochs, device, None if outcomes else record))
+            if settings.seeds > 1:
+                print(f"seed {seed}: {outcomes[-1].in_words()}")
+        first = outcomes[0]
+        show_truth_table(first, settings.seed)
+        if settings.seeds > 1:
+            show_histogram(record, [outcome.error for outcome in outcomes])
+
+        ours: dict[str, Sequence[float] | float] = {}
+        if settings.seed == document.given["seed"]:
+            ours |= {f"error at epoch {epoch}": error for epoch, error in first.errors.items()}
+            if epochs == document.given["epochs"]:
+                ours |= {"output": first.outputs, "rounded output": [round(y) for y in first.outputs]}
+        comparison = compare(
+            f"xor_{settings.preset}", {name: ours[name] for name in document.printed if name in ours}
+        )
+        print_table("The document's figures", comparison.header, comparison.rows())
+        print(comparison.summary())
+
+        accuracy = sum(outcome.accuracy for outcome in outcomes) / len(outcomes)
+        learnt = sum(outcome.accuracy == 1 for outcome in outcomes)
+        print(
+            f"after {epochs} epochs {learnt} of {settings.seeds} {settings.preset} networks know exclusive or"
+        )
+        metrics = record.finish(
+            {
+                "accuracy": accuracy,
+                "networks": settings.seeds,
+                "networks_that_learnt": learnt,
+                "mean_absolute_error": [outcome.error for outcome in outcomes],
+                "outputs": [outcome.outputs for outcome in outcomes],
+            }
+            | comparison.metrics()
+        )
+    comparison.raise_if_different()
+    if settings.require_accuracy is not None and accuracy < settings.require_accuracy:
+        raise UserError(f"accuracy {accuracy} is below the required {settings.require_accuracy}")
+    return metrics
+
+
+def train(network: Network, epochs: int, device: torch.device, record: Run | None) -> Outcome:
+    """Train on all four rows at once, epoch after epoch."""
+    inputs, targets = xor(torch.float64, device)
+    errors: dict[int, float] = {}
+    for epoch in track(range(epochs), "training"):
+        network.optimizer.zero_grad()
+        output = network.model(inputs)
+        loss = network.loss_function(output, targets)
+        loss.backward()
+        network.optimizer.step()
+
+        if epoch % LOG_EVERY == 0 or epoch == epochs - 1:
+            answers = network.answer(output.detach())
+            accuracy = (answers.round() == targets).double().mean().item()
+            errors[epoch] = (answers - targets).abs().mean().item()
+            if record is not None:
+                gradients = {
+                    f"gradient/{name}": parameter.grad.norm().item()
+                    for name, parameter in network.model.named_parameters()
+                    if parameter.grad is not None
+                }
+                curves = {"loss/training": loss.item(), "accuracy/training": accuracy}
+                record.log(epoch, curves | {"mean absolute error": errors[epoch]} | gradients)
+    return Outcome(answers.flatten().tolist(), errors[epochs - 1], accuracy, errors)
+
+
+def build(preset: str, given: dict[str, Any], seed: int, device: torch.device) -> Network:
+    """Return a fresh network of one of the documents."""
+    keras = preset == "keras"
+    hidden = nn.Linear(2, given["hidden"], bias=keras, dtype=torch.float64)
+    output = nn.Linear(given["hidden"], 1, bias=keras, dtype=torch.float64)
+    numbers = np.random.RandomState(seed)  # the legacy generator, which the documents use
+    for layer in (hidden, output):
+        shape = (layer.in_features, layer.out_features)
+        limit = math.sqrt(6 / sum(shape)) if keras else 1  # Glorot's, which is Keras' default
+        with torch.no_grad():
+            # The documents write x @ W with W of shape (inputs, units); PyTorch keeps the transpose.
+            layer.weight.copy_(torch.from_numpy(numbers.uniform(-limit, limit, shape).T))
+        if keras:
+            nn.init.zeros_(layer.bias)
+
+    if keras:
+        model = nn.Sequential(hidden, nn.Tanh(), output).to(device)
+        adam = torch.optim.Adam(model.parameters(), lr=given["learning_rate"], eps=given["epsilon"])
+        return Network(model, F.sigmoid, F.binary_cross_entropy_with_logits, adam)
+    squash = nn.Sigmoid() if preset == "sigmoid" else nn.Tanh()
+    model = nn.Sequential(hidden, squash, output, squash).to(device)
+    sgd = torch.optim.SGD(model.parameters(), lr=given["learning_rate"])
+    return Network(model, nn.Identity(), half_squared_error, sgd)
+
+
+def half_squared_error(output: Tensor, target: Tensor) -> Tensor:
+    """Return ½ Σ (target - output)², whose slope by the output is the documents' output - target."""
+    return F.mse_loss(output, target, reduction="sum") / 2
+
+
+def show_truth_table(outcome: Outcome, seed: int) -> None:
+    """Print what the network makes of each row."""
+    inputs, targets = xor()
+    print_table(
+        f"The truth table of seed {seed}",
+        ("input", "target", "output", "rounded", ""),
+        [
+            (
+                f"{a:.0f} {b:.0f}",
+                f"{target:.0f}",
+                f"{y:.6f}",
+                f"{round(y)}",
+                "right" if round(y) == target else "wrong",
+            )
+            for (a, b), target, y in zip(
+                inputs.tolist(), targets.flatten().tolist(), outcome.outputs, strict=True
+            )
+        ],
+    )
+
+
+def show_histogram(record: Run, errors: Sequence[float]) -> None:
+    """Show how the final errors are spread, in the terminal and in TensorBoard."""
+    record.writer.add_histogram("final mean absolute error", np.array(errors), 0)
+    counts, edges = np.histogram(errors, bins=10, range=(0, max(0.5, *errors)))
+    print_table(
+        "Final mean absolute errors",
+        ("from", "to", "networks", ""),
+        [
+            (f"{low:.2f}", f"{high:.2f}", str(count), "█" * round(40 * count / len(errors)))
+            for count, low, high in zip(counts, edges, edges[1:], strict=False)
+        ],
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run from the command line and return the exit status."""
+    return launch(run, Settings, __doc__, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
