@@ -33,6 +33,16 @@ def _shift(logits: Tensor) -> Tensor:
     return logits - logits.amax(-1, keepdim=True).detach()
 
 
+def labels(
+    target: Tensor, weight: Tensor | None, ignore_index: int, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Whether each row counts; its label, and that label's weight, both 0 where it does not: (...) each."""
+    target = target.long()  # uint8 labels, too
+    kept = target != ignore_index
+    label = torch.where(kept, target, 0)
+    return kept, label, kept.to(dtype) if weight is None else torch.where(kept, weight[label], 0)
+
+
 def reduce(losses: Tensor, reduction: str) -> Tensor:
     """Keep the losses as they are, sum them, or take their mean: (...) -> (...) or ()."""
     if reduction == "sum":
@@ -42,6 +52,21 @@ def reduce(losses: Tensor, reduction: str) -> Tensor:
     return losses
 
 
+def reduce_weighted(losses: Tensor, label_weight: Tensor, reduction: str) -> Tensor:
+    """Reduce; the mean is over the rows' weights, Σ ℓ / Σ w: (...) -> (...) or ()."""
+    if reduction == "mean":
+        # A quotient of means: in float16 the sums over many rows would overflow.
+        return losses.mean() / label_weight.mean()
+    return reduce(losses, reduction)
+
+
 def spread(grad_output: Tensor, count: int, reduction: str) -> Tensor:
     """Share the upstream gradient out to the single losses: of a mean over ``count`` each gets 1/count."""
     return grad_output / count if reduction == "mean" else grad_output
+
+
+def spread_weighted(grad_output: Tensor, kept: Tensor, label_weight: Tensor, reduction: str) -> Tensor:
+    """Share it out to the rows: of a weighted mean each that counts gets 1 / Σ w: () or (...) -> (...)."""
+    if reduction == "mean":
+        grad_output = grad_output / kept.numel() / label_weight.mean()
+    return torch.where(kept, grad_output, 0)

@@ -43,15 +43,8 @@ from torch import Tensor
 from torch.autograd import Function
 
 from manualgrad.functions._apply import make_apply
-from manualgrad.functions._checks import (
-    check_class_weights,
-    check_constant,
-    check_floating,
-    check_one_dtype,
-    check_reduction,
-    check_tensors,
-)
-from manualgrad.functions._losses import reduce
+from manualgrad.functions._checks import check_labels, label_error
+from manualgrad.functions._losses import labels, reduce_weighted, spread_weighted
 
 
 class NLLLoss(Function):
@@ -75,12 +68,10 @@ class NLLLoss(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None, None, None]:
         target, weight = ctx.saved_tensors
-        zeros = grad_output.new_zeros(ctx.shape)  # (..., C)
-        label, label_weight = _labels(zeros, target, weight, ctx.ignore_index)  # (...)
-        grad_losses = (
-            grad_output / label_weight.sum() if ctx.reduction == "mean" else grad_output
-        )  # () or (...)
+        kept, label, label_weight = labels(target, weight, ctx.ignore_index, grad_output.dtype)  # (...)
+        grad_losses = spread_weighted(grad_output, kept, label_weight, ctx.reduction)  # (...)
         grad_at_label = (-grad_losses * label_weight).unsqueeze(-1)  # (..., 1)
+        zeros = grad_output.new_zeros(ctx.shape)  # (..., C)
         return zeros.scatter(-1, label.unsqueeze(-1), grad_at_label), None, None, None, None
 
     @staticmethod
@@ -93,17 +84,10 @@ def _losses(
     input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
 ) -> Tensor:
     """-w[t] · x[t], reduced. It is linear in x, so a small change of x goes the same way."""
-    label, label_weight = _labels(input, target, weight, ignore_index)  # (...)
+    kept, label, label_weight = labels(target, weight, ignore_index, input.dtype)  # (...)
     losses = -label_weight * input.gather(-1, label.unsqueeze(-1)).squeeze(-1)  # (...)
-    losses = torch.where(target == ignore_index, 0, losses)  # also where the weight's 0 met an infinite x
-    return losses.sum() / label_weight.sum() if reduction == "mean" else reduce(losses, reduction)
-
-
-def _labels(like: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> tuple[Tensor, Tensor]:
-    """Each row's label and that label's weight, 0 and 0 where the row is ignored: (...), (...)."""
-    kept = target != ignore_index
-    label = torch.where(kept, target, 0).long()  # uint8 labels, too
-    return label, kept.to(like.dtype) if weight is None else torch.where(kept, weight[label], 0)
+    losses = torch.where(kept, losses, 0)  # also where the weight's 0 met an infinite x
+    return reduce_weighted(losses, label_weight, reduction)
 
 
 _apply = make_apply(NLLLoss, autocast="float32")
@@ -150,28 +134,8 @@ def nll_loss(
     torch.nn.functional.nll_loss : PyTorch's counterpart.
     """
     name = "nll_loss"
-    check_tensors(name, input=input, target=target, weight=weight)
-    check_floating(name, input=input, weight=weight)
-    check_one_dtype(name, input=input, weight=weight)
-    check_constant(name, weight=weight)
-    check_reduction(name, reduction)
-    if target.dtype not in (torch.int64, torch.uint8):
-        raise TypeError(f"{name}: target must be int64 labels, got {target.dtype}")
-    if input.dim() == 0:
-        raise ValueError(f"{name}: input must have shape (C,), (N, C) or (N, C, d1, ...), got ()")
-    class_dim = 0 if input.dim() == 1 else 1
-    classes = input.shape[class_dim]
-    check_class_weights(name, weight, classes)
-    expected = input.shape[:class_dim] + input.shape[class_dim + 1 :]
-    if target.shape != expected:
-        raise ValueError(
-            f"{name}: target must have shape {tuple(expected)} for input {tuple(input.shape)}, "
-            f"got {tuple(target.shape)}"
-        )
+    class_dim = check_labels(name, input, target, weight, ignore_index, reduction)
     try:
         return _apply(input.movedim(class_dim, -1), target, weight, ignore_index, reduction)
     except (IndexError, RuntimeError) as error:
-        # Indexing looks at every label anyway: to look at them here as well would cost each call.
-        if "out of bounds" not in str(error):
-            raise
-        raise IndexError(f"{name}: labels must be in 0..{classes - 1}: {error}") from error
+        raise label_error(name, input.shape[class_dim], error) from error

@@ -46,7 +46,7 @@ from torch.autograd import Function
 
 from manualgrad.functions._apply import make_apply
 from manualgrad.functions._checks import (
-    check_class_weights,
+    check_class_dim,
     check_floating,
     check_label_smoothing,
     check_reduction,
@@ -170,10 +170,7 @@ def softmax_cross_entropy(
     check_same_shape(name, input, target)
     check_reduction(name, reduction)
     check_label_smoothing(name, label_smoothing)
-    if input.dim() == 0:
-        raise ValueError(f"{name}: input must have shape (C,), (N, C) or (N, C, d1, ...), got ()")
-    class_dim = 0 if input.dim() == 1 else 1
-    check_class_weights(name, weight, input.shape[class_dim])
+    class_dim = check_class_dim(name, input, weight)
     input, target, weight = to_common_dtype(
         input.movedim(class_dim, -1), target.movedim(class_dim, -1), weight
     )

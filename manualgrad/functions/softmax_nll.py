@@ -55,16 +55,8 @@ from torch import Tensor
 from torch.autograd import Function
 
 from manualgrad.functions._apply import make_apply
-from manualgrad.functions._checks import (
-    check_class_weights,
-    check_constant,
-    check_floating,
-    check_label_smoothing,
-    check_one_dtype,
-    check_reduction,
-    check_tensors,
-)
-from manualgrad.functions._losses import log_softmax, reduce, softmax, spread
+from manualgrad.functions._checks import check_label_smoothing, check_labels, label_error
+from manualgrad.functions._losses import labels, log_softmax, reduce_weighted, softmax, spread_weighted
 from manualgrad.functions.softmax_cross_entropy import softmax_cross_entropy
 
 
@@ -95,9 +87,8 @@ class SoftmaxNLL(Function):
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, None, None, None, None, None]:
         input, target, weight = ctx.saved_tensors
         ignore_index, reduction, label_smoothing = ctx.options
-        kept, label, label_weight = _labels(input, target, weight, ignore_index)  # (...)
-        g = spread(grad_output, target.numel(), reduction)
-        g = torch.where(kept, g / label_weight.mean() if reduction == "mean" else g, 0)  # (...)
+        kept, label, label_weight = labels(target, weight, ignore_index, input.dtype)  # (...)
+        g = spread_weighted(grad_output, kept, label_weight, reduction)  # (...)
         probs = softmax(input)  # (..., C)
         gq = (g * label_weight).unsqueeze(-1)  # (..., 1), in the label's column
         grad_input = (probs * gq).scatter_add(-1, label.unsqueeze(-1), -gq)  # (..., C)
@@ -125,24 +116,12 @@ def _losses(
     label_smoothing: float,
 ) -> Tensor:
     """-Σ_c q[c] · log p[c], reduced. It is linear in log p, so a small change of log p goes the same way."""
-    kept, label, label_weight = _labels(log_probs, target, weight, ignore_index)  # (...)
+    kept, label, label_weight = labels(target, weight, ignore_index, log_probs.dtype)  # (...)
     losses = -label_weight * log_probs.gather(-1, label.unsqueeze(-1)).squeeze(-1)  # (...)
     if label_smoothing:
         everywhere = log_probs if weight is None else weight * log_probs  # (..., C)
         losses = (1 - label_smoothing) * losses - label_smoothing * everywhere.mean(-1)
-    losses = torch.where(kept, losses, 0)
-    # Σ ℓ / Σ w as a quotient of means: in float16 a sum over many rows would overflow.
-    return losses.mean() / label_weight.mean() if reduction == "mean" else reduce(losses, reduction)
-
-
-def _labels(
-    input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Whether each row counts; its label, and that label's weight, both 0 where it does not: (...) each."""
-    target = target.long()
-    kept = target != ignore_index
-    label = torch.where(kept, target, 0)
-    return kept, label, kept.to(input.dtype) if weight is None else torch.where(kept, weight[label], 0)
+    return reduce_weighted(torch.where(kept, losses, 0), label_weight, reduction)
 
 
 _apply = make_apply(SoftmaxNLL, autocast="float32")
@@ -194,35 +173,13 @@ def softmax_nll(
     torch.nn.functional.cross_entropy : PyTorch's counterpart.
     """
     name = "softmax_nll"
-    check_tensors(name, input=input, target=target, weight=weight)
-    if target.is_floating_point():
+    if isinstance(target, Tensor) and target.is_floating_point():
         if ignore_index >= 0:
             raise ValueError(f"{name}: ignore_index needs labels, got class probabilities as target")
         return softmax_cross_entropy(input, target, weight, reduction, label_smoothing)
-    check_floating(name, input=input, weight=weight)
-    check_one_dtype(name, input=input, weight=weight)
-    check_constant(name, weight=weight)
-    check_reduction(name, reduction)
+    class_dim = check_labels(name, input, target, weight, ignore_index, reduction)
     check_label_smoothing(name, label_smoothing)
-    if target.dtype not in (torch.int64, torch.uint8):
-        raise TypeError(f"{name}: target must be int64 labels or class probabilities, got {target.dtype}")
-    if not isinstance(ignore_index, int):
-        raise TypeError(f"{name}: ignore_index must be an int, got {ignore_index!r}")
-    if input.dim() == 0:
-        raise ValueError(f"{name}: input must have shape (C,), (N, C) or (N, C, d1, ...), got ()")
-    class_dim = 0 if input.dim() == 1 else 1
-    classes = input.shape[class_dim]
-    check_class_weights(name, weight, classes)
-    expected = input.shape[:class_dim] + input.shape[class_dim + 1 :]
-    if target.shape != expected:
-        raise ValueError(
-            f"{name}: target must have shape {tuple(expected)} for input {tuple(input.shape)}, "
-            f"got {tuple(target.shape)}"
-        )
     try:
         return _apply(input.movedim(class_dim, -1), target, weight, ignore_index, reduction, label_smoothing)
     except (IndexError, RuntimeError) as error:
-        # Indexing looks at every label anyway: to look at them here as well would cost each call.
-        if "out of bounds" not in str(error):
-            raise
-        raise IndexError(f"{name}: labels must be in 0..{classes - 1}: {error}") from error
+        raise label_error(name, input.shape[class_dim], error) from error

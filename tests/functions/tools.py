@@ -1,0 +1,69 @@
+"""What the tests over all functions share."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from manualgrad.cases import CASES
+
+DEVICES = [
+    "cpu",
+    pytest.param(
+        "cuda",
+        marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device"),
+    ),
+]
+FUNCTIONS = list(CASES.values())
+SAMPLES = [
+    pytest.param(cases, index, id=f"{cases.name}-{sample.name.replace(' ', '_')}")
+    for cases in FUNCTIONS
+    for index, sample in enumerate(cases.samples())
+]
+
+every_function = pytest.mark.parametrize("cases", FUNCTIONS, ids=lambda cases: cases.name)
+every_sample = pytest.mark.parametrize(("cases", "index"), SAMPLES)
+every_device = pytest.mark.parametrize("device", DEVICES)
+
+
+def closed(function, sample):
+    """Return the call as a function of its differentiable tensors alone, and those tensors."""
+    positions = [
+        position
+        for position, value in enumerate(sample.args)
+        if isinstance(value, Tensor) and value.requires_grad
+    ]
+
+    def call(*values):
+        args = list(sample.args)
+        for position, value in zip(positions, values, strict=True):
+            args[position] = value
+        return function(*args, **sample.kwargs)
+
+    return call, tuple(sample.args[position].detach() for position in positions)
+
+
+def upstream(output, seed=7):
+    """Return a random upstream gradient for an output, the same for every function."""
+    generator = torch.Generator().manual_seed(seed)
+    numbers = torch.randn(output.shape, generator=generator, dtype=torch.float64)
+    return numbers.to(output.device, output.dtype)
+
+
+def value_and_gradients(call, values, grad_output=None):
+    """Return the output, and the gradient of each value for a random upstream gradient."""
+    values = [value.detach().requires_grad_() for value in values]
+    output = call(*values)
+    return [
+        output,
+        *torch.autograd.grad(output, values, upstream(output) if grad_output is None else grad_output),
+    ]
+
+
+def assert_same(ours, theirs, rtol=1e-10, atol=1e-12):
+    """Compare tensors or nests of them; NaN and infinities must be in the same places."""
+    torch.testing.assert_close(ours, theirs, rtol=rtol, atol=atol, equal_nan=True)
+
+
+def scalar(call):
+    """Turn a function into one with a single, curved result, for derivatives of any order."""
+    return lambda *values: call(*values).sin().sum()
