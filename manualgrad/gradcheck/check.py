@@ -16,7 +16,7 @@ from manualgrad.gradcheck.report import Finding, Report, Row, index_text, shape_
 from manualgrad.gradcheck.subject import Subject, cast
 
 MAGNITUDES = (1e-2, 1e2)
-EXTREME = 1e3  # the largest input of the last probe
+EXTREME = 1e4  # the largest input of the last probe
 FEW_DIRECTIONS = 32  # in the probes beyond the caller's own inputs
 
 
@@ -44,7 +44,7 @@ def gradcheck(
     second_order : bool, default=True
         Whether the gradient has to be differentiable again.
     magnitudes : bool, default=True
-        Whether to look also at inputs of other sizes: 0.01 and 100 times those given, and about 1000.
+        Whether to look also at inputs of other sizes: 0.01 and 100 times those given, and about 10 000.
     seed : int, default=0
         For the random upstream gradients.
 
@@ -301,7 +301,7 @@ class _Check:
         largest = max(float(base.values[i].abs().max()) for i in self.subject.checked if base.values[i].numel())
         probes = [(f, f"the inputs multiplied by {f:g}") for f in MAGNITUDES]
         if largest > 0:
-            probes.append((EXTREME / largest, f"inputs as large as {EXTREME:g}"))
+            probes.append((EXTREME / largest, f"the inputs multiplied until the largest is {EXTREME:g}"))
         for factor, where in probes:
             values = list(base.values)
             for i in self.subject.checked:

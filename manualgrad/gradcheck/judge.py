@@ -132,7 +132,7 @@ class Judge:
 
         def function(x: Tensor) -> tuple[Tensor, ...]:
             arguments = [copy_of(x) if i == position else copy_of(value) for i, value in enumerate(values)]
-            outputs = [t for t in self.subject.call(arguments) if t.is_floating_point()]
+            outputs = [t for t in self.subject.evaluate(arguments) if t.is_floating_point()]
             return tuple(outputs[k].detach() for k in kept)
 
         upstream = tuple(record.upstream[k] for k in kept)
@@ -154,13 +154,15 @@ class Judge:
     def _differs(self, sample: Sample, position: int) -> Tensor:
         yours, right, estimate = sample.yours[position], sample.right[position], sample.numeric[position]
         error = estimate.error.nan_to_num(0.0, 0.0)
-        close = self.close(yours, right, error)
         if position in sample.reference:
-            return ~close
+            # The reference is exact, and decides at a corner, too.
+            return ~self.close(yours, right, error.where(sample.reference[position].isnan(), 0.0))
+        close = self.close(yours, right, error)
         low = torch.minimum(estimate.left, estimate.right)
         high = torch.maximum(estimate.left, estimate.right)
         slack = 1e-3 * (high - low)
-        return ~(close | (estimate.kink & (yours >= low - slack) & (yours <= high + slack)))
+        between = (yours >= low - slack) & (yours <= high + slack)
+        return ~torch.where(estimate.kink, between, close)
 
     def _reference_gradients(self, values: list[Any], record: Run) -> dict[int, Tensor]:
         """The reference's gradients, if its result is the same as the subject's."""

@@ -71,6 +71,16 @@ class Subject:
             result = self.callable(*values)
         return tuple(_tensors_in(result))
 
+    def evaluate(self, values: Sequence[Any]) -> tuple[Tensor, ...]:
+        """Do as :meth:`call` does, outside autograd; a Function's forward can then be batched by vmap."""
+        if not is_function_class(self.fn):
+            return self.call(values)
+        if self.seed is not None:
+            torch.manual_seed(self.seed)
+        combined = self.fn.setup_context is Function.setup_context
+        result = self.fn.forward(_Context(len(values)), *values) if combined else self.fn.forward(*values)
+        return tuple(_tensors_in(result))
+
     def fix_randomness(self) -> None:
         """Seed each forward from now on, if the function draws random numbers (dropout does)."""
         first, second = (self.call([copy_of(v) for v in self.values]) for _ in range(2))
@@ -93,6 +103,21 @@ class Subject:
         """How a sentence refers to the argument."""
         name = self.names[position]
         return name if isinstance(name, str) else f"argument {name}"
+
+
+class _Context:
+    """Takes what a forward does with its ctx, and keeps only what it hangs there itself."""
+
+    def __init__(self, count: int) -> None:
+        self.needs_input_grad = (False,) * count
+
+    def save_for_backward(self, *tensors: Tensor | None) -> None:
+        """Nothing will be read back."""
+
+    save_for_forward = mark_dirty = mark_non_differentiable = save_for_backward
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """There will be no backward."""
 
 
 def is_function_class(fn: Any) -> bool:

@@ -1,5 +1,7 @@
 """Gradients that lack a term or a factor: some path from the input to the result was not followed."""
 
+import itertools
+import math
 from collections.abc import Callable, Iterator
 
 import torch
@@ -7,6 +9,8 @@ from torch import Tensor
 
 from manualgrad.gradcheck.case import Case
 from manualgrad.gradcheck.judge import Sample
+
+UPSTREAM = "grad_output"
 
 
 def missing_terms(case: Case) -> str | None:
@@ -67,36 +71,48 @@ def _only(u: Tensor, d: int, k: int) -> Tensor:
 def _lacks_term(case: Case) -> str | None:
     """What is missing is a known tensor times a constant, or times one number per row."""
     gaps = [sample.right[case.position] - sample.yours[case.position] for sample in case.samples]
-    for weighting in ("", "upstream"):
-        for name in _candidates(case, case.sample):
-            columns = [_candidates(case, sample).get(name) for sample in case.samples]
-            if weighting and any(u.shape != case.shape for s in case.samples for u in s.record.upstream[:1]):
-                continue
-            fits, constants = [], []
-            for sample, gap, column in zip(case.samples, gaps, columns, strict=True):
-                if column is None or not bool(column.any()):
-                    break
-                if weighting:
-                    column = column * sample.record.upstream[0].cpu().double()
-                known = gap.isfinite()
-                constant = float((gap * column)[known].sum() / (column[known] ** 2).sum())
-                constants.append(constant)
-                fits.append(bool(constant) and case.same((constant * column)[known], gap[known]))
-            scalar_loss = all(s.record.upstream[0].numel() == 1 for s in case.samples)
-            steady = len({round(c, 4) for c in constants}) == 1 or scalar_loss
-            if len(fits) == len(gaps) and all(fits) and steady and len(case.sample.yours[case.position].reshape(-1)) > 2:
-                times = " × the upstream gradient" if weighting else ""
-                return (
-                    f"The gradient of {case.name} lacks a term. What is missing is a constant times {name}{times}."
-                )
-    for name in _candidates(case, case.sample):
-        columns = [_candidates(case, sample).get(name) for sample in case.samples]
-        if all(c is not None and _row_multiple(case, g, c) for g, c in zip(gaps, columns, strict=True)):
+    columns = [_candidates(case, sample) for sample in case.samples]
+    for name, per_sample in _products(case, columns):
+        if _multiple(case, gaps, per_sample):
+            return f"The gradient of {case.name} lacks a term: a constant times {name}."
+    for name in columns[0]:
+        if all(_row_multiple(case, gap, found[name]) for gap, found in zip(gaps, columns, strict=True)):
             return (
-                f"The gradient of {case.name} lacks a term. What is missing is {name} times one number per row: "
-                f"the path that goes through a sum or mean over the row."
+                f"The gradient of {case.name} lacks a term: {name} times one number per row. That is the path "
+                f"through a sum or mean over the row."
             )
     return None
+
+
+def _products(case: Case, columns: list[dict[str, Tensor]]) -> Iterator[tuple[str, list[Tensor]]]:
+    """Each candidate, and each product of two that are made of different tensors; times the upstream gradient."""
+    groups = [list(formulas) for formulas in _formulas(case, case.sample)]
+    singles = [["1"], *([name] for group in groups for name in group)]
+    pairs = [list(pair) for a, b in itertools.combinations(groups, 2) for pair in itertools.product(a, b)]
+    upstream = [UPSTREAM] if UPSTREAM in columns[0] else []
+    for factors in singles + pairs:
+        factors = [name for name in upstream + factors if name != "1"]
+        one = columns[0]["1"]
+        yield " × ".join(factors) or "1", [math.prod((found[name] for name in factors), start=one) for found in columns]
+
+
+def _multiple(case: Case, gaps: list[Tensor], columns: list[Tensor]) -> bool:
+    """Whether each gap is the same constant times its column (or, of a scalar result, its upstream gradient's)."""
+    constants = []
+    for sample, gap, column in zip(case.samples, gaps, columns, strict=True):
+        if gap.numel() < 3:
+            return False
+        known = gap.isfinite() & column.isfinite()
+        square = float((column[known] ** 2).sum())
+        u = sample.record.upstream[0]
+        strength = float(u) if u.numel() == 1 else 1.0
+        if not square or not bool(gap.any()):
+            return False
+        constant = float((gap * column)[known].sum()) / square
+        if not case.same(constant * column, gap):
+            return False
+        constants.append(constant / strength)
+    return max(constants) - min(constants) <= 1e-3 * abs(constants[0])
 
 
 def _row_multiple(case: Case, gap: Tensor, column: Tensor) -> bool:
@@ -117,7 +133,7 @@ def _lacks_factor(case: Case) -> str | None:
             column = _candidates(case, sample).get(name)
             return None if column is None else column * sample.yours[case.position]
 
-        if name != "1" and case.sample.yours[case.position].numel() > 1 and case.cured_by(multiplied):
+        if name not in ("1", UPSTREAM) and case.sample.yours[case.position].numel() > 1 and case.cured_by(multiplied):
             return f"The gradient of {case.name} lacks a factor: multiplied by {name} it is right."
     return None
 
@@ -125,21 +141,45 @@ def _lacks_factor(case: Case) -> str | None:
 def _candidates(case: Case, sample: Sample) -> dict[str, Tensor]:
     """Tensors of the gradient's shape that a term may consist of, named."""
     found = {"1": torch.ones(case.shape, dtype=torch.float64)}
-    for k, output in enumerate(sample.record.outputs):
-        if output.shape == case.shape:
-            name, y = ("the output" if len(sample.record.outputs) == 1 else f"output {k}"), output.cpu().double()
-            found |= {name: y, f"({name})²": y**2, f"(1 − {name})": 1 - y, f"(1 − ({name})²)": 1 - y**2}
-            found |= {f"exp({name})": y.exp()}
-    for i, value in enumerate(sample.values):
-        if isinstance(value, Tensor) and value.is_floating_point():
-            try:
-                x = value.cpu().double().expand(case.shape)
-            except RuntimeError:
-                continue
-            name = case.subject.name_of(i)
-            found |= {name: x, f"({name})²": x**2, f"(1 − {name})": 1 - x, f"exp({name})": x.exp()}
-            found |= {f"sin({name})": x.sin(), f"cos({name})": x.cos(), f"sigmoid({name})": x.sigmoid()}
-            found |= {f"(1 − sigmoid({name}))": 1 - x.sigmoid(), f"1/{name}": 1 / x}
-            if x.dim():
-                found |= {f"softmax({name})": x.softmax(-1)}
+    if tuple(sample.record.upstream[0].shape) == case.shape:
+        found[UPSTREAM] = sample.record.upstream[0].cpu().double()
+    for formulas in _formulas(case, sample):
+        found |= formulas
     return found
+
+
+def _formulas(case: Case, sample: Sample) -> Iterator[dict[str, Tensor]]:
+    """For each result and argument of the gradient's shape, what is often made of it."""
+    for k, output in enumerate(sample.record.outputs):
+        if tuple(output.shape) == case.shape:
+            name, y = ("the output" if len(sample.record.outputs) == 1 else f"output {k}"), output.cpu().double()
+            yield {
+                name: y,
+                f"({name})²": y**2,
+                f"(1 − {name})": 1 - y,
+                f"(1 − ({name})²)": 1 - y**2,
+                f"exp({name})": y.exp(),
+            }
+    for i, value in enumerate(sample.values):
+        if not isinstance(value, Tensor) or not value.is_floating_point() or not _expands(value, case.shape):
+            continue
+        name, x = case.subject.name_of(i), value.cpu().double().expand(case.shape)
+        formulas = {
+            name: x,
+            f"({name})²": x**2,
+            f"(1 − {name})": 1 - x,
+            f"1/{name}": 1 / x,
+            f"exp({name})": x.exp(),
+            f"sin({name})": x.sin(),
+            f"cos({name})": x.cos(),
+            f"sigmoid({name})": x.sigmoid(),
+            f"(1 − sigmoid({name}))": 1 - x.sigmoid(),
+        }
+        yield formulas | ({f"softmax({name})": x.softmax(-1)} if x.dim() else {})
+
+
+def _expands(value: Tensor, shape: tuple[int, ...]) -> bool:
+    try:
+        return torch.broadcast_shapes(value.shape, shape) == torch.Size(shape)
+    except RuntimeError:
+        return False
