@@ -55,7 +55,7 @@ def run(settings: Settings) -> Metrics:
     ]
     print_table(
         "From the output back to x",
-        ("node", "value", "local derivative", "", "gradient dy/dnode"),
+        ("node", "value", "local derivative", "its value", "gradient dy/dnode"),
         [
             (name, f"{node.item():.10g}", rule, f"{local:.10g}" if rule else "", f"{gradient:.10g}")
             for (name, node, rule, local), gradient in zip(chain, gradients, strict=True)

@@ -41,10 +41,7 @@ class Settings(RunSettings):
     """Which document's network, for how long, and how many of it."""
 
     seed: int = option(
-        DOCUMENTS_SEED,
-        "of the initial weights; the documents' figures are those of 42",
-        minimum=0,
-        maximum=2**32 - 1,
+        DOCUMENTS_SEED, "of the initial weights; the documents' is 42", minimum=0, maximum=2**32 - 1
     )
     preset: Literal["sigmoid", "tanh", "keras"] = option("sigmoid", "the network and how it learns")
     epochs: int | None = option(None, "passes over the four rows (default: the document's)", minimum=1)
@@ -67,32 +64,32 @@ class Network:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a network came to in its last epoch, as seen before that epoch's step."""
+    """What a network comes to in its last epoch, and the mean absolute errors by epoch on the way there."""
 
     outputs: list[float]  # one for each row
-    error: float  # mean absolute
     accuracy: float
-    errors: dict[int, float]  # the same error on the way there, by epoch
+    error: float
+    errors: dict[int, float]
 
-    def in_words(self) -> str:
-        """Say how well it does."""
+    def __str__(self) -> str:
         return f"{self.accuracy * 4:.0f} of 4 rows right, mean absolute error {self.error:.4f}"
 
 
 def run(settings: Settings) -> Metrics:
     """Train one network or many; compare the first with its document."""
     device = prepare(settings.device, settings.seed)
-    document = load(f"xor_{settings.preset}")
+    system = f"xor_{settings.preset}"
+    document = load(system)
     epochs = 2 if settings.dry_run else settings.epochs or document.given["epochs"]
 
     with Run("xor", changed_settings(settings), settings, device) as record:
         outcomes: list[Outcome] = []
         for number in range(settings.seeds):
-            seed = (settings.seed + number) % 2**32
+            seed = (settings.seed + number) % 2**32  # NumPy's seeds end there
             network = build(settings.preset, document.given, seed, device)
             outcomes.append(train(network, epochs, device, None if outcomes else record))
             if settings.seeds > 1:
-                print(f"seed {seed}: {outcomes[-1].in_words()}")
+                print(f"seed {seed}: {outcomes[-1]}")
         first = outcomes[0]
         show_truth_table(first, settings.seed)
         if settings.seeds > 1:
@@ -103,23 +100,20 @@ def run(settings: Settings) -> Metrics:
             ours |= {f"error at epoch {epoch}": error for epoch, error in first.errors.items()}
             if epochs == document.given["epochs"]:
                 ours |= {"output": first.outputs, "rounded output": [round(y) for y in first.outputs]}
-        comparison = compare(
-            f"xor_{settings.preset}", {name: ours[name] for name in document.printed if name in ours}
-        )
+        comparison = compare(system, {name: ours[name] for name in document.printed if name in ours})
         print_table("The document's figures", comparison.header, comparison.rows())
         print(comparison.summary())
 
         accuracy = sum(outcome.accuracy for outcome in outcomes) / len(outcomes)
         learnt = sum(outcome.accuracy == 1 for outcome in outcomes)
-        print(
-            f"after {epochs} epochs {learnt} of {settings.seeds} {settings.preset} networks know exclusive or"
-        )
+        reached = f"{learnt} of {len(outcomes)} networks learnt it" if settings.seeds > 1 else first
+        print(f"exclusive or, {settings.preset}, {epochs} epochs: {reached}")
         metrics = record.finish(
             {
                 "accuracy": accuracy,
-                "networks": settings.seeds,
+                "networks": len(outcomes),
                 "networks_that_learnt": learnt,
-                "mean_absolute_error": [outcome.error for outcome in outcomes],
+                "mean_absolute_errors": [outcome.error for outcome in outcomes],
                 "outputs": [outcome.outputs for outcome in outcomes],
             }
             | comparison.metrics()
@@ -153,7 +147,7 @@ def train(network: Network, epochs: int, device: torch.device, record: Run | Non
                 }
                 curves = {"loss/training": loss.item(), "accuracy/training": accuracy}
                 record.log(epoch, curves | {"mean absolute error": errors[epoch]} | gradients)
-    return Outcome(answers.flatten().tolist(), errors[epochs - 1], accuracy, errors)
+    return Outcome(answers.flatten().tolist(), accuracy, errors[epochs - 1], errors)
 
 
 def build(preset: str, given: dict[str, Any], seed: int, device: torch.device) -> Network:
@@ -188,37 +182,22 @@ def half_squared_error(output: Tensor, target: Tensor) -> Tensor:
 
 def show_truth_table(outcome: Outcome, seed: int) -> None:
     """Print what the network makes of each row."""
-    inputs, targets = xor()
-    print_table(
-        f"The truth table of seed {seed}",
-        ("input", "target", "output", "rounded", ""),
-        [
-            (
-                f"{a:.0f} {b:.0f}",
-                f"{target:.0f}",
-                f"{y:.6f}",
-                f"{round(y)}",
-                "right" if round(y) == target else "wrong",
-            )
-            for (a, b), target, y in zip(
-                inputs.tolist(), targets.flatten().tolist(), outcome.outputs, strict=True
-            )
-        ],
-    )
+    inputs, targets = (part.tolist() for part in xor())
+    rows = []
+    for (a, b), (target,), output in zip(inputs, targets, outcome.outputs, strict=True):
+        verdict = "right" if round(output) == target else "wrong"
+        rows.append((f"{a:.0f} {b:.0f}", f"{target:.0f}", f"{output:.6f}", str(round(output)), verdict))
+    print_table(f"The truth table of seed {seed}", ("input", "target", "output", "rounded", ""), rows)
 
 
 def show_histogram(record: Run, errors: Sequence[float]) -> None:
     """Show how the final errors are spread, in the terminal and in TensorBoard."""
     record.writer.add_histogram("final mean absolute error", np.array(errors), 0)
     counts, edges = np.histogram(errors, bins=10, range=(0, max(0.5, *errors)))
-    print_table(
-        "Final mean absolute errors",
-        ("from", "to", "networks", ""),
-        [
-            (f"{low:.2f}", f"{high:.2f}", str(count), "█" * round(40 * count / len(errors)))
-            for count, low, high in zip(counts, edges, edges[1:], strict=False)
-        ],
-    )
+    rows = []
+    for count, low, high in zip(counts, edges, edges[1:], strict=False):
+        rows.append((f"{low:.2f} to {high:.2f}", str(count), "█" * round(30 * count / len(errors))))
+    print_table("Final mean absolute errors", ("from ... to", "networks", ""), rows)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

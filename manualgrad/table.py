@@ -12,7 +12,7 @@ FILE_WIDTH = 200  # a file has no width of its own: enough for any table
 
 
 def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table: its first column flush left, the others, which hold numbers, flush right.
+    """Print a table: numbers flush right; the first column, and one without a name, flush left.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]
         title=Text(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
     )
     for index, name in enumerate(header):
-        table.add_column(Text(name), justify="right" if index else "left", overflow="fold")
+        table.add_column(Text(name), justify="right" if index and name else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
     if table.row_count:

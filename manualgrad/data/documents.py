@@ -106,11 +106,12 @@ class Comparison:
         """Say in one sentence how well the document is reproduced."""
         if not self.pairs:
             return "the document has no figures for these settings"
+        count = len(self.pairs)
         if self.differing:
-            return f"{len(self.differing)} of {len(self.pairs)} figures differ from the document's"
+            return f"{len(self.differing)} of {count} figures differ from the document's"
         worst = max(_relative(figure, here) for figure, here in self.pairs)
-        in_full = f", the 16- and 17-digit ones to a relative {worst:.1e}" if worst else ""
-        return f"all {len(self.pairs)} figures agree with the document's to every printed digit{in_full}"
+        in_full = f"; those of 16 or 17 digits to a relative {worst:.1e}" if worst else ""
+        return f"{count} of {count} figures agree with the document's to every printed digit{in_full}"
 
     def metrics(self) -> dict[str, Any]:
         """Return what a run's ``metrics.json`` keeps of this."""

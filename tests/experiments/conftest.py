@@ -1,0 +1,77 @@
+"""What the tests of the experiments share."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from manualgrad.data import documents
+
+
+@dataclass
+class Performance:
+    """What a script left behind."""
+
+    status: int
+    folder: Path
+    metrics: dict[str, Any]
+    out: str
+    err: str
+
+    def curve(self, tag):
+        """A TensorBoard curve, as a dict from step to value."""
+        events = EventAccumulator(str(self.folder))
+        events.Reload()
+        return {point.step: point.value for point in events.Scalars(tag)}
+
+
+@pytest.fixture
+def perform(tmp_path, capsys):
+    """Run a script in this process; its run folder must be the only new one."""
+
+    def perform(script, *argv):
+        before = set(tmp_path.glob("runs/*/*"))
+        status = script.main(["--runs-dir", str(tmp_path / "runs"), *argv])
+        (folder,) = set(tmp_path.glob("runs/*/*")) - before
+        metrics = json.loads((folder / "metrics.json").read_text())
+        assert (folder / "config.json").exists()
+        captured = capsys.readouterr()
+        assert captured.out.splitlines()[-2:] == [
+            f"run folder: {folder}",
+            f"look at it: tensorboard --logdir {folder}",
+        ]
+        return Performance(status, folder, metrics, captured.out, captured.err)
+
+    return perform
+
+
+@pytest.fixture
+def plant(tmp_path, monkeypatch):
+    """Put a wrong figure in the place of a printed one."""
+
+    def plant(right, wrong):
+        text = documents.FILE.read_text(encoding="utf-8")
+        assert f'"{right}"' in text
+        file = tmp_path / "planted.toml"
+        file.write_text(text.replace(f'"{right}"', f'"{wrong}"', 1), encoding="utf-8")
+        monkeypatch.setattr(documents, "FILE", file)
+
+    return plant
+
+
+@pytest.fixture
+def reproduces():
+    """Check that a run has every figure of a document, to its digits."""
+
+    def reproduces(metrics, system):
+        figures = documents.load(system).figures
+        assert list(metrics["figures"]) == [figure.name for figure in figures]
+        assert [figure for figure in figures if not figure.agrees(metrics["figures"][figure.name])] == []
+        assert metrics["figures_compared"] == len(figures)
+        assert metrics["figures_differing"] == 0
+        return True
+
+    return reproduces

@@ -1,0 +1,26 @@
+from experiments import softmax_net
+
+
+def test_the_document_s_figures(perform, reproduces):
+    performance = perform(softmax_net)
+    assert performance.status == 0
+    assert reproduces(performance.metrics, "softmax_net")
+
+
+def test_the_last_layer_has_the_largest_gradient(perform):
+    performance = perform(softmax_net, "--iterations", "31")
+    w1, w3 = performance.curve("gradient/W1"), performance.curve("gradient/W3")
+    assert all(w3[iteration] > 10 * w1[iteration] for iteration in w3)
+
+
+def test_other_settings_are_not_compared(perform):
+    performance = perform(softmax_net, "--iterations", "2", "--learning-rate", "0.5")
+    assert performance.status == 0
+    assert performance.metrics["figures_compared"] == 0
+
+
+def test_a_wrong_figure_is_noticed(perform, plant):
+    plant("0.06853445083252653", "0.06853445083352653")
+    performance = perform(softmax_net)
+    assert performance.status == 1
+    assert "cost[10] should be 0.06853445083352653" in performance.err
