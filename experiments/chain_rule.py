@@ -37,7 +37,7 @@ class Settings(RunSettings):
 
 def run(settings: Settings) -> Metrics:
     """Go forward, go back, and read off every step."""
-    device = prepare(settings.device, settings.seed)
+    device = prepare(settings.device, settings.seed, torch.float64)
     x = torch.tensor(settings.x, dtype=torch.float64, device=device, requires_grad=True)
     u = F.power(x, 3)
     v = F.exp(u)

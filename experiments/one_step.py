@@ -49,7 +49,7 @@ class Pass(NamedTuple):
 
 def run(settings: Settings) -> Metrics:
     """Look, take one step, look again."""
-    device = prepare(settings.device, settings.seed)
+    device = prepare(settings.device, settings.seed, torch.float64)
     inputs, targets = xor(torch.float64, device)
     numbers = np.random.RandomState(settings.seed)  # the legacy generator, which the document uses
     # The document writes x @ W with W of shape (inputs, units); PyTorch keeps the transpose, a row a unit.

@@ -35,7 +35,7 @@ class Settings(RunSettings):
 
 def run(settings: Settings) -> Metrics:
     """Train on the one example, and write the cost down every 30 iterations."""
-    device = prepare(settings.device, settings.seed)
+    device = prepare(settings.device, settings.seed, torch.float64)
     example = torch.tensor([GIVEN["input"]], dtype=torch.float64, device=device)  # (1, 3)
     label = torch.tensor([GIVEN["label"]], device=device)  # (1,)
 

@@ -77,7 +77,7 @@ class Outcome:
 
 def run(settings: Settings) -> Metrics:
     """Train one network or many; compare the first with its document."""
-    device = prepare(settings.device, settings.seed)
+    device = prepare(settings.device, settings.seed, torch.float64)
     system = f"xor_{settings.preset}"
     document = load(system)
     epochs = 2 if settings.dry_run else settings.epochs or document.given["epochs"]

@@ -60,7 +60,7 @@ def launch(
     return 0
 
 
-def prepare(device: str, seed: int) -> torch.device:
+def prepare(device: str, seed: int, dtype: torch.dtype = torch.float32) -> torch.device:
     """Seed every generator and choose the device. Call it once, before anything is computed.
 
     Parameters
@@ -69,6 +69,8 @@ def prepare(device: str, seed: int) -> torch.device:
         ``"auto"`` takes CUDA where there is one and the CPU otherwise.
     seed : int
         For PyTorch's generators on all devices.
+    dtype : torch.dtype
+        What will be computed with.
 
     Returns
     -------
@@ -78,7 +80,7 @@ def prepare(device: str, seed: int) -> torch.device:
     Raises
     ------
     UserError
-        If the device is not there.
+        If the device is not there, or does not know the dtype.
     """
     # Pixels that are rarely lit leave Adam's averages at denormal numbers, which the CPU computes with
     # many times slower. It must be said before the first parallel operation to reach every thread.
@@ -90,4 +92,6 @@ def prepare(device: str, seed: int) -> torch.device:
     if not available[device]:
         present = ", ".join(name for name, there in available.items() if there)
         raise UserError(f"--device {device}: not on this machine, which has {present}")
+    if device == "mps" and dtype == torch.float64:
+        raise UserError("--device mps: has no float64, which this experiment computes with; take cpu")
     return torch.device(device)

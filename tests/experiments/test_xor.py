@@ -93,6 +93,15 @@ def test_a_wrong_argument_is_one_line(wrong, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_a_device_without_float64_is_refused(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
+    assert xor.main(["--device", "mps", "--runs-dir", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == (
+        "xor: error: --device mps: has no float64, which this experiment computes with; take cpu\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_keras_network_starts_as_keras_would():
     network = xor.build("keras", load("xor_keras").given, 0, "cpu")
     hidden, _, output = network.model
