@@ -280,6 +280,8 @@ class _Check:
             except StudentError as error:
                 return self._find("raises", None, f"With {factor:g} × the upstream gradient: {error}.")
             for position, yours in base.yours.items():
+                if not yours.numel():
+                    continue
                 got = as_gradient(scaled.gradients[position], base.values[position])
                 finite = yours.isfinite()
                 off = ~judge.close(got, factor * yours) & finite

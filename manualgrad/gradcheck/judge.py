@@ -153,10 +153,10 @@ class Judge:
 
     def _differs(self, sample: Sample, position: int) -> Tensor:
         yours, right, estimate = sample.yours[position], sample.right[position], sample.numeric[position]
-        error = estimate.error.nan_to_num(0.0, 0.0)
+        error = estimate.error.nan_to_num(0.0, 0.0, 0.0)
         if position in sample.reference:
-            # The reference is exact, and decides at a corner, too.
-            return ~self.close(yours, right, error.where(sample.reference[position].isnan(), 0.0))
+            # The reference decides at a corner, too: what the slopes leave open there is no allowance.
+            return ~self.close(yours, right, error.where(~estimate.kink, 0.0))
         close = self.close(yours, right, error)
         low = torch.minimum(estimate.left, estimate.right)
         high = torch.maximum(estimate.left, estimate.right)

@@ -133,7 +133,10 @@ def slopes(evaluator: Evaluator, directions: Tensor, upstream: Outputs, step: fl
     jump = 2 * (right - left) - (up + down) / step
     eps = torch.finfo(evaluator.precision).eps
     scale = sum(float((u * f).norm()) for u, f in zip(upstream, evaluator.base, strict=True))
-    noise = 8 * eps * scale / step + 2 * eps / step * fine.abs() * max(1.0, float(evaluator.at.abs().max()))
+    largest = max(1.0, float(evaluator.at.abs().max()))
+    # Rounding of the results, of what they were made from (their argument at least), and of the step itself.
+    scale += 0.01 * largest * max(float(u.abs().max()) for u in upstream if u.numel())
+    noise = 8 * eps * scale / step + 2 * eps / step * fine.abs() * largest
     error = (fine - coarse).abs() / 3 + noise
     value = fine + (fine - coarse) / 3
     return {"value": value, "error": error, "left": left, "right": right, "jump": jump, "noise": noise}
@@ -182,6 +185,9 @@ def derivative(
     """
     x = evaluator.at
     n = x.numel()
+    if not n or not any(u.numel() for u in upstream):
+        zero = torch.zeros(x.shape, dtype=torch.float64)
+        return Estimate(zero, zero, zero, zero, zero.bool())
     scales = x.abs().clamp(min=1).reshape(-1).cpu().double()
     expected = claimed.reshape(-1).cpu().double()
     columns = {key: torch.full((n,), math.nan, dtype=torch.float64) for key in ("value", "error", "left", "right")}
@@ -241,34 +247,42 @@ def _in_disagreement(
 def _settle(
     evaluator: Evaluator, rows: Tensor, upstream: Outputs, expected: Tensor, rtol: float, atol: float
 ) -> dict[str, Tensor]:
-    """Take smaller and smaller steps along each direction until its slope is certain."""
+    """Take smaller and smaller steps along each direction until its slope is certain.
+
+    A slope that agrees with the expected one is believed once it is precise enough. One that does not has to be
+    confirmed by the next smaller step: a step that is too large for a fast oscillation, or that reaches over a
+    corner nearby, is contradicted by it. What never settles is not known: NaN.
+    """
     k = len(rows)
     best = {key: torch.full((k,), math.nan, dtype=torch.float64) for key in ("value", "error", "left", "right")}
     best["error"].fill_(math.inf)
-    jumps = torch.full((k,), math.inf, dtype=torch.float64)
+    last_jump, last_value = (torch.full((k,), math.inf, dtype=torch.float64) for _ in range(2))
     settled, kink = torch.zeros(k, dtype=torch.bool), torch.zeros(k, dtype=torch.bool)
     active = torch.arange(k)
     for step in step_sizes(evaluator.precision):
         found = slopes(evaluator, rows[active], upstream, step)
         jump, noise = found.pop("jump").abs(), found.pop("noise")
         found["error"] = found["error"] + jump
-        same = (jump - jumps[active]).abs() <= 0.01 * jump
-        corner = same & (jump > 1e-4 * (found["left"].abs() + found["right"].abs()) + 10 * noise + atol)
-        kink[active] = corner
-        jumps[active] = jump
-        better = (found["error"] < best["error"][active]) | corner
+        value, error, wanted = found["value"], found["error"], expected[active]
+        tolerance = rtol * wanted.abs() + atol
+        difference = (value - wanted).abs()
+        # Where nothing is expected (NaN), a slope is confirmed if it is known to a percent.
+        difference = torch.where(wanted.isfinite(), difference, 0.01 * value.abs() + 100 * noise)
+        precise = error <= torch.maximum(0.2 * tolerance, 8 * noise)
+        agrees = precise & (difference <= tolerance + 5 * error)
+        steady = (value - last_value[active]).abs() <= 0.02 * value.abs() + 1e-3 * difference + 2 * noise
+        confirmed = steady & (error <= 0.1 * difference)
+        corner = (jump - last_jump[active]).abs() <= 0.01 * jump
+        corner &= jump > 1e-4 * (found["left"].abs() + found["right"].abs()) + 10 * noise + atol
+
+        better = (error < best["error"][active]) | corner
         for key, column in found.items():
             best[key][active[better]] = column[better]
-        difference = (best["value"][active] - expected[active]).abs()
-        tolerance = rtol * expected[active].abs() + atol
-        # Certain, or as good as rounding lets it become.
-        enough = torch.maximum(torch.maximum(1e-3 * difference, 0.2 * tolerance), 8 * noise)
-        settled[active] = best["error"][active] <= enough
-        active = active[~(settled[active] | corner)]
+        kink[active], last_jump[active], last_value[active] = corner, jump, value
+        settled[active] = agrees | confirmed | corner
+        active = active[~settled[active]]
         if not len(active):
             break
-    best |= {"kink": kink, "certain": settled}
-    # A slope that never settled is not known.
-    lost = ~best["error"].isfinite()
-    best["value"][lost] = math.nan
-    return best
+    plausible = (best["value"] - expected).abs() <= rtol * expected.abs() + atol + 5 * best["error"]
+    best["value"][~(settled | plausible)] = math.nan
+    return best | {"kink": kink, "certain": settled}

@@ -48,7 +48,7 @@ class Subject:
         if isinstance(fn, nn.Module):
             for name, parameter in fn.named_parameters():
                 if parameter.requires_grad:
-                    self.checked.append(len(arguments) + len(self.state))
+                    self.checked.append(len(arguments))
                 self.state.append(name)
                 arguments.append(parameter)
             for name, buffer in fn.named_buffers():
