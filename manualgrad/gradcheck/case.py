@@ -89,7 +89,9 @@ class Case:
         product = float((yours[known] * right[known]).sum())
         return product / square if square and product else None
 
-    def rerun(self, sample: Sample, upstream: Upstream | None = None, around: Around = nullcontext) -> Tensor | None:
+    def rerun(
+        self, sample: Sample, upstream: Upstream | None = None, around: Around = nullcontext
+    ) -> Tensor | None:
         """Run the student's backward again under changed conditions; None if that raises."""
         given = upstream or (lambda outputs: sample.record.upstream)
         try:
@@ -106,7 +108,10 @@ class Case:
 
     def element(self, index: tuple[int, ...]) -> str:
         """Work one element out in numbers."""
-        yours, right = float(self.sample.yours[self.position][index]), float(self.sample.right[self.position][index])
+        yours, right = (
+            float(self.sample.yours[self.position][index]),
+            float(self.sample.right[self.position][index]),
+        )
         source = "reference" if self.position in self.sample.reference else "numeric"
         return f"{self.name}{index_text(index) if index else ''}: yours {yours:.6g}, should be {right:.6g} ({source})"
 

@@ -113,7 +113,10 @@ class _Check:
         self._rows(base)
         self._forward_agrees(judge, base)
         self._returned(judge, base, native)
-        if not any(f.kind == "nondeterministic" or (f.kind == "wrong-shape" and not self.named) for f in self.report.findings):
+        if not any(
+            f.kind == "nondeterministic" or (f.kind == "wrong-shape" and not self.named)
+            for f in self.report.findings
+        ):
             self._values(judge, base)
         if self.report.ok:
             self._linear(judge, base)
@@ -163,7 +166,9 @@ class _Check:
         for position in self.subject.checked:
             value = self.subject.values[position]
             first = as_gradient(native.gradients[position], value)
-            bound = 100 * torch.finfo(value.dtype).eps * first.nan_to_num().abs().max() if value.numel() else 0.0
+            bound = (
+                100 * torch.finfo(value.dtype).eps * first.nan_to_num().abs().max() if value.numel() else 0.0
+            )
             for other in again:
                 second = as_gradient(other.gradients[position], value)
                 differs = (first.nan_to_num() - second.nan_to_num()).abs() > bound
@@ -212,7 +217,12 @@ class _Check:
             )
         if returned.position is not None and returned.gradient is not None:
             raw = next(
-                (r.gradient for r in base.record.returned if r.position == returned.position and r.gradient is not None), None
+                (
+                    r.gradient
+                    for r in base.record.returned
+                    if r.position == returned.position and r.gradient is not None
+                ),
+                None,
             )
             if raw is not None:
                 relation = _relation(self.subject, base, returned.position, raw.detach().cpu().double())
@@ -228,7 +238,9 @@ class _Check:
         for position, estimate in sample.numeric.items():
             kinks = estimate.kink & ~sample.wrong[position]
             if bool(kinks.any()) and position not in self.named and not sample.where:
-                self._find("kink", position, self._corner(sample, position, kinks), _first(kinks), wrong=False)
+                self._find(
+                    "kink", position, self._corner(sample, position, kinks), _first(kinks), wrong=False
+                )
         suspects = [i for i, mask in sample.wrong.items() if bool(mask.any()) and i not in self.named]
         if not suspects:
             return
@@ -276,7 +288,11 @@ class _Check:
     def _linear(self, judge: Judge, base: Sample) -> None:
         for factor in (0.0, -1.0, 1e3):
             try:
-                scaled = run(self.subject, base.values, lambda _, factor=factor: [factor * u for u in base.record.upstream])
+                scaled = run(
+                    self.subject,
+                    base.values,
+                    lambda _, factor=factor: [factor * u for u in base.record.upstream],
+                )
             except StudentError as error:
                 return self._find("raises", None, f"With {factor:g} × the upstream gradient: {error}.")
             for position, yours in base.yours.items():
@@ -300,7 +316,9 @@ class _Check:
         return None
 
     def _magnitudes(self, judge: Judge, base: Sample) -> None:
-        largest = max(float(base.values[i].abs().max()) for i in self.subject.checked if base.values[i].numel())
+        largest = max(
+            (float(base.values[i].abs().max()) for i in base.yours if base.values[i].numel()), default=0.0
+        )
         probes = [(f, f"the inputs multiplied by {f:g}") for f in MAGNITUDES]
         if largest > 0:
             probes.append((EXTREME / largest, f"the inputs multiplied until the largest is {EXTREME:g}"))
@@ -341,7 +359,9 @@ class _Check:
         """The values were judged in float64; in the caller's own dtype nothing may go grossly wrong."""
         if native.outputs[0].dtype == torch.float64:
             return
-        precise = judge.sample(values, lambda outputs: [u.to(o) for u, o in zip(native.upstream, outputs, strict=True)])
+        precise = judge.sample(
+            values, lambda outputs: [u.to(o) for u, o in zip(native.upstream, outputs, strict=True)]
+        )
         for position, right in precise.right.items():
             yours = as_gradient(native.gradients[position], right)
             largest = right.nan_to_num().abs().max() if right.numel() else 0.0
@@ -397,10 +417,16 @@ class _Check:
         try:
             theirs = self.reference.call(base.values[: len(self.reference.values)])
         except Exception as error:
-            return self._find("unknown", None, f"The reference raised {type(error).__name__}: {error}.", wrong=False)
-        difference = judge.forward_difference(base.record.outputs, [t.detach() for t in theirs if t.is_floating_point()])
+            return self._find(
+                "unknown", None, f"The reference raised {type(error).__name__}: {error}.", wrong=False
+            )
+        difference = judge.forward_difference(
+            base.record.outputs, [t.detach() for t in theirs if t.is_floating_point()]
+        )
         if difference:
-            self._find("unknown", None, f"The forward itself {difference}. Its gradient is judged numerically.")
+            self._find(
+                "unknown", None, f"The forward itself {difference}. Its gradient is judged numerically."
+            )
 
     # ---- the report
 
@@ -443,7 +469,11 @@ class _Check:
 def _relation(subject: Subject, base: Sample, position: int, raw: Tensor) -> tuple[str, str] | None:
     """What a gradient of the wrong shape is: another argument's, or a transpose."""
     for other, right in base.right.items():
-        if other != position and right.shape == raw.shape and torch.allclose(raw, right, rtol=1e-4, atol=1e-7):
+        if (
+            other != position
+            and right.shape == raw.shape
+            and torch.allclose(raw, right, rtol=1e-4, atol=1e-7)
+        ):
             return "swapped-inputs", f"It is the right one for {subject.name_of(other)}."
     right = base.right[position]
     if right.dim() >= 2 and raw.shape == right.transpose(-1, -2).shape:

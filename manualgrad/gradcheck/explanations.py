@@ -78,7 +78,9 @@ def transposed(case: Case) -> str | None:
     for order in itertools.permutations(range(len(shape))):
         if order == tuple(range(len(shape))):
             continue
-        if case.explained_by(lambda sample, order=order: _laid_out(sample.right[case.position], order, shape)):
+        if case.explained_by(
+            lambda sample, order=order: _laid_out(sample.right[case.position], order, shape)
+        ):
             return f"The gradient of {case.name} is the transpose of the right one."
     name = replay.transposed_operand(case)
     if name is not None:
@@ -93,10 +95,15 @@ def _laid_out(right: torch.Tensor, order: Sequence[int], shape: Sequence[int]) -
 def swapped_inputs(case: Case) -> str | None:
     """The right gradient of another argument."""
     for other in case.sample.right:
-        if other == case.position or case.sample.right[other].numel() != case.sample.right[case.position].numel():
+        if (
+            other == case.position
+            or case.sample.right[other].numel() != case.sample.right[case.position].numel()
+        ):
             continue
         if case.explained_by(lambda sample, other=other: sample.right[other].reshape(case.shape)):
-            return f"The gradient returned for {case.name} is the right one for {case.subject.name_of(other)}."
+            return (
+                f"The gradient returned for {case.name} is the right one for {case.subject.name_of(other)}."
+            )
     return None
 
 
@@ -125,7 +132,10 @@ def explain(case: Case) -> tuple[str, str]:
             continue
         also = _also(case, kind, number) if kind in ("sign", "scale", "swapped-inputs", "transposed") else []
         return kind, sentence + (f" It would also fit: {', '.join(also)}." if also else "")
-    return "unknown", f"The gradient of {case.name} is wrong in none of the usual ways. {case.worst_elements()}"
+    return (
+        "unknown",
+        f"The gradient of {case.name} is wrong in none of the usual ways. {case.worst_elements()}",
+    )
 
 
 def _also(case: Case, kind: str, number: int) -> list[str]:

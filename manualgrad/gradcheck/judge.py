@@ -124,7 +124,12 @@ class Judge:
         return sample
 
     def numeric(
-        self, values: list[Any], position: int, record: Run, claimed: Tensor, directions: int = MOST_DIRECTIONS
+        self,
+        values: list[Any],
+        position: int,
+        record: Run,
+        claimed: Tensor,
+        directions: int = MOST_DIRECTIONS,
     ) -> Estimate:
         """Estimate the gradient of one argument by finite differences."""
         kept = [k for k, follows in enumerate(record.differentiable) if follows]

@@ -36,7 +36,9 @@ def expanded(u: Tensor) -> Tensor:
 
 
 def _ramp(output: Tensor) -> Tensor:
-    return torch.linspace(0.5, 1.5, output.numel()).sin().to(output.device, output.dtype).reshape(output.shape)
+    return (
+        torch.linspace(0.5, 1.5, output.numel()).sin().to(output.device, output.dtype).reshape(output.shape)
+    )
 
 
 def _constant(output: Tensor) -> Tensor:
@@ -57,12 +59,16 @@ def check(subject: Subject) -> list[Finding]:
         def plain(outputs: Sequence[Tensor], numbers: Layout = numbers) -> list[Tensor]:
             return [numbers(output.detach()) for output in outputs]
 
-        def laid_out(outputs: Sequence[Tensor], numbers: Layout = numbers, layout: Layout = layout) -> list[Tensor]:
+        def laid_out(
+            outputs: Sequence[Tensor], numbers: Layout = numbers, layout: Layout = layout
+        ) -> list[Tensor]:
             return [layout(numbers(output.detach())) for output in outputs]
 
         try:
             expected = run(subject, subject.values, plain)
-            scale = run(subject, subject.values, lambda outputs: [_ramp(output.detach()) for output in outputs])
+            scale = run(
+                subject, subject.values, lambda outputs: [_ramp(output.detach()) for output in outputs]
+            )
         except StudentError:
             continue
         try:
@@ -75,7 +81,14 @@ def check(subject: Subject) -> list[Finding]:
             value = subject.values[position]
             want = as_gradient(expected.gradients[position], value)
             got = as_gradient(found.gradients[position], value)
-            size = max(float(want.nan_to_num().abs().max()), float(as_gradient(scale.gradients[position], value).nan_to_num().abs().max())) if value.numel() else 0.0
+            size = (
+                max(
+                    float(want.nan_to_num().abs().max()),
+                    float(as_gradient(scale.gradients[position], value).nan_to_num().abs().max()),
+                )
+                if value.numel()
+                else 0.0
+            )
             eps = torch.finfo(value.dtype).eps
             off = (got.nan_to_num() - want.nan_to_num()).abs() > eps**0.5 * size + eps
             if bool(off.any()):

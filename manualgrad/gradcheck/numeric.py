@@ -88,7 +88,6 @@ class Evaluator:
             for a, b in zip(batched, single, strict=True)
         )
 
-
     def _precision(self) -> torch.dtype:
         """Return the dtype that the function really computes in: a cast inside it shows in a staircase.
 
@@ -190,14 +189,18 @@ def derivative(
         return Estimate(zero, zero, zero, zero, zero.bool())
     scales = x.abs().clamp(min=1).reshape(-1).cpu().double()
     expected = claimed.reshape(-1).cpu().double()
-    columns = {key: torch.full((n,), math.nan, dtype=torch.float64) for key in ("value", "error", "left", "right")}
+    columns = {
+        key: torch.full((n,), math.nan, dtype=torch.float64) for key in ("value", "error", "left", "right")
+    }
     kink = torch.zeros(n, dtype=torch.bool)
     elements = torch.arange(n)
 
     if n > most_directions:
         columns["value"], columns["error"] = expected.clone(), torch.zeros(n, dtype=torch.float64)
         columns["left"], columns["right"] = expected.clone(), expected.clone()
-        elements = _in_disagreement(evaluator, upstream, expected, scales, rtol, atol, most_directions, generator)
+        elements = _in_disagreement(
+            evaluator, upstream, expected, scales, rtol, atol, most_directions, generator
+        )
         if len(elements) > MOST_ELEMENTS:
             chosen = torch.randperm(len(elements), generator=generator)[:MOST_ELEMENTS].sort().values
             for column in columns.values():
@@ -227,7 +230,9 @@ def _in_disagreement(
 ) -> Tensor:
     """Return the elements whose group's slope is not what the claimed gradient predicts, and some that agree."""
     n = len(expected)
-    weights = torch.rand(n, generator=generator, dtype=torch.float64) + 0.5  # never near 0: each element counts
+    weights = (
+        torch.rand(n, generator=generator, dtype=torch.float64) + 0.5
+    )  # never near 0: each element counts
     weights *= torch.randint(0, 2, (n,), generator=generator) * 2 - 1
     # Groups of like size: a small gradient is not drowned by a large neighbour.
     order = (expected.abs() / scales).nan_to_num(math.inf).argsort()
@@ -254,7 +259,9 @@ def _settle(
     corner nearby, is contradicted by it. What never settles is not known: NaN.
     """
     k = len(rows)
-    best = {key: torch.full((k,), math.nan, dtype=torch.float64) for key in ("value", "error", "left", "right")}
+    best = {
+        key: torch.full((k,), math.nan, dtype=torch.float64) for key in ("value", "error", "left", "right")
+    }
     best["error"].fill_(math.inf)
     last_jump, last_value = (torch.full((k,), math.inf, dtype=torch.float64) for _ in range(2))
     settled, kink = torch.zeros(k, dtype=torch.bool), torch.zeros(k, dtype=torch.bool)
@@ -270,7 +277,7 @@ def _settle(
         difference = torch.where(wanted.isfinite(), difference, 0.01 * value.abs() + 100 * noise)
         precise = error <= torch.maximum(0.2 * tolerance, 8 * noise)
         agrees = precise & (difference <= tolerance + 5 * error)
-        steady = (value - last_value[active]).abs() <= 0.02 * value.abs() + 1e-3 * difference + 2 * noise
+        steady = (value - last_value[active]).abs() <= 0.02 * value.abs() + 1e-6 * difference + 2 * noise
         confirmed = steady & (error <= 0.1 * difference)
         corner = (jump - last_jump[active]).abs() <= 0.01 * jump
         corner &= jump > 1e-4 * (found["left"].abs() + found["right"].abs()) + 10 * noise + atol

@@ -172,7 +172,9 @@ def run(
 class _Watch:
     """Stands in for one node's ``apply``."""
 
-    def __init__(self, node: BackwardCFunction, record: Run, positions: dict[Any, int], around: Around) -> None:
+    def __init__(
+        self, node: BackwardCFunction, record: Run, positions: dict[Any, int], around: Around
+    ) -> None:
         self.node, self.record, self.positions, self.around = node, record, positions, around
         self.function: type[Function] = type(node)._forward_cls  # type: ignore[attr-defined]
         record.functions.append(self.function)

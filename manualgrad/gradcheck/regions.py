@@ -27,7 +27,10 @@ def _sentence(case: Case, conditions: object) -> str | None:
         return _inverted(case)
     held = [dict(_plain_conditions(case, sample)) for sample in case.samples]
     for name in held[0]:
-        if all(name in h and _matches(case, s, h[name], w) for h, s, w in zip(held, case.samples, wrong, strict=True)):
+        if all(
+            name in h and _matches(case, s, h[name], w)
+            for h, s, w in zip(held, case.samples, wrong, strict=True)
+        ):
             return f"The gradient of {case.name} is wrong only {name}."
     return None
 
@@ -36,7 +39,9 @@ def _wrong(case: Case, sample: Sample) -> Tensor:
     yours, right = sample.yours[case.position], sample.right[case.position]
     known = right.isfinite()
     size = right[known].abs().max() if bool(known.any()) else torch.tensor(0.0)
-    return (~((yours - right).abs() <= 1e-4 * right.abs() + 1e-6 * size + 5 * sample.numeric[case.position].error)) & known
+    return (
+        ~((yours - right).abs() <= 1e-4 * right.abs() + 1e-6 * size + 5 * sample.numeric[case.position].error)
+    ) & known
 
 
 def _mixed(wrong: Tensor, sample: Sample, case: Case) -> bool:
@@ -121,7 +126,13 @@ def _target_conditions(case: Case, sample: Sample) -> Iterator[Condition]:
 
 def _index_conditions(shape: tuple[int, ...]) -> Iterator[Condition]:
     for d, size in enumerate(shape):
-        what = "element" if len(shape) == 1 else ("row", "column")[d] if len(shape) == 2 else f"index of dimension {d}:"
+        what = (
+            "element"
+            if len(shape) == 1
+            else ("row", "column")[d]
+            if len(shape) == 2
+            else f"index of dimension {d}:"
+        )
         index = torch.arange(size).reshape([-1 if k == d else 1 for k in range(len(shape))]).expand(shape)
         for k in range(size) if size > 1 else ():
             yield f"in {what} {k}", index == k
@@ -145,7 +156,9 @@ def _index_conditions(shape: tuple[int, ...]) -> Iterator[Condition]:
 def _threshold(case: Case) -> str | None:
     """A threshold on the argument, or on its size, that separates wrong from right at every point at once."""
     values = [sample.values[case.position].cpu().double().reshape(-1) for sample in case.samples]
-    if any(len(v) != sample.yours[case.position].numel() for v, sample in zip(values, case.samples, strict=True)):
+    if any(
+        len(v) != sample.yours[case.position].numel() for v, sample in zip(values, case.samples, strict=True)
+    ):
         return None
     x = torch.cat(values)
     wrong = torch.cat([_wrong(case, sample).reshape(-1) for sample in case.samples])

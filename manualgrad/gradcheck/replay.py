@@ -76,7 +76,9 @@ def _cures(case: Case, source: int, replacement: Callable[[Sample], Tensor]) -> 
     modes: list[_Exchange] = []
 
     def cured(uses: tuple[int, ...] | None, samples: list[Sample]) -> bool:
-        return all(_exchanged_gradient_is_right(case, sample, source, replacement, uses, modes) for sample in samples)
+        return all(
+            _exchanged_gradient_is_right(case, sample, source, replacement, uses, modes) for sample in samples
+        )
 
     if cured(None, case.samples):
         return True

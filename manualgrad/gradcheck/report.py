@@ -111,7 +111,12 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain data, ready for json."""
         findings = [asdict(finding) | {"hint": finding.hint} for finding in self.findings]
-        return {"title": self.title, "ok": self.ok, "findings": findings, "rows": [asdict(row) for row in self.rows]}
+        return {
+            "title": self.title,
+            "ok": self.ok,
+            "findings": findings,
+            "rows": [asdict(row) for row in self.rows],
+        }
 
     def __str__(self) -> str:
         console = Console(file=io.StringIO(), width=WIDTH, color_system=None)

@@ -21,13 +21,17 @@ def check(judge: Judge, values: list[Any]) -> list[Finding]:
     upstreams: list[Tensor] = []
 
     def upstream(outputs: Sequence[Tensor]) -> list[Tensor]:
-        upstreams[:] = [u.requires_grad_() for u in random_upstream(judge.generator)([o.detach() for o in outputs])]
+        upstreams[:] = [
+            u.requires_grad_() for u in random_upstream(judge.generator)([o.detach() for o in outputs])
+        ]
         return upstreams
 
     try:
         first = run(subject, values, upstream, create_graph=True)
         weights = {
-            i: random_upstream(judge.generator)([g.detach()])[0] for i, g in first.gradients.items() if g is not None
+            i: random_upstream(judge.generator)([g.detach()])[0]
+            for i, g in first.gradients.items()
+            if g is not None
         }
         total = sum(((first.gradients[i] * w).sum() for i, w in weights.items()), torch.zeros(()))
         targets = [*first.leaves.values(), *upstreams]

@@ -137,7 +137,9 @@ def cast(values: Sequence[Any], dtype: torch.dtype) -> list[Any]:
 
 def forward_names(function: type[Function]) -> list[str]:
     """Return the names of what ``forward`` takes, without the ``ctx`` of the combined form."""
-    names = [p.name for p in inspect.signature(function.forward).parameters.values() if p.kind != p.VAR_POSITIONAL]
+    names = [
+        p.name for p in inspect.signature(function.forward).parameters.values() if p.kind != p.VAR_POSITIONAL
+    ]
     combined = function.setup_context is Function.setup_context
     return names[1:] if combined else names
 

@@ -20,7 +20,10 @@ def missing_terms(case: Case) -> str | None:
 
 def _diagonal_only(case: Case) -> str | None:
     """Each element's effect on its own output alone, where it has one on others too."""
-    if not any(output.shape == case.shape for output in case.sample.record.outputs) or len(case.sample.record.outputs) > 1:
+    if (
+        not any(output.shape == case.shape for output in case.sample.record.outputs)
+        or len(case.sample.record.outputs) > 1
+    ):
         return None
     if case.sample.yours[case.position].numel() > 256:
         return None
@@ -59,7 +62,10 @@ def _parts(sample: Sample) -> Iterator[tuple[str, Callable[[tuple[Tensor, ...]],
         return
     for d, size in enumerate(sample.record.upstream[0].shape):
         for k, which in ((0, "first"), (size - 1, "last")) if size > 1 else ():
-            yield f"the {which} index of the result's dimension {d}", lambda us, d=d, k=k: (_only(us[0], d, k),)
+            yield (
+                f"the {which} index of the result's dimension {d}",
+                lambda us, d=d, k=k: (_only(us[0], d, k),),
+            )
 
 
 def _only(u: Tensor, d: int, k: int) -> Tensor:
@@ -93,7 +99,10 @@ def _products(case: Case, columns: list[dict[str, Tensor]]) -> Iterator[tuple[st
     for factors in singles + pairs:
         factors = [name for name in upstream + factors if name != "1"]
         one = columns[0]["1"]
-        yield " × ".join(factors) or "1", [math.prod((found[name] for name in factors), start=one) for found in columns]
+        yield (
+            " × ".join(factors) or "1",
+            [math.prod((found[name] for name in factors), start=one) for found in columns],
+        )
 
 
 def _multiple(case: Case, gaps: list[Tensor], columns: list[Tensor]) -> bool:
@@ -133,7 +142,11 @@ def _lacks_factor(case: Case) -> str | None:
             column = _candidates(case, sample).get(name)
             return None if column is None else column * sample.yours[case.position]
 
-        if name not in ("1", UPSTREAM) and case.sample.yours[case.position].numel() > 1 and case.cured_by(multiplied):
+        if (
+            name not in ("1", UPSTREAM)
+            and case.sample.yours[case.position].numel() > 1
+            and case.cured_by(multiplied)
+        ):
             return f"The gradient of {case.name} lacks a factor: multiplied by {name} it is right."
     return None
 
@@ -152,7 +165,10 @@ def _formulas(case: Case, sample: Sample) -> Iterator[dict[str, Tensor]]:
     """For each result and argument of the gradient's shape, what is often made of it."""
     for k, output in enumerate(sample.record.outputs):
         if tuple(output.shape) == case.shape:
-            name, y = ("the output" if len(sample.record.outputs) == 1 else f"output {k}"), output.cpu().double()
+            name, y = (
+                ("the output" if len(sample.record.outputs) == 1 else f"output {k}"),
+                output.cpu().double(),
+            )
             yield {
                 name: y,
                 f"({name})²": y**2,
