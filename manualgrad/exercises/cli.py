@@ -1,4 +1,4 @@
-"""The command line of the course."""
+"""The command line of the course: its verbs and their options."""
 
 import argparse
 import sys
@@ -6,19 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from rich.console import Console
-from rich.text import Text
-
 from manualgrad.errors import UserError
-from manualgrad.exercises import show
-from manualgrad.exercises.checker import Checker
-from manualgrad.exercises.course import Exercise, course, find
-from manualgrad.exercises.folder import DEFAULT, Folder, choose_next
-from manualgrad.exercises.hints import hints
-from manualgrad.exercises.outcome import Outcome, Request
-from manualgrad.exercises.stub import write_stub
-
-PROGRAM = "python experiments/exercises.py"
+from manualgrad.exercises import verbs
+from manualgrad.exercises.folder import DEFAULT
 
 
 def main(description: str, argv: Sequence[str] | None = None) -> int:
@@ -56,123 +46,6 @@ def main(description: str, argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def do_list(options: argparse.Namespace) -> int:
-    """Show the exercises."""
-    folder, exercises = Folder(options.dir), course()
-    upcoming = choose_next(exercises, folder)
-    console = Console()
-    show.show_list(console, exercises, folder, upcoming)
-    if upcoming is not None:
-        verb = "check" if folder.has(upcoming) else "start"
-        _say(console, f"next: {_command(options)} {verb} {upcoming.name}")
-    return 0
-
-
-def do_start(options: argparse.Namespace) -> int:
-    """Write the student's file."""
-    folder = Folder(options.dir)
-    exercise = _chosen(options, folder)
-    file = folder.start(exercise, write_stub(exercise, _command(options)))
-    console = Console()
-    _say(console, f"{file} is yours: read it, write in it, save it")
-    _say(console, f"then: {_command(options)} check {exercise.name}")
-    return 0
-
-
-def do_check(options: argparse.Namespace) -> int:
-    """Judge the student's file."""
-    folder = Folder(options.dir)
-    exercise = _chosen(options, folder)
-    folder.need(exercise)
-    with Checker() as checker:
-        console = Console()
-        outcome = check(checker, console, exercise, folder)
-    if outcome.passed:
-        upcoming = choose_next(course(), folder)
-        if upcoming is None:
-            _say(console, "that was the last one: all exercises are done")
-        else:
-            verb = "check" if folder.has(upcoming) else "start"
-            _say(console, f"next: {_command(options)} {verb} {upcoming.name}")
-    return 0 if outcome.passed else 1
-
-
-def do_hint(options: argparse.Namespace) -> int:
-    """Show one more hint."""
-    folder = Folder(options.dir)
-    exercise = _chosen(options, folder)
-    show_hint(Console(), exercise, folder)
-    return 0
-
-
-def show_hint(console: Console, exercise: Exercise, folder: Folder) -> None:
-    """Print one more hint; all of them when there is none left.
-
-    Parameters
-    ----------
-    console : Console
-        Where to.
-    exercise : Exercise
-        Which one.
-    folder : Folder
-        Remembers how many were shown.
-    """
-    every = hints(exercise)
-    shown = folder.progress(exercise).hints
-    chosen = [shown] if shown < len(every) else range(len(every))
-    for index in chosen:
-        console.print(Text(f"{exercise.name}, hint {index + 1} of {len(every)}", "bold"))
-        console.print(Text(f"{every[index]}\n"))
-    if shown >= len(every):
-        console.print(Text("There are no more.", "dim"))
-    folder.note_hint(exercise, min(shown + 1, len(every)))
-
-
-def check(checker: Checker, console: Console, exercise: Exercise, folder: Folder) -> Outcome:
-    """Judge a file, show the verdict and remember it.
-
-    Parameters
-    ----------
-    checker : Checker
-        Whom to ask.
-    console : Console
-        Where to show it.
-    exercise : Exercise
-        Which one.
-    folder : Folder
-        Where the file is.
-
-    Returns
-    -------
-    Outcome
-        The verdict.
-    """
-    request = Request(exercise.name, str(folder.need(exercise)), console.width, console.is_terminal)
-    outcome = checker.check(request)
-    show.show_outcome(console, exercise, outcome)
-    folder.note_check(exercise, outcome.passed, outcome.steps_done)
-    return outcome
-
-
-def _chosen(options: argparse.Namespace, folder: Folder) -> Exercise:
-    """Return the exercise that was named, or the next one."""
-    if options.name is not None:
-        return find(options.name)
-    upcoming = choose_next(course(), folder)
-    if upcoming is None:
-        raise UserError("all exercises are done; name the one that you mean")
-    return upcoming
-
-
-def _command(options: argparse.Namespace) -> str:
-    """Return what has to be typed before a verb."""
-    return PROGRAM
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(Text(line))
-
-
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message} (--help lists the options)\n")
@@ -185,24 +58,57 @@ def _parser(description: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    subparsers = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
 
-    def add(
-        verb: str, do: Callable[[argparse.Namespace], int], help: str, name: str = ""
-    ) -> argparse.ArgumentParser:
-        added = verbs.add_parser(verb, help=help, description=help, allow_abbrev=False)
+    def add(verb: str, do: Callable[[argparse.Namespace], int], help: str) -> argparse.ArgumentParser:
+        added = subparsers.add_parser(verb, help=help, description=help, allow_abbrev=False)
         added.set_defaults(do=do)
-        added.add_argument(
-            "--dir", type=Path, default=DEFAULT, metavar="DIR", help=f"your folder (default: {DEFAULT})"
-        )
-        if name:
-            optional = {"nargs": "?"} if name == "?" else {}
-            text = "an exercise; without it, the next one" if optional else "an exercise"
-            added.add_argument("name", metavar="NAME", help=text, **optional)  # type: ignore[arg-type]
         return added
 
-    add("list", do_list, "show the exercises: what is done, what is next")
-    add("start", do_start, "write the file to work in", "?")
-    add("check", do_check, "judge your file: what is right, what is wrong, and why", "?")
-    add("hint", do_hint, "show one more hint", "?")
+    def add_for_student(
+        verb: str, do: Callable[[argparse.Namespace], int], help: str, name: str = ""
+    ) -> argparse.ArgumentParser:
+        added = add(verb, do, help)
+        folder = f"your folder (default: {DEFAULT})"
+        added.add_argument("--dir", type=Path, default=DEFAULT, metavar="DIR", help=folder)
+        if name == "optional":
+            text = "an exercise; without it, the next one"
+            added.add_argument("name", metavar="NAME", nargs="?", help=text)
+        elif name:
+            added.add_argument("name", metavar="NAME", help="an exercise")
+        return added
+
+    add_for_student("list", verbs.list_exercises, "show the exercises: what is done, what is next")
+    add_for_student("start", verbs.start, "write the file to work in", "optional")
+    check = add_for_student("check", verbs.check, "say what is right, what is wrong, and why", "optional")
+    watch = add_for_student("watch", verbs.watch, "check on every save, and move on when it passes")
+    add_for_student("hint", verbs.hint, "show one more hint", "optional")
+    solution = add_for_student("solution", verbs.solution, "show our solution beside yours", "required")
+    solution.add_argument("--insist", action="store_true", help="also before yours has passed")
+    add_for_student("reset", verbs.reset, "begin anew; your file is kept under another name", "required")
+
+    grade = add("grade", verbs.grade, "check many submissions, for a teacher")
+    grade.add_argument("folder", metavar="FOLDER", type=Path, help="a folder with one folder a submission")
+    grade.add_argument("--out", type=Path, required=True, metavar="FILE.csv", help="a .json goes beside it")
+    grade.add_argument(
+        "--exercises", nargs="+", metavar="NAME", help="which to grade (default: all that were handed in)"
+    )
+    grade.add_argument(
+        "--jobs", type=_positive, metavar="N", help="checks at once (default: one a processor)"
+    )
+    grade.add_argument("--force", action="store_true", help="replace the files of an earlier grading")
+    for limited in (check, watch, grade):
+        limited.add_argument(
+            "--time-limit", type=_positive, metavar="S", help="seconds of computing for a check (default: 10)"
+        )
     return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
+    return value
+
+
+_positive.__name__ = "int"  # argparse says "invalid int value" by it

@@ -1,10 +1,10 @@
 """The course: which exercises there are, in which order, and in which steps each is judged."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import manualgrad
 from manualgrad.errors import UserError
@@ -38,6 +38,9 @@ class Step:
     arguments: tuple[str, ...] = ()
 
 
+WHOLE = (Step("every sample"),)  # one step for all there is
+
+
 @dataclass(frozen=True)
 class Exercise:
     """One exercise. The solution is the lesson's own code; nothing here repeats it.
@@ -52,20 +55,39 @@ class Exercise:
         What is written, and how it is judged.
     steps : tuple of Step
         In order; each is worth a point.
-    mistake : tuple of (str, str)
-        For find-the-bug exercises: a text of the solution, and the wrong one that the student is given.
+    about : str
+        For the list; empty for the lesson's title.
+    note : str
+        What the student is told besides the task.
+    mistakes : tuple of (str, str)
+        To find in a script: a text of the solution, and what stands there in the student's file.
+    wrong_backward : str
+        To find in a function: the lines that the student is given in the place of the right ones.
     """
 
     name: str
     page: Path
     kind: Kind = "function"
-    steps: tuple[Step, ...] = (Step("every sample"),)
-    mistake: tuple[str, str] | None = None
+    steps: tuple[Step, ...] = WHOLE
+    about: str = ""
+    note: str = ""
+    mistakes: tuple[tuple[str, str], ...] = ()
+    wrong_backward: str = ""
 
     @cached_property
     def lesson(self) -> Lesson:
         """The page, read when it is needed."""
         return Lesson(self.page)
+
+    @property
+    def title(self) -> str:
+        """What it is about, in a line."""
+        return self.about or self.lesson.title
+
+    @property
+    def is_bug(self) -> bool:
+        """Whether something wrong is given, to be found."""
+        return bool(self.mistakes or self.wrong_backward)
 
     @property
     def is_library_function(self) -> bool:
@@ -78,12 +100,24 @@ class Exercise:
         return ".".join(("manualgrad", *self.page.relative_to(PACKAGE).with_suffix("").parts))
 
 
-def _function(name: str, *steps: Step, called: str | None = None) -> Exercise:
-    return Exercise(called or name, FUNCTIONS / f"{name}.py", steps=steps or (Step("every sample"),))
+def _function(page: str, *steps: Step, **fields: Any) -> Exercise:
+    """Return the exercise of one of the package's functions."""
+    return replace(Exercise(page, FUNCTIONS / f"{page}.py", steps=steps or WHOLE), **fields)
 
 
-_BEFORE_NETWORK = (
-    _function("power", Step("exponent 2", samples=("exponent 2",)), called="square"),
+def _lesson(page: str, *steps: Step, **fields: Any) -> Exercise:
+    """Return an exercise that has a page of its own."""
+    return replace(Exercise(page, LESSONS / f"{page}.py", steps=steps or WHOLE), **fields)
+
+
+_FUNCTIONS_AND_LOSSES = (
+    _function(
+        "power",
+        Step("the square", samples=("exponent 2",)),
+        name="square",
+        about="y = x²: power, with the exponent 2",
+        note="Here the exponent is always 2.",
+    ),
     _function(
         "power",
         Step("exponents 1, 2 and 3", samples=("cube", "exponent 1", "exponent 2")),
@@ -91,26 +125,88 @@ _BEFORE_NETWORK = (
     ),
     _function("exp"),
     _function("sin"),
-    Exercise("chain_of_three", LESSONS / "chain_of_three.py"),
+    _lesson("chain_of_three"),
     _function("sigmoid"),
     _function("tanh"),
     _function("relu"),
     _function(
         "mse_loss",
-        Step("the mean, target as data", samples=("data as target", "one number")),
+        Step("the mean, the target is data", samples=("data as target", "one number")),
         Step("the mean, both gradients", samples=("mean",)),
-        Step('reduction "sum" and "none"'),
+        Step("the other reductions"),
     ),
     _function(
         "linear",
-        Step("input", samples=("batch",), arguments=("input",)),
-        Step("weight", samples=("batch",), arguments=("weight",)),
-        Step("bias", samples=("batch",), arguments=("bias",)),
+        Step("the gradient of input", samples=("batch",), arguments=("input",)),
+        Step("the gradient of weight", samples=("batch",), arguments=("weight",)),
+        Step("the gradient of bias", samples=("batch",), arguments=("bias",)),
         Step("only what is asked for", samples=("no bias", "data as input")),
         Step("any number of batch dimensions"),
     ),
+    _function(
+        "softmax",
+        Step("one row", samples=("one row without a batch",)),
+        Step("many rows, along any dimension"),
+    ),
+    _function(
+        "nll_loss",
+        Step("the mean over labels", samples=("labels", "unbatched")),
+        Step(
+            "class weights and the other reductions",
+            samples=("mean, class weights", "sum, class weights", "none, class weights"),
+        ),
+        note="weight is None in the first step; no label is to be ignored in either.",
+    ),
+    _function(
+        "softmax_nll",
+        Step("the mean over labels", samples=("labels", "unbatched")),
+        note='Here weight is None, no label is to be ignored, reduction is "mean" and label_smoothing is 0.',
+    ),
+    _function(
+        "softmax_cross_entropy",
+        Step("the gradient of input", samples=("distribution", "unbatched"), arguments=("input",)),
+        Step("the gradient of target", samples=("distribution", "unbatched"), arguments=("target",)),
+        note='Here weight is None, reduction is "mean" and label_smoothing is 0.',
+    ),
+    _function(
+        "binary_cross_entropy_with_logits",
+        Step("the target is data", samples=("data as target", "one number")),
+        note='Here weight and pos_weight are None, reduction is "mean", and target needs no gradient.',
+    ),
 )
-_AFTER_NETWORK: tuple[Exercise, ...] = ()
+
+_NETWORK_AND_BUGS = (
+    _lesson("network", Step("forward"), Step("backward"), kind="network"),
+    _lesson(
+        "bias_update",
+        kind="script",
+        name="bug_bias_update",
+        mistakes=(
+            ("b2 - learning_rate * grad_b2", "b2 - learning_rate * b2"),
+            ("b1 - learning_rate * grad_b1", "b1 - learning_rate * b1"),
+        ),
+    ),
+    _lesson(
+        "stale_gradients",
+        kind="script",
+        name="bug_stale_gradients",
+        mistakes=(("                parameter.grad = None\n", ""),),
+    ),
+    _function(
+        "softmax",
+        name="bug_diagonal_softmax",
+        about="Softmax, in a network that learns, but badly",
+        note="A network with this softmax learns, but badly. Its author tested it with p.sum() as the loss.",
+        wrong_backward="return grad_output * probs * (1 - probs), None",
+    ),
+    _function(
+        "relu",
+        name="bug_in_place_relu",
+        about="A ReLU that is right alone and wrong in company",
+        note="torch.autograd.gradcheck passes it, but a network with residual connections goes astray.",
+        wrong_backward="grad_output[output <= 0] = 0\nreturn grad_output",
+    ),
+)
 
 
 def course() -> list[Exercise]:
@@ -123,9 +219,9 @@ def course() -> list[Exercise]:
     list of Exercise
         Their names differ.
     """
-    named = {exercise.page for exercise in _BEFORE_NETWORK}
+    named = {exercise.page for exercise in _FUNCTIONS_AND_LOSSES}
     pages = sorted(page for page in FUNCTIONS.glob("[!_]*.py") if page not in named)
-    return [*_BEFORE_NETWORK, *(_function(page.stem) for page in pages), *_AFTER_NETWORK]
+    return [*_FUNCTIONS_AND_LOSSES, *(_function(page.stem) for page in pages), *_NETWORK_AND_BUGS]
 
 
 def find(name: str) -> Exercise:

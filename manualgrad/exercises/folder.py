@@ -115,6 +115,7 @@ class Folder:
         while (aside := file.with_name(f"{exercise.name}.old-{number}.py")).exists():
             number += 1
         file.rename(aside)
+        self._progress = self._read()
         self._progress.pop(exercise.name, None)
         self._write()
         return aside
@@ -137,7 +138,7 @@ class Folder:
 
     def note_check(self, exercise: Exercise, passed: bool, steps_done: int) -> None:
         """Remember a check. What has passed once stays passed until it is reset."""
-        progress = self.progress(exercise)
+        progress = self._latest(exercise)
         progress.checks += 1
         progress.steps_done = steps_done
         if passed and not progress.passed:
@@ -146,9 +147,14 @@ class Folder:
 
     def note_hint(self, exercise: Exercise, hints: int) -> None:
         """Remember how many hints were shown."""
-        progress = self.progress(exercise)
+        progress = self._latest(exercise)
         progress.hints = hints
         self._note(exercise, progress)
+
+    def _latest(self, exercise: Exercise) -> Progress:
+        # A hint may have been asked for in another terminal while `watch` is running in this one.
+        self._progress = self._read()
+        return self.progress(exercise)
 
     def _note(self, exercise: Exercise, progress: Progress) -> None:
         self._progress[exercise.name] = progress

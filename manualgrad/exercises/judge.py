@@ -11,7 +11,9 @@ from torch import Tensor
 
 from manualgrad.cases import Sample
 from manualgrad.exercises.course import Exercise, Step
+from manualgrad.exercises.lines import judge_lines
 from manualgrad.exercises.outcome import Outcome, Request
+from manualgrad.exercises.scripts import judge_script
 from manualgrad.exercises.student import FileError, cases_of, find_class, load_module, with_class
 from manualgrad.gradcheck import Finding, Report, gradcheck
 
@@ -35,6 +37,10 @@ def judge(exercise: Exercise, request: Request) -> Outcome:
     """
     path = Path(request.file)
     try:
+        if exercise.kind == "network":
+            return judge_lines(exercise, path)
+        if exercise.kind == "script":
+            return judge_script(exercise, path)
         return _judge_function(exercise, path, request)
     except FileError as problem:
         return Outcome(steps=len(exercise.steps), kind=problem.kind, message=str(problem))

@@ -57,6 +57,17 @@ class Lesson:
         """Return the source of one of the class's methods, without its decorator."""
         return self._text(self._find_method(name))
 
+    def function(self, name: str) -> str:
+        """Return the source of one of the file's functions."""
+        return self._text(
+            next(n for n in self._tree.body if isinstance(n, ast.FunctionDef) and n.name == name)
+        )
+
+    def body(self) -> str:
+        """Return everything below the docstring."""
+        first = self._tree.body[1]
+        return "\n".join(self.source.splitlines()[first.lineno - 1 :]) + "\n"
+
     def given_lines(self) -> list[str]:
         """Return backward's first statements, which only take things off ``ctx``: nothing to derive there."""
         given = []
@@ -77,21 +88,23 @@ class Lesson:
         return [Argument(name, kind != "None") for name, kind in zip(names, kinds, strict=True)]
 
     def shapes(self) -> list[tuple[str, str]]:
-        """Return the wrapper's tensor parameters and its result, each with the line that gives its shape."""
+        """Return the wrapper's tensor parameters and its result, each with the text that gives its shape."""
         wrapper = next(
             node
             for node in self._tree.body
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
         )
         docstring = ast.get_docstring(wrapper) or ""
-        parameters = re.findall(r"^(\w+) : Tensor.*\n {4}(.+)$", docstring, flags=re.MULTILINE)
-        result = re.findall(r"^Returns\n-+\nTensor\n {4}(.+)$", docstring, flags=re.MULTILINE)
-        return [*parameters, *(("result", text) for text in result)]
+        text = r"((?:\n {4}.+)+)"
+        parameters = re.findall(rf"^(\w+) : Tensor.*{text}", docstring, flags=re.MULTILINE)
+        result = re.findall(rf"^Returns\n-+\nTensor{text}", docstring, flags=re.MULTILINE)
+        shapes = [*parameters, *(("result", text) for text in result)]
+        return [(name, " ".join(text.split())) for name, text in shapes]
 
-    def helpers(self) -> list[str]:
-        """Return the file's own functions that backward uses, directly or through one another."""
+    def helpers(self, method: str) -> list[str]:
+        """Return the file's own functions that a method uses, directly or through one another."""
         functions = {node.name: node for node in self._tree.body if isinstance(node, ast.FunctionDef)}
-        wanted, seen = [self._find_method("backward")], set[str]()
+        wanted, seen = [self._find_method(method)], set[str]()
         while wanted:
             for node in ast.walk(wanted.pop()):
                 if isinstance(node, ast.Name) and node.id in functions and node.id not in seen:

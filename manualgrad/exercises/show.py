@@ -5,7 +5,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
 from rich.syntax import Syntax
-from rich.table import Table
 from rich.text import Text
 
 from manualgrad.exercises.course import Exercise
@@ -17,22 +16,33 @@ MOST_PRINTED_LINES = 12
 
 def show_list(console: Console, exercises: list[Exercise], folder: Folder, upcoming: Exercise | None) -> None:
     """Print all exercises, what is done, and what is next."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("", "exercise", "what it is about", "", "checks", "hints"):
-        table.add_column(heading, justify="right" if heading in ("checks", "hints") else "left")
-    for exercise in exercises:
-        progress = folder.progress(exercise)
-        mark, colour = " ", "dim" if not folder.has(exercise) else ""
-        state = f"{progress.steps_done} of {len(exercise.steps)} steps" if folder.has(exercise) else ""
-        if progress.passed:
-            mark, colour, state = "✓", "green", f"done {progress.passed[:10]}"
-        elif exercise is upcoming:
-            mark, colour, state = "→", "bold", state or "next"
-        counts = [str(count) if count else "" for count in (progress.checks, progress.hints)]
-        table.add_row(mark, exercise.name, Text(exercise.lesson.title), state, *counts, style=colour)
-    console.print(table)
+    states = [_state(exercise, folder, upcoming) for exercise in exercises]
+    name_width = max(len(exercise.name) for exercise in exercises)
+    state_width = max(len(state) for _, _, state in states)
+    for exercise, (mark, colour, state) in zip(exercises, states, strict=True):
+        columns = (
+            f"{mark} {exercise.name:<{name_width}}  {state:<{state_width}}  {exercise.title.rstrip('.')}"
+        )
+        line = Text(columns, colour)
+        line.truncate(console.width, overflow="ellipsis")
+        console.print(line)
     done = sum(bool(folder.progress(exercise).passed) for exercise in exercises)
     console.print(f"\n{done} of {len(exercises)} done, in {escape(str(folder.path))}", highlight=False)
+
+
+def _state(exercise: Exercise, folder: Folder, upcoming: Exercise | None) -> tuple[str, str, str]:
+    """Return an exercise's mark, its colour, and how far it has come."""
+    progress = folder.progress(exercise)
+    hints = f", {progress.hints} hint{'s' * (progress.hints > 1)}" if progress.hints else ""
+    if progress.passed:
+        return "✓", "green", f"done{hints}"
+    started = ""
+    if folder.has(exercise):
+        steps = len(exercise.steps)
+        started = (f"{progress.steps_done} of {steps} steps" if steps > 1 else "started") + hints
+    if exercise is upcoming:
+        return "→", "bold", started or "next"
+    return " ", "" if started else "dim", started
 
 
 def show_outcome(console: Console, exercise: Exercise, outcome: Outcome) -> None:

@@ -1,6 +1,6 @@
 """Write the student's file: the formula, the shapes, what is given, and one place to write.
 
-Everything comes from the lesson and its class; nothing is kept twice.
+Everything comes from the lesson and its code; nothing is kept twice.
 """
 
 import re
@@ -9,11 +9,7 @@ import textwrap
 from manualgrad.exercises.course import Exercise
 from manualgrad.exercises.lesson import Lesson
 
-_FUNCTION = '''"""{title}
-
-Forward
--------
-{forward}
+_FUNCTION = '''"""{head}
 
 Shapes
 ------
@@ -21,10 +17,7 @@ Shapes
 
 Your task
 ---------
-Write ``backward`` in the class below. It gets ``grad_output``, the gradient of the loss with respect to the
-result, and returns the gradient with respect to {arguments}.
-{steps}
-{commands}
+{task}
 """
 
 import torch
@@ -34,87 +27,143 @@ from torch import Tensor
 
 
 class {name}({parent}):
-    # Given: the class inherits these two, as they stand here.
+    # Given: the class inherits this, as it stands here.
     #
 {given}
 
     @staticmethod
     def backward(ctx, grad_output):
-{unpacked}
-        # ------------------------------ write here ------------------------------
-        raise NotImplementedError  # replace this line by yours
-        # ------------------------------------------------------------------------
-        return {returned}
+{lines}
 '''
 
+_SCRIPT = '''"""{head}
 
-def write_stub(exercise: Exercise, command: str) -> str:
+Your task
+---------
+{task}
+"""
+
+{code}'''
+
+_PLACE = """\
+# ------------------------------ write here ------------------------------
+raise NotImplementedError  # replace this line by yours
+# ------------------------------------------------------------------------
+"""
+
+
+def write_stub(exercise: Exercise, program: str, ending: str) -> str:
     """Return the text of the file that the student starts from.
 
     Parameters
     ----------
     exercise : Exercise
         What it is for.
-    command : str
-        What is typed before a verb, such as ``python experiments/exercises.py``.
+    program : str
+        What is typed before a verb.
+    ending : str
+        What is typed after the exercise's name.
 
     Returns
     -------
     str
         A Python file.
     """
+    if exercise.kind == "network":
+        return _write_network(exercise, program, ending)
+    if exercise.kind == "script":
+        return _write_script(exercise, program, ending)
+    return _write_function(exercise, program, ending)
+
+
+def _write_function(exercise: Exercise, program: str, ending: str) -> str:
     lesson = exercise.lesson
     arguments = lesson.arguments()
     gradients = [argument.name for argument in arguments if argument.has_gradient]
-    unpacked = lesson.given_lines()
-    if len(gradients) > 1:
-        unpacked.append(" = ".join(f"grad_{name}" for name in gradients) + " = None")
-    returned = ", ".join(f"grad_{a.name}" if a.has_gradient else "None" for a in arguments)
+    lines = lesson.given_lines()
+    if exercise.is_bug:
+        task = "This backward is wrong. Find out why, and mend it."
+        lines.append(exercise.wrong_backward)
+    else:
+        task = (
+            "Write ``backward``: it gets ``grad_output``, the loss's gradient with respect to the result, "
+            f"and returns the gradient with respect to {_listed(gradients)}."
+        )
+        if len(gradients) > 1:
+            lines.append(" = ".join(f"grad_{name}" for name in gradients) + " = None")
+        returned = ", ".join(f"grad_{a.name}" if a.has_gradient else "None" for a in arguments)
+        lines.append(f"{_PLACE}return {returned}")
     if exercise.is_library_function:
         imports, parent = "import manualgrad.functions as F", f"F.{lesson.class_name}"
     else:
         imports, parent = f"from {exercise.module} import {lesson.class_name} as Given", "Given"
     return _FUNCTION.format(
-        title=f"Exercise {exercise.name}. {lesson.title}",
-        forward=lesson.sections["Forward"],
-        shapes=_shapes(lesson),
-        arguments=_listed(gradients),
-        steps=_steps(exercise),
-        commands=_commands(exercise, command),
+        head=_head(exercise, "Forward"),
+        shapes="\n".join(_shape(name, text) for name, text in lesson.shapes()),
+        task=_task(exercise, task, program, ending),
         imports=imports,
         name=lesson.class_name,
         parent=parent,
         given=_given(lesson),
-        unpacked=textwrap.indent("\n".join(unpacked), " " * 8),
-        returned=returned,
-    ).replace("\n\n\n\n", "\n\n\n")
+        lines=textwrap.indent("\n".join(lines), " " * 8),
+    )
 
 
-def _shapes(lesson: Lesson) -> str:
-    return "\n".join(f"    {name + ':':<14} {text}" for name, text in lesson.shapes())
+def _write_network(exercise: Exercise, program: str, ending: str) -> str:
+    # Each right-hand side becomes a place to write; its comment, which gives the shape, stays. A product's
+    # comment would give the product away, all but the shape of its result.
+    code = re.sub(r"^(    \w+ = )[^#\n]*?(  # .*)?$", r"\1...\2", exercise.lesson.body(), flags=re.MULTILINE)
+    code = re.sub(r"# \(.*\) -> ", "# ", code)
+    task = (
+        "Write every line: put an expression in the place of each ``...``, forward first. The comment gives "
+        "the shape of its result. Your values are compared with ours one after the other."
+    )
+    return _SCRIPT.format(
+        head=_head(exercise, "Forward"), task=_task(exercise, task, program, ending), code=code
+    )
 
 
-def _steps(exercise: Exercise) -> str:
-    if len(exercise.steps) == 1:
-        return ""
-    lines = [f"    {number}. {step.title}" for number, step in enumerate(exercise.steps, 1)]
-    return "It is judged in steps:\n\n" + "\n".join(lines) + "\n"
+def _write_script(exercise: Exercise, program: str, ending: str) -> str:
+    code = exercise.lesson.body()
+    for right, wrong in exercise.mistakes:
+        code = code.replace(right, wrong)
+    task = (
+        "``train`` is wrong. Run this file, find out why, and mend it. It is judged by what ``train`` does "
+        "to the parameters; write it as you like."
+    )
+    head = _head(exercise, "Program")
+    return _SCRIPT.format(head=head, task=_task(exercise, task, program, ending), code=code)
 
 
-def _commands(exercise: Exercise, command: str) -> str:
-    verbs = (("check", "is it right, and if not, why"), ("hint", "one more hint each time"))
-    return "\n".join(f"    {f'{command} {verb} {exercise.name}':<50}   {what}" for verb, what in verbs)
+def _shape(name: str, text: str) -> str:
+    return textwrap.fill(text, 106, initial_indent=f"    {name + ':':<9}", subsequent_indent=" " * 13)
+
+
+def _head(exercise: Exercise, section: str) -> str:
+    """Return the file's title and the section of the lesson that it begins with."""
+    lines = [exercise.title, "", section, "-" * len(section), exercise.lesson.sections[section]]
+    return "\n".join(lines)
+
+
+def _task(exercise: Exercise, task: str, program: str, ending: str) -> str:
+    """Return what there is to do, in which steps, and what to type."""
+    parts = [textwrap.fill(f"{task} {exercise.note}", 106)]
+    if len(exercise.steps) > 1:
+        parts += [f"    {number}. {step.title}" for number, step in enumerate(exercise.steps, 1)]
+    verbs = {"check": "is it right, and if not, why", "hint": "one more hint each time"}
+    typed = {f"{program} {verb} {exercise.name}{ending}": meaning for verb, meaning in verbs.items()}
+    width = max(map(len, typed))
+    commands = [f"    {line:<{width}}   {meaning}" for line, meaning in typed.items()]
+    return "\n\n".join(part for part in (parts[0], "\n".join(parts[1:]), "\n".join(commands)) if part)
 
 
 def _given(lesson: Lesson) -> str:
     # What is kept for forward mode is no concern of backward's.
     saved = re.sub(r".*save_for_forward.*\n?", "", lesson.method("setup_context"))
-    code = f"{lesson.method('forward')}\n\n{saved}"
+    code = "\n\n".join([lesson.method("forward"), saved.rstrip(), *lesson.helpers("forward")])
     return "\n".join(f"    #     {line}".rstrip() for line in code.splitlines())
 
 
 def _listed(names: list[str]) -> str:
     quoted = [f"``{name}``" for name in names]
-    if len(quoted) == 1:
-        return quoted[0]
-    return ", ".join(quoted[:-1]) + " and " + quoted[-1]
+    return quoted[0] if len(quoted) == 1 else ", ".join(quoted[:-1]) + " and " + quoted[-1]
