@@ -26,6 +26,35 @@ class Sample:
     args: tuple[Any, ...]
     kwargs: dict[str, Any] = field(default_factory=dict)
 
+    def close(self, function: Callable[..., Tensor]) -> tuple[Callable[..., Tensor], tuple[Tensor, ...]]:
+        """Fix all arguments but those that are differentiated.
+
+        Parameters
+        ----------
+        function : callable
+            The function or its counterpart.
+
+        Returns
+        -------
+        callable
+            Takes the differentiated tensors alone, in their order.
+        tuple of Tensor
+            Their values, detached.
+        """
+        places = [
+            place
+            for place, value in enumerate(self.args)
+            if isinstance(value, Tensor) and value.requires_grad
+        ]
+
+        def call(*values: Tensor) -> Tensor:
+            args = list(self.args)
+            for place, value in zip(places, values, strict=True):
+                args[place] = value
+            return function(*args, **self.kwargs)
+
+        return call, tuple(self.args[place].detach() for place in places)
+
 
 class Draw:
     """Draws seeded tensors of one dtype on one device.

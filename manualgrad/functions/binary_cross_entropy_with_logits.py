@@ -21,7 +21,7 @@ over N for a mean) and w its weight:
 
     input:   g · w · [ (1 - t) - f · (1 - σ(x)) ]
            = g · w · [ f · σ(x) - c · t ]                           for c = 1 simply  σ(x) - t
-    target:  g · w · [ -x - (c - 1) · log σ(x) ]
+    target:  g · w · [ log σ(-x) - c · log σ(x) ]                    for c = 1 simply  -x
 
 ``weight`` and ``pos_weight`` are constants.
 
@@ -116,7 +116,9 @@ def _input_slope(input: Tensor, target: Tensor, pos_weight: Tensor | None) -> Te
 
 def _target_slope(input: Tensor, pos_weight: Tensor | None) -> Tensor:
     """∂ℓ/∂t of each loss: (...)."""
-    return -input if pos_weight is None else -input - (pos_weight - 1) * _log_sigmoid(input)
+    if pos_weight is None:
+        return -input
+    return _log_sigmoid(-input) - pos_weight * _log_sigmoid(input)
 
 
 _apply = make_apply(BCEWithLogitsLoss, autocast="float32")

@@ -27,19 +27,7 @@ every_device = pytest.mark.parametrize("device", DEVICES)
 
 def closed(function, sample):
     """Return the call as a function of its differentiable tensors alone, and those tensors."""
-    positions = [
-        position
-        for position, value in enumerate(sample.args)
-        if isinstance(value, Tensor) and value.requires_grad
-    ]
-
-    def call(*values):
-        args = list(sample.args)
-        for position, value in zip(positions, values, strict=True):
-            args[position] = value
-        return function(*args, **sample.kwargs)
-
-    return call, tuple(sample.args[position].detach() for position in positions)
+    return sample.close(function)
 
 
 def upstream(output, seed=7):
