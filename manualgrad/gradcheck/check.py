@@ -408,8 +408,7 @@ class _Check:
 
     def _judge(self, values: list[Any]) -> Judge:
         dtypes = [values[i].dtype for i in self.subject.checked]
-        coarsest = max(dtypes, key=lambda dtype: torch.finfo(dtype).eps)
-        return Judge(self.subject, self.reference, Tolerance.of(coarsest), self.generator)
+        return Judge(self.subject, self.reference, Tolerance.of(max(dtypes, key=_eps)), self.generator)
 
     def _forward_agrees(self, judge: Judge, base: Sample) -> None:
         if self.reference is None:
@@ -502,6 +501,10 @@ def _summed_dimensions(shape: torch.Size, wanted: torch.Size) -> str:
     padded = (None,) * (len(shape) - len(wanted)) + tuple(wanted)
     missing = [d for d, (have, want) in enumerate(zip(shape, padded, strict=True)) if have != want]
     return " and ".join(map(str, missing))
+
+
+def _eps(dtype: torch.dtype) -> float:
+    return torch.finfo(dtype).eps
 
 
 def _first(mask: Tensor) -> tuple[int, ...]:

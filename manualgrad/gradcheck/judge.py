@@ -149,11 +149,14 @@ class Judge:
                 evaluator, upstream, claimed, self.tolerance.relative, atol, directions, self.generator
             )
 
-    def close(self, candidate: Tensor, right: Tensor, error: Tensor | float = 0.0) -> Tensor:
+    def close(
+        self, candidate: Tensor, right: Tensor, error: Tensor | float = 0.0, tolerance: Tolerance | None = None
+    ) -> Tensor:
         """Where two gradients agree up to rounding; unknown elements do."""
+        tolerance = tolerance or self.tolerance
         known = right.isfinite()
         size = float(right[known].abs().max()) if bool(known.any()) else 0.0
-        bound = self.tolerance.relative * right.abs() + self.tolerance.absolute * size + 5 * error
+        bound = tolerance.relative * right.abs() + tolerance.absolute * size + 5 * error
         return ((candidate - right).abs() <= bound) | ~known
 
     def _differs(self, sample: Sample, position: int) -> Tensor:
@@ -182,7 +185,9 @@ class Judge:
         gradients = {i: g for i, g in mine.gradients.items() if g is not None}
         return {i: as_gradient(g, values[i]) for i, g in gradients.items() if i in self.subject.checked}
 
-    def forward_difference(self, yours: Sequence[Tensor], theirs: Sequence[Tensor]) -> str:
+    def forward_difference(
+        self, yours: Sequence[Tensor], theirs: Sequence[Tensor], tolerance: Tolerance | None = None
+    ) -> str:
         """Say how the results of subject and reference differ; empty if they do not."""
         if len(yours) != len(theirs):
             return f"returns {len(yours)} tensors, the reference {len(theirs)}"
@@ -190,7 +195,7 @@ class Judge:
             if y.shape != t.shape:
                 return f"returns the shape {tuple(y.shape)}, the reference {tuple(t.shape)}"
             a, b = y.cpu().double(), t.cpu().double()
-            differs = ~(self.close(a, b) | (a == b) | (a.isnan() & b.isnan()))
+            differs = ~(self.close(a, b, tolerance=tolerance) | (a == b) | (a.isnan() & b.isnan()))
             if bool(differs.any()):
                 index = tuple(differs.nonzero()[0].tolist())
                 place = f" at {list(index)}" if index else ""

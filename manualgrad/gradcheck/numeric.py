@@ -278,16 +278,19 @@ def _settle(
         precise = error <= torch.maximum(0.2 * tolerance, 8 * noise)
         agrees = precise & (difference <= tolerance + 5 * error)
         steady = (value - last_value[active]).abs() <= 0.02 * value.abs() + 1e-6 * difference + 2 * noise
-        confirmed = steady & (error <= 0.1 * difference)
+        confirmed = steady & (error <= 1e-3 * value.abs() + 1e-6 * difference + 4 * noise) & (error <= 0.1 * difference)
         corner = (jump - last_jump[active]).abs() <= 0.01 * jump
         corner &= jump > 1e-4 * (found["left"].abs() + found["right"].abs()) + 10 * noise + atol
 
-        better = (error < best["error"][active]) | corner
+        # The most precise step so far, unless what has now been settled contradicts it.
+        done = agrees | confirmed | corner
+        contradicted = (value - best["value"][active]).abs() > 0.02 * value.abs() + 2 * noise
+        better = (error < best["error"][active]) | (done & contradicted) | corner
         for key, column in found.items():
             best[key][active[better]] = column[better]
         kink[active], last_jump[active], last_value[active] = corner, jump, value
-        settled[active] = agrees | confirmed | corner
-        active = active[~settled[active]]
+        settled[active] = done
+        active = active[~done]
         if not len(active):
             break
     plausible = (best["value"] - expected).abs() <= rtol * expected.abs() + atol + 5 * best["error"]
