@@ -80,7 +80,7 @@ class Softmax(Function):
         return probs * (input_tangent - (probs * input_tangent).sum(ctx.dim, keepdim=True))
 
 
-_apply = make_apply(Softmax, autocast="float32")
+_apply = make_apply(Softmax, autocast="float32 on CUDA")
 
 
 def softmax(input: Tensor, dim: int = -1) -> Tensor:

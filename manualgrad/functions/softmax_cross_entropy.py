@@ -25,7 +25,7 @@ Small changes ẋ, ṫ, ẇ change each ℓ by what multiplies g above, times �
 
 Saved
 -----
-x, t and w.
+x; t unless only t itself needs a gradient, for its rule does not read it; and so for w.
 
 Pitfalls
 --------
@@ -71,7 +71,12 @@ class SoftmaxCrossEntropy(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         input, target, weight, ctx.reduction, ctx.label_smoothing = inputs
-        ctx.save_for_backward(input, target, weight)
+        input_needs_grad, target_needs_grad, weight_needs_grad, *_ = ctx.needs_input_grad
+        ctx.save_for_backward(
+            input,
+            target if input_needs_grad or weight_needs_grad else None,
+            weight if input_needs_grad or target_needs_grad else None,
+        )
         ctx.save_for_forward(input, target, weight)
 
     @staticmethod
@@ -79,17 +84,16 @@ class SoftmaxCrossEntropy(Function):
         ctx: Any, grad_output: Tensor
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
         input, target, weight = ctx.saved_tensors
-        smooth = _smooth(target, ctx.label_smoothing)  # (..., C)
         rows = input.shape[:-1].numel()
         g = spread(grad_output, rows, ctx.reduction).unsqueeze(-1)  # (..., 1) or (1,)
         grad_input = grad_target = grad_weight = None
         if ctx.needs_input_grad[0]:
-            gq = g * _weighted(smooth, weight)  # (..., C)
+            gq = g * _weighted(_smooth(target, ctx.label_smoothing), weight)  # (..., C)
             grad_input = softmax(input) * gq.sum(-1, keepdim=True) - gq  # (..., C)
         if ctx.needs_input_grad[1]:
             grad_target = -g * (1 - ctx.label_smoothing) * _weighted(log_softmax(input), weight)  # (..., C)
         if ctx.needs_input_grad[2]:
-            grad_weight = -g * smooth * log_softmax(input)  # (..., C)
+            grad_weight = -g * _smooth(target, ctx.label_smoothing) * log_softmax(input)  # (..., C)
             grad_weight = grad_weight.reshape(rows, input.shape[-1]).sum(0)  # (N, C) -> (C,)
         return grad_input, grad_target, grad_weight, None, None
 

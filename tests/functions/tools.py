@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from torch import Tensor
 
 from manualgrad.cases import CASES
 

@@ -1,0 +1,184 @@
+"""Every dtype: as exact as PyTorch's own, with its result's dtype, or one clear error."""
+
+import pytest
+import torch
+from torch import Tensor
+
+import manualgrad.functions as F
+from manualgrad.cases import Sample
+from tests.functions.tools import DEVICES, closed, every_device, every_function, every_sample, upstream
+
+LOW = [torch.float32, torch.bfloat16, torch.float16]
+every_low = pytest.mark.parametrize("dtype", LOW, ids=str)
+REDUCTIONS = ("none", "mean", "sum")
+
+
+def in_float64(value):
+    if isinstance(value, Tensor) and value.is_floating_point():
+        return value.detach().double().requires_grad_(value.requires_grad)
+    return value
+
+
+def exact(sample):
+    """The same numbers, with room for every digit."""
+    kwargs = {name: in_float64(value) for name, value in sample.kwargs.items()}
+    return Sample(sample.name, tuple(map(in_float64, sample.args)), kwargs)
+
+
+def results(function, sample, grad_output):
+    call, values = closed(function, sample)
+    values = [value.requires_grad_() for value in values]
+    output = call(*values)
+    return [output, *torch.autograd.grad(output, values, grad_output.to(output.dtype))]
+
+
+def assert_as_exact_as_pytorch(function, counterpart, sample, dtype):
+    truth = exact(sample)
+    grad_output = upstream(counterpart(*sample.args, **sample.kwargs))
+    for ours, theirs, right in zip(
+        results(function, sample, grad_output),
+        results(counterpart, sample, grad_output),
+        results(counterpart, truth, grad_output),
+        strict=True,
+    ):
+        assert ours.dtype == theirs.dtype
+        assert ours.shape == theirs.shape
+        our_error, their_error = ((each.double() - right).abs().max() for each in (ours, theirs))
+        assert our_error <= 2 * their_error + 4 * torch.finfo(dtype).eps * right.abs().max()
+
+
+@every_sample
+@every_low
+@every_device
+def test_values_and_gradients_are_as_exact_as_pytorchs(cases, index, dtype, device):
+    for seed in range(3):
+        sample = cases.samples(dtype, device, seed)[index]
+        assert_as_exact_as_pytorch(cases.function, cases.counterpart, sample, dtype)
+
+
+def relative_error(got, wanted):
+    return ((got.double() - wanted).abs().mean() / wanted.abs().max()).item()
+
+
+@every_function
+@every_low
+def test_the_mean_error_is_no_larger_than_pytorchs(cases, dtype):
+    """Over many numbers, where chance evens out: at most half as large again, and half a rounding."""
+    errors = {}
+    for seed in range(20):
+        sample = cases.samples(dtype, seed=seed)[0]
+        grad_output = upstream(cases.counterpart(*sample.args, **sample.kwargs), seed)
+        right = results(cases.counterpart, exact(sample), grad_output)
+        for function in (cases.function, cases.counterpart):
+            for got, wanted in zip(results(function, sample, grad_output), right, strict=True):
+                errors.setdefault(function, []).append(relative_error(got, wanted))
+    ours, theirs = (torch.tensor(errors[function]).mean() for function in (cases.function, cases.counterpart))
+    assert ours <= 1.5 * theirs + torch.finfo(dtype).eps / 2
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("name", ["softmax_nll", "nll_loss"])
+def test_a_mean_over_more_rows_than_float16_can_count(name, dtype):
+    log_probs = torch.full((70_000, 2), 0.5).log().to(dtype).requires_grad_()
+    target = torch.zeros(70_000, dtype=torch.int64)
+    loss = getattr(F, name)(log_probs, target)
+    assert loss.item() == pytest.approx(0.6931, rel=4 * torch.finfo(dtype).eps)
+    loss.backward()
+    assert log_probs.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "function", [F.sigmoid, F.tanh, F.exp, F.sin, F.relu], ids=lambda function: function.__name__
+)
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool], ids=str)
+def test_whole_numbers_give_what_pytorch_gives(function, dtype):
+    counterpart = getattr(torch, function.__name__)
+    numbers = torch.tensor([0, 1, 3]).to(dtype)
+    if function is F.relu and dtype == torch.bool:
+        with pytest.raises(TypeError, match=r"relu: input must hold numbers, got torch\.bool"):
+            function(numbers)
+    else:
+        assert torch.equal(function(numbers), counterpart(numbers))
+        assert function(numbers).dtype == counterpart(numbers).dtype
+
+
+def test_linear_of_whole_numbers():
+    input, weight = torch.arange(6).reshape(2, 3), torch.arange(12).reshape(4, 3)
+    assert torch.equal(F.linear(input, weight), torch.nn.functional.linear(input, weight))
+
+
+MIXED = [
+    (F.mse_loss, torch.nn.functional.mse_loss, torch.float32, torch.float64),
+    (F.mse_loss, torch.nn.functional.mse_loss, torch.float64, torch.float32),
+    (F.mse_loss, torch.nn.functional.mse_loss, torch.float32, torch.int64),
+    (F.mse_loss, torch.nn.functional.mse_loss, torch.float32, torch.bool),
+    (F.mse_loss, torch.nn.functional.mse_loss, torch.int64, torch.float32),
+    (F.mse_loss, torch.nn.functional.mse_loss, torch.float16, torch.bfloat16),
+    (F.softmax_nll, torch.nn.functional.cross_entropy, torch.float32, torch.float64),
+    (
+        F.binary_cross_entropy_with_logits,
+        torch.nn.functional.binary_cross_entropy_with_logits,
+        torch.float32,
+        torch.float64,
+    ),
+]
+
+
+@pytest.mark.parametrize(("function", "counterpart", "input_dtype", "target_dtype"), MIXED)
+def test_two_dtypes_are_promoted_as_in_pytorch(function, counterpart, input_dtype, target_dtype):
+    input = torch.tensor([[0.5, 2.0, 1.0], [3.0, 0.25, 0.5]]).to(input_dtype)
+    target = torch.tensor([[0.25, 0.25, 0.5], [0.0, 1.0, 0.0]]).to(target_dtype)
+    leaves = [each.requires_grad_() for each in (input, target) if each.is_floating_point()]
+    ours, theirs = function(input, target), counterpart(input, target)
+    torch.testing.assert_close(ours, theirs)
+    for our, their in zip(
+        torch.autograd.grad(ours, leaves), torch.autograd.grad(theirs, leaves), strict=True
+    ):
+        torch.testing.assert_close(our, their)
+
+
+def test_a_double_pos_weight_does_not_make_the_loss_double():
+    """It often comes from NumPy; PyTorch's result is float32 as well."""
+    logits, target = torch.randn(3, 4), torch.rand(3, 4)
+    loss = F.binary_cross_entropy_with_logits(logits, target, pos_weight=torch.rand(4, dtype=torch.float64))
+    assert loss.dtype == torch.float32
+
+
+@every_function
+def test_complex_numbers_are_refused(cases):
+    sample = cases.samples()[0]
+    args = (sample.args[0].detach().to(torch.complex128), *sample.args[1:])
+    with pytest.raises(TypeError, match=f"{cases.name}: input must be real, got torch.complex128"):
+        cases.function(*args, **sample.kwargs)
+
+
+@every_sample
+@pytest.mark.parametrize("lower", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("given", [torch.float32, torch.float64, "lower"], ids=str)
+@pytest.mark.parametrize("device", DEVICES)
+def test_autocast_gives_pytorchs_dtype(cases, index, lower, given, device):
+    sample = cases.samples(lower if given == "lower" else given, device)[index]
+    outputs = []
+    for function in (cases.function, cases.counterpart):
+        call, values = closed(function, sample)
+        values = [value.requires_grad_() for value in values]
+        with torch.autocast(device, lower):
+            output = call(*values)
+        gradients = torch.autograd.grad(output, values, upstream(output))  # outside, as PyTorch recommends
+        outputs.append([output, *gradients])
+    torch.testing.assert_close(*outputs, rtol=8 * torch.finfo(lower).eps, atol=8 * torch.finfo(lower).eps)
+
+
+def test_autocast_through_a_network():
+    def loss(nn):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 3))
+        inputs, targets = torch.randn(6, 5), torch.randint(3, (6,))
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = nn.CrossEntropyLoss(weight=torch.rand(3))(model(inputs), targets)
+        loss.backward()
+        return [loss, *[parameter.grad for parameter in model.parameters()]]
+
+    import manualgrad.nn
+
+    torch.testing.assert_close(loss(manualgrad.nn), loss(torch.nn), rtol=0.02, atol=0.02)

@@ -1,0 +1,133 @@
+"""No waste: what is kept for backward, how long it is kept, and that nothing leaks."""
+
+import gc
+import resource
+import sys
+import weakref
+
+import pytest
+import torch
+
+import manualgrad.functions as F
+from tests.functions.tools import closed, every_function, every_sample, upstream
+
+
+def bytes_saved(call, values):
+    """What autograd keeps for backward, each storage once."""
+    storages = {}
+
+    def note(tensor):
+        storage = tensor.untyped_storage()
+        storages[storage.data_ptr()] = storage.nbytes()
+        return tensor  # kept, so that its address is not given out again
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        output = call(*values)
+    assert output.requires_grad
+    return sum(storages.values())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
+@every_sample
+def test_no_more_is_saved_than_by_pytorch(cases, index, dtype):
+    sample = cases.samples(dtype)[index]
+    ours, values = closed(cases.function, sample)
+    theirs, _ = closed(cases.counterpart, sample)
+    values = [value.requires_grad_() for value in values]
+    assert bytes_saved(ours, values) <= bytes_saved(theirs, values)
+
+
+@every_sample
+def test_no_more_is_saved_when_only_one_gradient_is_wanted(cases, index):
+    sample = cases.samples()[index]
+    ours, values = closed(cases.function, sample)
+    theirs, _ = closed(cases.counterpart, sample)
+    for asked in range(len(values)):
+        arguments = [value.clone().requires_grad_(place == asked) for place, value in enumerate(values)]
+        assert bytes_saved(ours, arguments) <= bytes_saved(theirs, arguments)
+
+
+def test_byte_labels_stay_bytes():
+    logits, target = torch.randn(1000, 2, requires_grad=True), torch.ones(1000, dtype=torch.uint8)
+    assert bytes_saved(lambda x: F.softmax_nll(x, target), [logits]) == 1000 * 2 * 4 + 1000
+
+
+@every_function
+def test_what_is_saved_is_freed_by_backward(cases):
+    sample = cases.samples()[0]
+    call, values = closed(cases.function, sample)
+    inner = [value.requires_grad_() * 1 for value in values]  # kept by no one but the graph
+    output = call(*inner)
+    kept = [weakref.ref(each) for each in inner]
+    del inner
+    output.backward(upstream(output))
+    assert [each() for each in kept] == [None] * len(kept)
+    with pytest.raises(RuntimeError, match="second time"):
+        output.backward(upstream(output))
+
+
+@every_function
+def test_a_graph_that_is_never_used_is_freed_with_its_output(cases):
+    call, values = closed(cases.function, cases.samples()[0])
+    inner = [value.requires_grad_() * 1 for value in values]
+    output = call(*inner)
+    kept = [weakref.ref(each) for each in (*inner, output)]
+    del inner, output
+    assert [each() for each in kept] == [None] * len(kept)
+
+
+def test_a_layer_that_is_not_trained_does_not_keep_its_input():
+    weight = torch.randn(5, 4)
+    input = torch.randn(3, 4, requires_grad=True) * 1
+    output = F.linear(input, weight)
+    kept = weakref.ref(input)
+    del input
+    assert kept() is None
+    output.sum().backward()
+
+
+def test_the_first_layer_does_not_keep_its_weight():
+    weight = torch.randn(5, 4, requires_grad=True) * 1
+    output = F.linear(torch.randn(3, 4), weight)
+    kept = weakref.ref(weight)
+    del weight
+    assert kept() is None
+    output.sum().backward()
+
+
+def test_without_gradients_nothing_is_kept():
+    input = torch.randn(3, 4)
+    with torch.no_grad():
+        output = F.sin(input)
+    kept = weakref.ref(input)
+    del input
+    assert kept() is None
+    assert output.grad_fn is None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="counts memory as Unix does")
+@every_function
+def test_10_000_calls_leak_nothing(cases):
+    """With 100 kB in every call a leak of a single tensor would show as a gigabyte."""
+    call, values = closed(cases.function, cases.samples()[0])
+    heavy = torch.empty(25_000)
+
+    def step():
+        inner = [value.requires_grad_() * 1 for value in values]
+        output = call(*inner)
+        output.backward(upstream_gradient)
+        with torch.autograd.forward_ad.dual_level():
+            call(*[torch.autograd.forward_ad.make_dual(value.detach(), value.detach()) for value in values])
+
+    upstream_gradient = upstream(call(*values))
+    assert heavy.numel() == 25_000
+    for _ in range(200):
+        step()
+    gc.collect()
+    objects, peak = len(gc.get_objects()), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(10_000):
+        step()
+    gc.collect()
+    assert len(gc.get_objects()) - objects < 100
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 20_000  # kB
