@@ -419,9 +419,10 @@ class _Check:
             return self._find(
                 "unknown", None, f"The reference raised {type(error).__name__}: {error}.", wrong=False
             )
-        difference = judge.forward_difference(
-            base.record.outputs, [t.detach() for t in theirs if t.is_floating_point()]
-        )
+        # In the caller's own dtype: the function may hold constants in it that the cast to float64 does not reach.
+        coarse = Tolerance.of(max((self.subject.values[i].dtype for i in self.subject.checked), key=_eps))
+        results = [t.detach() for t in theirs if t.is_floating_point()]
+        difference = judge.forward_difference(base.record.outputs, results, coarse)
         if difference:
             self._find(
                 "unknown", None, f"The forward itself {difference}. Its gradient is judged numerically."

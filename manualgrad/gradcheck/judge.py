@@ -124,33 +124,36 @@ class Judge:
         return sample
 
     def numeric(
-        self,
-        values: list[Any],
-        position: int,
-        record: Run,
-        claimed: Tensor,
-        directions: int = MOST_DIRECTIONS,
+        self, values: list[Any], position: int, record: Run, claimed: Tensor, directions: int = MOST_DIRECTIONS
     ) -> Estimate:
         """Estimate the gradient of one argument by finite differences."""
+        finite = claimed[claimed.isfinite()]
+        atol = self.tolerance.absolute * float(finite.abs().max()) if len(finite) else 0.0
+        evaluator, upstream = self.evaluator(values, position, record)
+        return derivative(
+            evaluator, upstream, claimed, self.tolerance.relative, atol, directions, self.generator
+        )
+
+    def evaluator(self, values: list[Any], position: int, record: Run) -> tuple[Evaluator, tuple[Tensor, ...]]:
+        """Return the subject as a function of one argument, and the upstream gradients of its results."""
         kept = [k for k, follows in enumerate(record.differentiable) if follows]
         kept = kept or list(range(len(record.outputs)))
 
         def function(x: Tensor) -> tuple[Tensor, ...]:
             arguments = [copy_of(x) if i == position else copy_of(value) for i, value in enumerate(values)]
-            outputs = [t for t in self.subject.evaluate(arguments) if t.is_floating_point()]
+            with torch.no_grad():
+                outputs = [t for t in self.subject.evaluate(arguments) if t.is_floating_point()]
             return tuple(outputs[k].detach() for k in kept)
 
-        upstream = tuple(record.upstream[k] for k in kept)
-        finite = claimed[claimed.isfinite()]
-        atol = self.tolerance.absolute * float(finite.abs().max()) if len(finite) else 0.0
-        with torch.no_grad():
-            evaluator = Evaluator(function, values[position], batched=self.subject.seed is None)
-            return derivative(
-                evaluator, upstream, claimed, self.tolerance.relative, atol, directions, self.generator
-            )
+        evaluator = Evaluator(function, values[position], batched=self.subject.seed is None)
+        return evaluator, tuple(record.upstream[k] for k in kept)
 
     def close(
-        self, candidate: Tensor, right: Tensor, error: Tensor | float = 0.0, tolerance: Tolerance | None = None
+        self,
+        candidate: Tensor,
+        right: Tensor,
+        error: Tensor | float = 0.0,
+        tolerance: Tolerance | None = None,
     ) -> Tensor:
         """Where two gradients agree up to rounding; unknown elements do."""
         tolerance = tolerance or self.tolerance

@@ -111,7 +111,8 @@ class Evaluator:
 def step_sizes(dtype: torch.dtype) -> list[float]:
     """Return the steps to try, for a function computed in ``dtype``: eps^(1/5) balances truncation and rounding."""
     first = torch.finfo(dtype).eps ** 0.2
-    return [first / 10**k for k in range(5 if dtype == torch.float64 else 2)]
+    # Not a whole ratio: of an oscillation, two steps with a common multiple could give the same wrong slope.
+    return [first / math.exp(2.0) ** k for k in range(6 if dtype == torch.float64 else 2)]
 
 
 def slopes(evaluator: Evaluator, directions: Tensor, upstream: Outputs, step: float) -> dict[str, Tensor]:
@@ -139,6 +140,16 @@ def slopes(evaluator: Evaluator, directions: Tensor, upstream: Outputs, step: fl
     error = (fine - coarse).abs() / 3 + noise
     value = fine + (fine - coarse) / 3
     return {"value": value, "error": error, "left": left, "right": right, "jump": jump, "noise": noise}
+
+
+def central_differences(evaluator: Evaluator, upstream: Outputs, step: float = 1e-5) -> Tensor:
+    """Return the slope of ``<u, f>`` along each element by plain central differences of one step size."""
+    x = evaluator.at
+    scales = x.abs().clamp(min=1).reshape(-1)
+    offsets = step * torch.diag(scales)
+    points = (x + torch.cat([offsets, -offsets]).reshape(-1, *x.shape)).to(x.dtype)
+    up, down = _contract(evaluator, points, upstream).reshape(2, -1)
+    return ((up - down) / (2 * step * scales.cpu().double())).reshape(x.shape)
 
 
 def _contract(evaluator: Evaluator, points: Tensor, upstream: Outputs) -> Tensor:
@@ -278,7 +289,11 @@ def _settle(
         precise = error <= torch.maximum(0.2 * tolerance, 8 * noise)
         agrees = precise & (difference <= tolerance + 5 * error)
         steady = (value - last_value[active]).abs() <= 0.02 * value.abs() + 1e-6 * difference + 2 * noise
-        confirmed = steady & (error <= 1e-3 * value.abs() + 1e-6 * difference + 4 * noise) & (error <= 0.1 * difference)
+        confirmed = (
+            steady
+            & (error <= 1e-3 * value.abs() + 1e-6 * difference + 4 * noise)
+            & (error <= 0.1 * difference)
+        )
         corner = (jump - last_jump[active]).abs() <= 0.01 * jump
         corner &= jump > 1e-4 * (found["left"].abs() + found["right"].abs()) + 10 * noise + atol
 

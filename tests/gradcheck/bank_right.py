@@ -50,14 +50,18 @@ def right(
     """Enter a backward into the bank, as a subclass of a forward."""
 
     def enter(backward: Any) -> Any:
-        function = type(backward.__name__, (base,), {"backward": staticmethod(backward), "__module__": __name__})
+        function = type(
+            backward.__name__, (base,), {"backward": staticmethod(backward), "__module__": __name__}
+        )
         BANK.append(Entry(backward.__name__, function, inputs, None, reference))
         return backward
 
     return enter
 
 
-def works(name: str, fn: Any, inputs: Callable[[], tuple[Any, ...]], reference: Callable[..., Any] | None = None) -> None:
+def works(
+    name: str, fn: Any, inputs: Callable[[], tuple[Any, ...]], reference: Callable[..., Any] | None = None
+) -> None:
     """Enter a callable or module."""
     BANK.append(Entry(name, fn, inputs, None, reference))
 
@@ -65,7 +69,9 @@ def works(name: str, fn: Any, inputs: Callable[[], tuple[Any, ...]], reference: 
 def in_dtype(dtype: torch.dtype, inputs: Callable[[], tuple[Any, ...]]) -> Callable[[], tuple[Any, ...]]:
     def cast() -> tuple[Any, ...]:
         return tuple(
-            a.detach().to(dtype).requires_grad_(a.requires_grad) if isinstance(a, Tensor) and a.is_floating_point() else a
+            a.detach().to(dtype).requires_grad_(a.requires_grad)
+            if isinstance(a, Tensor) and a.is_floating_point()
+            else a
             for a in inputs()
         )
 
@@ -594,7 +600,11 @@ class Network(nn.Module):
 weight = normal(3, 4, seed=7, grad=False)
 works("module_with_parameters", Network(), lambda: (normal(5, 3, seed=1), labels(5, 4)))
 works("module_of_torch", nn.Linear(3, 2).double(), lambda: (normal(5, 3, seed=1),))
-works("module_in_float32", nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)), in_dtype(torch.float32, table))
+works(
+    "module_in_float32",
+    nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)),
+    in_dtype(torch.float32, table),
+)
 works("batch_norm_with_buffers", nn.BatchNorm1d(3).double(), lambda: (normal(6, 3, seed=1),))
 works("dropout", nn.Dropout(0.4), lambda: (normal(4, 3, seed=1),))
 works("layer_norm", nn.LayerNorm(5).double(), lambda: (normal(4, 5, seed=1),))
@@ -602,7 +612,9 @@ works("chain_with_natives", lambda x: RightSigmoid.apply(x @ weight).exp().sum(1
 works("used_twice", lambda x: RightSigmoid.apply(x) * RightTanh.apply(x) + x, table)
 works("closure_float32_constant", lambda x: x @ weight.float(), in_dtype(torch.float32, table))
 works("dictionary_result", lambda x: {"a": RightExp.apply(x), "b": [x.sum()]}, table)
-works("native_operations", lambda x, y: torch.atan2(x, y), lambda: (normal(4, 3, seed=1), normal(4, 3, seed=2)))
+works(
+    "native_operations", lambda x, y: torch.atan2(x, y), lambda: (normal(4, 3, seed=1), normal(4, 3, seed=2))
+)
 works("absolute_value", torch.abs, table)
 works("absolute_value_at_zero", torch.abs, lambda: (torch.tensor([-1.0, 0.0, 2.0], dtype=torch.float64),))
 works("sort", lambda x: x.sort(1).values, table)

@@ -55,12 +55,17 @@ BANK: list[Entry] = []
 
 
 def wrong(
-    kind: str, base: type[Function], inputs: Callable[[], tuple[Any, ...]], reference: Callable[..., Any] | None = None
+    kind: str,
+    base: type[Function],
+    inputs: Callable[[], tuple[Any, ...]],
+    reference: Callable[..., Any] | None = None,
 ) -> Callable[[Any], Any]:
     """Enter a backward into the bank, as a subclass of a right forward."""
 
     def enter(backward: Any) -> Any:
-        function = type(backward.__name__, (base,), {"backward": staticmethod(backward), "__module__": __name__})
+        function = type(
+            backward.__name__, (base,), {"backward": staticmethod(backward), "__module__": __name__}
+        )
         BANK.append(Entry(backward.__name__, function, inputs, kind, reference))
         return backward
 
@@ -273,7 +278,12 @@ def relu_square_slope(ctx, g):
     return g * (y > 0) / (1 + y)
 
 
-@wrong("kink", ReLU, lambda: (torch.tensor([[-1.0, 0.0, 2.0], [0.5, -0.0, -3.0]], dtype=torch.float64),), torch.relu)
+@wrong(
+    "kink",
+    ReLU,
+    lambda: (torch.tensor([[-1.0, 0.0, 2.0], [0.5, -0.0, -3.0]], dtype=torch.float64),),
+    torch.relu,
+)
 def relu_greater_or_equal(ctx, g):
     x, _ = ctx.saved_tensors
     return g * (x >= 0)
@@ -698,7 +708,11 @@ def nll_target_scaled_twice(ctx, g):
     return g * (grad - one_hot(t, x)), None
 
 
-@wrong("non-finite", SoftmaxNLL, lambda: (torch.tensor([[1.0, 1000.0], [3.0, -2.0]], dtype=torch.float64), labels(2, 2)))
+@wrong(
+    "non-finite",
+    SoftmaxNLL,
+    lambda: (torch.tensor([[1.0, 1000.0], [3.0, -2.0]], dtype=torch.float64), labels(2, 2)),
+)
 def nll_naive_softmax(ctx, g):
     x, t, _ = ctx.saved_tensors
     probs = x.exp() / x.exp().sum(1, keepdim=True)

@@ -1,0 +1,102 @@
+"""The script: every function of the package is right, somebody's wrong one is named, and mistakes are one line."""
+
+import pytest
+
+from experiments import gradcheck
+
+WRONG = """
+import torch
+
+class Sigmoid(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, input):
+        y = torch.sigmoid(input)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        (y,) = ctx.saved_tensors
+        return grad_output * y * (y - 1)
+
+def inputs():
+    return (torch.linspace(-1, 1, 6).reshape(2, 3),)
+
+def reference(input):
+    return torch.sigmoid(input)
+"""
+
+
+@pytest.fixture
+def somebodys(tmp_path):
+    def write(text):
+        file = tmp_path / "mine.py"
+        file.write_text(text)
+        return f"{file}:Sigmoid"
+
+    return write
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "linear"])
+def test_a_function_of_the_package_is_right(name, perform):
+    performance = perform(gradcheck, "--function", name, "--step-sweep")
+    assert performance.status == 0
+    assert performance.metrics["wrong"] == 0
+    assert performance.metrics["checked"] >= 4
+
+
+def test_the_sweep_is_a_v(perform):
+    performance = perform(gradcheck, "--function", "tanh", "--step-sweep")
+    v = performance.curve("error at step size 1e-k/tanh/matrix")
+    tip = min(v, key=v.get)
+    assert 4 <= tip <= 7
+    assert v[1] > 1e3 * v[tip] and v[12] > 1e3 * v[tip]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
+def test_all_functions_are_right(dtype, perform):
+    performance = perform(gradcheck, "--dtype", dtype)
+    assert performance.status == 0
+
+
+def test_somebodys_wrong_function_is_named(perform, somebodys):
+    performance = perform(gradcheck, somebodys(WRONG))
+    assert performance.status == 1
+    assert performance.err == "gradcheck: error: wrong: Sigmoid\n"
+    assert "sign (input): The gradient of input is right but for its sign." in performance.out
+    assert performance.metrics["reports"]["Sigmoid"]["findings"][0]["kind"] == "sign"
+
+
+def test_somebodys_right_function_is_right(perform, somebodys):
+    performance = perform(gradcheck, somebodys(WRONG.replace("(y - 1)", "(1 - y)")))
+    assert performance.status == 0
+    assert "1 of 1 are right" in performance.out
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("def inputs", "def given"), "needs a function inputs()"),
+        (("class Sigmoid", "class Other"), "has no torch.autograd.Function called 'Sigmoid'"),
+        (("import torch", "import torch as t"), "NameError"),
+        (("return (torch.lin", "return (torch.nothing"), "inputs() raised AttributeError"),
+        (("return (torch.linspace(-1, 1, 6).reshape(2, 3),)", "return (1, 2)"), "no floating-point tensor"),
+    ],
+)
+def test_a_broken_file_is_one_line(change, message, somebodys, tmp_path, capsys):
+    assert gradcheck.main([somebodys(WRONG.replace(*change)), "--runs-dir", str(tmp_path / "runs")]) == 1
+    err = capsys.readouterr().err
+    assert message in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["nowhere.py:Sigmoid"], ["--function", "nothing"], ["no-colon"]])
+def test_what_is_not_there_is_one_line(arguments, tmp_path, capsys):
+    assert gradcheck.main([*arguments, "--runs-dir", str(tmp_path / "runs")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_wrong_argument_is_usage():
+    with pytest.raises(SystemExit, match="2"):
+        gradcheck.main(["--dtype", "int8"])
