@@ -17,10 +17,12 @@ import torch
 import manualgrad.nn as nn
 from manualgrad.data.mnist import load_mnist
 from manualgrad.errors import UserError
+from manualgrad.pages.digits import show_learning, show_reading
 from manualgrad.training import (
     Metrics,
     Run,
     RunSettings,
+    Watch,
     changed_settings,
     evaluate,
     gather_batches,
@@ -32,6 +34,8 @@ from manualgrad.training import (
 )
 
 EVALUATION_BATCH = 2000  # rows at a time where nothing is learnt; any number gives the same figures
+WATCH_EVERY = 50  # steps
+PROBE = 256  # validation images on which activations are observed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +68,11 @@ def run(settings: Settings) -> Metrics:
     shuffle = torch.Generator().manual_seed(settings.seed)
 
     with Run("mnist", changed_settings(settings), settings, device) as record:
+        watch = Watch(record, model, loss_function, optimizer, validation_images[:PROBE], WATCH_EVERY)
         for epoch in track(range(1, settings.epochs + 1), "training"):
             batches = gather_batches(images, labels, settings.batch_size, shuffle)
-            training = train_epoch(
-                model, loss_function, optimizer, islice(batches, 2 if settings.dry_run else None)
-            )
+            batches = islice(batches, 2 if settings.dry_run else None)
+            training = train_epoch(model, loss_function, optimizer, batches, watch)
             held_out = gather_batches(validation_images, validation_labels, EVALUATION_BATCH)
             validation = evaluate(model, loss_function, held_out)
             record.log_scores(epoch, training=training, validation=validation)
@@ -76,6 +80,8 @@ def run(settings: Settings) -> Metrics:
                 f"epoch {epoch:2}   training loss {training.loss:.4f} accuracy {training.accuracy:.4f}   "
                 f"validation loss {validation.loss:.4f} accuracy {validation.accuracy:.4f}"
             )
+            if epoch == settings.epochs or record.page.shows("everything"):
+                show_learning(record, epoch, model, data.test_images, data.test_labels)
             if settings.dry_run:
                 break
         unseen = gather_batches(data.test_images, data.test_labels, EVALUATION_BATCH)
@@ -83,6 +89,7 @@ def run(settings: Settings) -> Metrics:
         print(
             f"test accuracy {test.accuracy:.4f}: {test.accuracy * 10_000:.0f} of 10 000 digits read rightly"
         )
+        show_reading(record, epoch, model, data.test_images, data.test_labels)
         metrics = record.finish(
             {
                 "test_accuracy": test.accuracy,

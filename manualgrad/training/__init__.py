@@ -5,12 +5,14 @@ from manualgrad.training.launch import Metrics, launch, prepare
 from manualgrad.training.loop import Score, evaluate, gather_batches, train_epoch
 from manualgrad.training.run import Run
 from manualgrad.training.settings import RunSettings, changed_settings, option, parse_settings
+from manualgrad.training.watch import Watch
 
 __all__ = [
     "Metrics",
     "Run",
     "RunSettings",
     "Score",
+    "Watch",
     "changed_settings",
     "evaluate",
     "gather_batches",

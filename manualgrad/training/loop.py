@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import Module
 from torch.optim import Optimizer
+
+if TYPE_CHECKING:
+    from manualgrad.training.watch import Watch
 
 Batch = tuple[Tensor, Tensor]
 LossFunction = Callable[[Tensor, Tensor], Tensor]
@@ -21,7 +25,11 @@ class Score:
 
 
 def train_epoch(
-    model: Module, loss_function: LossFunction, optimizer: Optimizer, batches: Iterable[Batch]
+    model: Module,
+    loss_function: LossFunction,
+    optimizer: Optimizer,
+    batches: Iterable[Batch],
+    watch: "Watch | None" = None,
 ) -> Score:
     """Train on each batch once.
 
@@ -35,6 +43,8 @@ def train_epoch(
         Over the model's parameters.
     batches : iterable of (Tensor, Tensor)
         Inputs (N, ...) and labels (N,), on the model's device.
+    watch : Watch, optional
+        Looks on, and changes nothing.
 
     Returns
     -------
@@ -42,12 +52,18 @@ def train_epoch(
         Over the epoch, each batch as it was before its own step.
     """
     tally = _Tally()
+    if watch:
+        watch.begin_epoch()
     for inputs, labels in batches:
         optimizer.zero_grad()
         logits = model(inputs)
         loss = loss_function(logits, labels)
         loss.backward()
+        if watch:
+            watch.after_backward(loss, inputs, labels)
         optimizer.step()
+        if watch:
+            watch.after_step()
         tally.add(loss, logits, labels)
     return tally.score()
 

@@ -1,10 +1,11 @@
 """The run folder: settings at the start, TensorBoard's event file on the way, the figures at the end."""
 
 import dataclasses
+import inspect
 import json
 import os
 import platform
-import shlex
+import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,7 @@ from typing import Any, Self
 import torch
 
 from manualgrad.training.loop import Score
+from manualgrad.training.page import Page
 from manualgrad.training.settings import RunSettings
 
 
@@ -28,7 +30,7 @@ class Run:
     variant : str
         What makes this run different from others.
     settings : RunSettings
-        Written to ``config.json``, with versions and device.
+        Written to ``config.json``, with versions and device, and into the page's Text tab.
     device : torch.device
         Where the run computes.
 
@@ -36,8 +38,8 @@ class Run:
     ----------
     folder : Path
         The run's own folder, new.
-    writer : torch.utils.tensorboard.SummaryWriter
-        For everything that ``log`` does not cover.
+    page : Page
+        What TensorBoard shows of the run, for everything that ``log`` does not cover.
 
     Raises
     ------
@@ -46,19 +48,21 @@ class Run:
     """
 
     def __init__(self, experiment: str, variant: str, settings: RunSettings, device: torch.device) -> None:
-        # Imported here because it takes a second that `--help` should not wait for.
-        from torch.utils.tensorboard import SummaryWriter
-
         self.folder = _make_folder(settings.runs_dir / experiment, f"{variant}-seed{settings.seed}")
         self.started = time.perf_counter()
+        self._settings = dataclasses.asdict(settings)
+        versions = {"python": platform.python_version(), "torch": torch.__version__}
         config = {
             "experiment": experiment,
-            "settings": dataclasses.asdict(settings),
+            "settings": self._settings,
             "device": str(device),
-            "versions": {"python": platform.python_version(), "torch": torch.__version__},
+            "versions": versions,
         }
         write_json(self.folder / "config.json", config)
-        self.writer = SummaryWriter(str(self.folder))
+        self.page = Page(self.folder, settings.log)
+        lesson = sys.modules[type(settings).__module__].__doc__  # the script's own docstring
+        self.page.text("lesson", inspect.cleandoc(lesson or ""))
+        self.page.text("settings", _table(self._settings | {"computed on": device} | versions))
 
     def __enter__(self) -> Self:
         return self
@@ -66,7 +70,7 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.writer.close()
+        self.page.close()
 
     def log(self, step: int, figures: dict[str, float]) -> None:
         """Draw one point on each named curve.
@@ -78,8 +82,7 @@ class Run:
         figures : dict
             Tag to value, such as ``{"loss/training": 0.3}``.
         """
-        for tag, value in figures.items():
-            self.writer.add_scalar(tag, value, step)
+        self.page.scalars(step, figures)
 
     def log_scores(self, step: int, **scores: Score) -> None:
         """Draw one point on the loss and accuracy curves of each part of the data.
@@ -107,11 +110,18 @@ class Run:
         dict
             The same with ``seconds``, the time since the run began.
         """
+        figures = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+        plain = {
+            name: value
+            for name, value in self._settings.items()
+            if name != "log" and isinstance(value, bool | int | float | str)
+        }
+        self.page.hyper_parameters(plain, figures)
+        self.page.finish()
         metrics = metrics | {"seconds": round(time.perf_counter() - self.started, 3)}
         write_json(self.folder / "metrics.json", metrics)
-        self.writer.flush()
         print(f"run folder: {self.folder}")
-        print(f"look at it: tensorboard --logdir {shlex.quote(str(self.folder))}")
+        print(f"look at it: {self.page.command()}")
         return metrics
 
 
@@ -128,6 +138,12 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     aside = path.with_name(path.name + ".part")
     aside.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
     os.replace(aside, path)
+
+
+def _table(entries: dict[str, Any]) -> str:
+    """Write names and values as a table in Markdown."""
+    rows = (f"| {name} | {value} |" for name, value in entries.items())
+    return "\n".join(["| setting | value |", "|---|---|", *rows])
 
 
 def _make_folder(parent: Path, name: str) -> Path:

@@ -39,6 +39,9 @@ def option(
     return dataclasses.field(default=default, metadata=details)
 
 
+LogLevel = Literal["none", "scalars", "standard", "everything"]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunSettings:
     """The settings that every experiment has."""
@@ -50,6 +53,9 @@ class RunSettings:
         0, "same seed, same machine, same device: the same figures", minimum=0, maximum=2**32 - 1
     )
     runs_dir: Path = option(Path("runs"), "where the run's folder goes")
+    log: LogLevel = option(
+        "standard", "what TensorBoard gets: curves; pictures and distributions; more often"
+    )
 
 
 Settings = TypeVar("Settings", bound=RunSettings)
@@ -98,12 +104,12 @@ def parse_settings(
 def changed_settings(settings: RunSettings) -> str:
     """Name what differs from the defaults, for a folder's name: ``lr0.01-epochs3``, or ``default``.
 
-    The seed stands in the name anyway, and where files lie makes no run different.
+    The seed stands in the name anyway, and neither where files lie nor what is logged makes a run different.
     """
     parts = []
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
-        if field.name in ("seed", "device") or isinstance(value, Path) or value == field.default:
+        if field.name in ("seed", "device", "log") or isinstance(value, Path) or value == field.default:
             continue
         parts.append(field.name.replace("_", "-") + ("" if value is True else str(value)))
     return "-".join(parts) or "default"

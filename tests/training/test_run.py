@@ -22,7 +22,12 @@ def test_the_folder_says_what_ran_and_with_what(settings):
         assert run.folder.parent == settings.runs_dir / "lesson"
         assert re.fullmatch(r"\d{8}-\d{6}-default-seed4", run.folder.name)
         config = json.loads((run.folder / "config.json").read_text())
-    assert config["settings"] == {"device": "auto", "seed": 4, "runs_dir": str(settings.runs_dir)}
+    assert config["settings"] == {
+        "device": "auto",
+        "seed": 4,
+        "runs_dir": str(settings.runs_dir),
+        "log": "standard",
+    }
     assert config["device"] == "cpu"
     assert config["versions"]["torch"] == torch.__version__
 

@@ -1,0 +1,106 @@
+"""The way that gradients take, from ``grad_fn`` to ``grad_fn``, as TensorBoard's Graphs tab shows it."""
+
+import inspect
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+import manualgrad.nn as nn
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.graph_pb2 import GraphDef  # type: ignore[import-untyped]
+
+
+def backward_graph(loss: Tensor, model: nn.Module) -> "GraphDef":
+    """Describe what ``loss.backward()`` walks through.
+
+    Parameters
+    ----------
+    loss : Tensor
+        A single number that depends on the model's parameters.
+    model : Module
+        Gives the parameters their names.
+
+    Returns
+    -------
+    GraphDef
+        A node for each backward function and for each parameter. A function's node has the name of its
+        Function, with a number where there are several: ``1_Linear`` is the one next to the input. Edges
+        lead the way the gradient goes and carry its shape. What a node's card shows besides tells where
+        its backward is written.
+    """
+    from tensorboard.compat.proto.graph_pb2 import GraphDef
+
+    parameters = {parameter: name for name, parameter in model.named_parameters()}
+    walk = _walk_back(loss)
+    left = Counter(_kind(function) for function in walk)  # counts down, as the walk goes towards the input
+    several = {kind for kind, count in left.items() if count > 1}
+    names: dict[Any, str] = {}
+    graph = GraphDef()
+    _add_node(graph, "loss", "Loss", [], tuple(loss.shape), {"value": f"{loss.item():.6g}"})
+    for function, sources in walk.items():
+        kind = _kind(function)
+        if kind == "Gradient":
+            names[function] = parameters.get(function.variable, "input")
+        else:
+            names[function] = f"{left[kind]}_{kind}" if kind in several else kind
+        left[kind] -= 1
+        shape = tuple(function._input_metadata[0].shape)
+        inputs = [names[source] for source in sources] or ["loss"]
+        _add_node(graph, names[function], kind, inputs, shape, _card(function))
+    return graph
+
+
+def hand_written(loss: Tensor) -> list[type]:
+    """Return the hand-written Functions on the way back from a loss, each once, nearest first."""
+    functions = (getattr(function, "_forward_cls", None) for function in _walk_back(loss))
+    return list(dict.fromkeys(function for function in functions if function is not None))
+
+
+def lesson(function: type) -> str:
+    """Return the lesson of a hand-written Function: its file's docstring."""
+    return inspect.cleandoc(sys.modules[function.__module__].__doc__ or "")
+
+
+def _walk_back(loss: Tensor) -> dict[Any, list[Any]]:
+    """Map each backward function, nearest first, to those that hand it their gradients."""
+    sources: dict[Any, list[Any]] = {loss.grad_fn: []}
+    waiting = [loss.grad_fn]
+    while waiting:
+        function: Any = waiting.pop(0)
+        for following, _ in function.next_functions:
+            if following is None:  # something that needs no gradient, such as the data
+                continue
+            if following not in sources:
+                sources[following] = []
+                waiting.append(following)
+            sources[following].append(function)
+    return sources
+
+
+def _kind(function: Any) -> str:
+    """Name a backward function after its Function, and the end of a way ``Gradient``."""
+    if hasattr(function, "variable"):
+        return "Gradient"
+    written = getattr(function, "_forward_cls", None)
+    return written.__name__ if written else function.name().removesuffix("0").removesuffix("Backward")
+
+
+def _card(function: Any) -> dict[str, str]:
+    written = getattr(function, "_forward_cls", None)
+    if written:
+        return {"backward": f"by hand, in {written.__module__}", "lesson": lesson(written).partition("\n")[0]}
+    return {} if hasattr(function, "variable") else {"backward": "PyTorch's own"}
+
+
+def _add_node(
+    graph: "GraphDef", name: str, kind: str, inputs: list[str], shape: tuple[int, ...], card: dict[str, str]
+) -> None:
+    node = graph.node.add(name=name, op=kind, input=inputs)
+    sizes = node.attr["_output_shapes"].list.shape.add()
+    for size in shape:
+        sizes.dim.add(size=size)
+    for key, text in card.items():
+        node.attr[key].s = text.encode()

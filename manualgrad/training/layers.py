@@ -1,0 +1,113 @@
+"""A network of plain layers, one after another: who they are, and what each puts out."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+import manualgrad.nn as nn
+
+FLAT = 0.1  # a unit is saturated where its slope is under a tenth of its greatest
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A module with weights, and those without that follow it, such as its activation.
+
+    Attributes
+    ----------
+    name : str
+        ``"layer 1"`` and so on: what its curves are called.
+    modules : list of Module
+        In the order in which they run.
+    parameters : list of Parameter
+        The weight first.
+    """
+
+    name: str
+    modules: list[nn.Module]
+    parameters: list[nn.Parameter]
+
+    def __call__(self, input: Tensor) -> Tensor:
+        """Run its modules one after another."""
+        for module in self.modules:
+            input = module(input)
+        return input
+
+
+def split_into_layers(model: nn.Sequential) -> list[Layer]:
+    """Group a model's modules by the weights they belong to.
+
+    Parameters
+    ----------
+    model : Sequential
+        Modules that take one tensor each.
+
+    Returns
+    -------
+    list of Layer
+        Called one after another they are the model. What stands before the first weights is in the first.
+    """
+    layers: list[Layer] = []
+    waiting: list[nn.Module] = []
+    for module in model:
+        parameters = list(module.parameters())
+        if parameters:
+            layers.append(Layer(f"layer {len(layers) + 1}", [*waiting, module], parameters))
+            waiting = []
+        elif layers:
+            layers[-1].modules.append(module)
+        else:
+            waiting.append(module)
+    return layers
+
+
+@torch.no_grad()
+def layer_outputs(layers: list[Layer], inputs: Tensor) -> list[Tensor]:
+    """Run a model layer by layer and keep what each puts out.
+
+    Parameters
+    ----------
+    layers : list of Layer
+        The model.
+    inputs : Tensor
+        (N, ...).
+
+    Returns
+    -------
+    list of Tensor
+        (N, units) each; the last is what the model returns.
+    """
+    outputs = []
+    for layer in layers:
+        inputs = layer(inputs)
+        outputs.append(inputs)
+    return outputs
+
+
+def stuck_parts(layers: list[Layer], outputs: list[Tensor]) -> dict[str, float]:
+    """Measure how much of each layer hardly learns, because its activation's slope is nearly zero.
+
+    Parameters
+    ----------
+    layers : list of Layer
+        The model.
+    outputs : list of Tensor
+        (N, units) each: what they put out for N examples.
+
+    Returns
+    -------
+    dict
+        By the curve's name. ``"dead ReLUs/layer 1"``: the part of its units that are zero for every example.
+        ``"saturated sigmoids/layer 1"``, and tanh: the part of its outputs that lie where the slope is flat.
+    """
+    parts = {}
+    for layer, output in zip(layers, outputs, strict=True):
+        activation = layer.modules[-1]
+        if isinstance(activation, torch.nn.ReLU):
+            parts[f"dead ReLUs/{layer.name}"] = (output <= 0).all(0)
+        elif isinstance(activation, torch.nn.Sigmoid):
+            parts[f"saturated sigmoids/{layer.name}"] = 4 * output * (1 - output) < FLAT
+        elif isinstance(activation, torch.nn.Tanh):
+            parts[f"saturated tanhs/{layer.name}"] = 1 - output**2 < FLAT
+    return {name: stuck.double().mean().item() for name, stuck in parts.items()}

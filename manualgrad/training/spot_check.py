@@ -1,0 +1,68 @@
+"""A gradient check in the middle of training: a few entries of every gradient against a numeric slope."""
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+import manualgrad.nn as nn
+
+MOVE = 1e-6  # of a weight, each way: the slope is then right to about 1e-9, and seldom crosses a kink
+
+
+@torch.no_grad()
+def worst_relative_error(
+    model: nn.Module,
+    loss_function: Callable[[Tensor, Tensor], Tensor],
+    inputs: Tensor,
+    targets: Tensor,
+    generator: torch.Generator,
+    entries: int = 2,
+) -> float:
+    """Compare random entries of the gradients that a model holds with numeric derivatives.
+
+    The derivatives are those of a copy in float64, so the error is that of the gradients themselves: about
+    1e-7 where these are float32. The copy computes on the CPU, since not every device has float64.
+
+    Parameters
+    ----------
+    model : Module
+        After ``backward``: its gradients are still those of the loss of ``inputs`` and ``targets``.
+    loss_function : callable
+        The loss of the model's outputs and the targets.
+    inputs, targets : Tensor
+        The batch that the gradients come from.
+    generator : torch.Generator
+        On the CPU; chooses the entries. The global one stays untouched, so that training goes on as it would.
+    entries : int
+        Of each parameter.
+
+    Returns
+    -------
+    float
+        The largest of |gradient - slope|, each divided by the largest of |gradient|, |slope| and the
+        root mean square of the parameter's whole gradient: an entry that happens to be almost zero would
+        otherwise show nothing but its rounding.
+    """
+    exact = copy.deepcopy(model).cpu().double()
+    inputs = inputs.cpu().double()
+    targets = targets.cpu().double() if targets.is_floating_point() else targets.cpu()
+    worst = 0.0
+    for parameter, twin in zip(model.parameters(), exact.parameters(), strict=True):
+        if parameter.grad is None:
+            continue
+        gradients, weights = parameter.grad.flatten(), twin.view(-1)
+        typical = gradients.double().square().mean().sqrt().item()
+        for index in torch.randint(len(weights), (entries,), generator=generator).tolist():
+            weight = weights[index].item()
+            losses = []
+            for moved in (weight - MOVE, weight + MOVE):
+                weights[index] = moved
+                losses.append(loss_function(exact(inputs), targets).item())
+            weights[index] = weight
+            slope = (losses[1] - losses[0]) / (2 * MOVE)
+            gradient = gradients[index].item()
+            scale = max(abs(gradient), abs(slope), typical)
+            worst = max(worst, abs(gradient - slope) / scale if scale else 0.0)
+    return worst
