@@ -45,7 +45,7 @@ class Checker:
             return Outcome(**json.loads(answer))
         self._stop()
         self._start()
-        return Outcome(kind="crash", message=f"{request.exercise}.py took the checking process down with it.")
+        return Outcome(kind="crash", message=f"{request.exercise}.py took the checking process down with it")
 
     def _ask(self, question: str) -> str:
         try:

@@ -122,7 +122,7 @@ def grade(
             return _refused(submission, exercise, "too-large", f"{exercise.name}.py is larger than 1 MB.")
         checker = idle.get()
         try:
-            outcome = checker.check(Request(exercise.name, str(file), limits=limits or {}))
+            outcome = checker.check(Request(exercise.name, str(file.resolve()), limits=limits or {}))
         finally:
             idle.put(checker)
         return Grade(

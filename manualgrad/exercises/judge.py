@@ -62,14 +62,18 @@ def _judge_function(exercise: Exercise, path: Path, request: Request) -> Outcome
             if not report.ok:
                 finding = next(finding for finding in report.findings if finding.wrong)
                 outcome = Outcome(
-                    steps_done=done,
-                    steps=len(exercise.steps),
-                    step=step.title
-                    if step.samples == (sample.name,)
-                    else f"{step.title}; sample: {sample.name}",
+                    steps_done=done, steps=len(exercise.steps), step=_where(exercise, step, sample)
                 )
                 return _failure(outcome, exercise, finding, report, request)
     return Outcome(passed=True, steps_done=len(exercise.steps), steps=len(exercise.steps))
+
+
+def _where(exercise: Exercise, step: Step, sample: Sample) -> str:
+    """Name the step, and the sample unless it is the step's only one."""
+    parts = [step.title] if len(exercise.steps) > 1 else []
+    if step.samples != (sample.name,):
+        parts.append(f"sample: {sample.name}")
+    return "; ".join(parts)
 
 
 def _check(

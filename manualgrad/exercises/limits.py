@@ -14,6 +14,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, Any, NoReturn
@@ -180,10 +181,10 @@ def _be_the_child(
         os.setsid()
         _redirect(printed)
         _set_limits(limits)
-        # The answer must get through whatever the work did to its own file descriptors 0 to 2.
         answer = _work(work, limits, write_end)
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with contextlib.suppress(ValueError, OSError):  # the work may have closed them
+            sys.stdout.flush()
+            sys.stderr.flush()
         _answer(write_end, answer)
     finally:
         os._exit(0)
@@ -215,8 +216,9 @@ def _work(work: Callable[[], dict[str, Any]], limits: Limits, write_end: int) ->
         return {"kind": "exit", "message": f"called exit({ending.code!r}) before the check was done"}
     except MemoryError:
         return {"kind": "memory", "message": out_of_memory(limits)}
-    except KeyboardInterrupt:
-        return {"kind": "exit", "message": "raised KeyboardInterrupt before the check was done"}
+    except BaseException as error:  # the check should have dealt with it, whatever it is
+        traceback.print_exc()
+        return {"kind": "unfinished", "message": f"ended the check with {type(error).__name__}: {error}"}
 
 
 def out_of_memory(limits: Limits) -> str:

@@ -58,9 +58,9 @@ def show_outcome(console: Console, exercise: Exercise, outcome: Outcome) -> None
         return
     head = Text.assemble((f"✗ {exercise.name}", "bold red"))
     if outcome.steps > 1:
-        head.append(f"  {outcome.steps_done} of {outcome.steps} steps right")
-    if outcome.step and (outcome.steps > 1 or outcome.report):
-        head.append(f"  now: {outcome.step}")
+        head.append(f"  {outcome.steps_done} of {outcome.steps} steps right; now:")
+    if outcome.step:
+        head.append(f"  {outcome.step}")
     console.print(head)
     if outcome.report:
         console.print(Text.from_ansi(outcome.report))
@@ -73,6 +73,7 @@ def show_solution(console: Console, theirs: str, ours: str) -> None:
     panels = [
         Panel(Syntax(code, "python", word_wrap=True, background_color="default"), title=title)
         for title, code in (("yours", theirs), ("ours", ours))
+        if code
     ]
     if console.width < 140:
         for panel in panels:

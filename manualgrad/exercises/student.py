@@ -58,12 +58,9 @@ def load_module(path: Path) -> types.ModuleType:
     try:
         exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
     except SyntaxError as error:
+        place = f"{path.name}, line {error.lineno}" if error.lineno else path.name
         code = f": {error.text.strip()}" if error.text else ""
-        raise FileError("syntax", f"{path.name}, line {error.lineno}: {error.msg}{code}") from error
-    except ValueError as error:
-        if "null bytes" in str(error):
-            raise FileError("syntax", f"{path.name} is not a text file") from error
-        raise _raised(path, error) from error
+        raise FileError("syntax", f"{place}: {error.msg}{code}") from error
     except Exception as error:
         raise _raised(path, error) from error
     return module

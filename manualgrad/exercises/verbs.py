@@ -128,9 +128,8 @@ def grade(options: Namespace) -> int:
 def _check(
     checker: Checker, console: Console, exercise: Exercise, folder: Folder, options: Namespace
 ) -> Outcome:
-    request = Request(
-        exercise.name, str(folder.need(exercise)), console.width, console.is_terminal, _limits(options)
-    )
+    file = str(folder.need(exercise).resolve())
+    request = Request(exercise.name, file, console.width, console.is_terminal, _limits(options))
     outcome = checker.check(request)
     show.show_outcome(console, exercise, outcome)
     folder.note_check(exercise, outcome.passed, outcome.steps_done)

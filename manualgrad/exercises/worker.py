@@ -53,7 +53,7 @@ def answer(request: Request) -> Outcome:
 
 
 def _sentence(exercise: Exercise, rest: str) -> str:
-    return f"{exercise.name}.py {rest}."
+    return f"{exercise.name}.py {rest}"
 
 
 def _ran_out_of_memory(outcome: Outcome) -> bool:

@@ -1,0 +1,181 @@
+"""Typical wrong attempts, and what each is told."""
+
+import pytest
+
+from manualgrad.exercises.course import find
+from tests.exercises.attempts import attempt, solved, stub, written
+
+ATTEMPTS = [
+    ("power", "grad_input = grad_output * input ** (ctx.exponent - 1)", {"scale"}),
+    ("exp", "grad_input = output", {"ignores-upstream"}),
+    ("sin", "grad_input = -grad_output * torch.cos(input)", {"sign"}),
+    ("sigmoid", "grad_input = grad_output * output", {"missing-terms"}),
+    ("relu", "grad_input = grad_output", {"wrong-region"}),
+    ("mse_loss", "grad_input = 2 * grad_output * (input - target)", {"scale"}),
+    ("softmax", "grad_input = grad_output * probs * (1 - probs)", {"missing-terms"}),
+    ("exp", "grad_input = (grad_output * output).sum(0)", {"wrong-shape"}),
+    ("exp", "grad_input = grad_output.mul_(output)", {"mutates"}),
+    ("exp", "grad_input = (grad_output * output).float()", {"wrong-dtype"}),
+    ("exp", "grad_input = None", {"missing-gradient"}),
+    ("exp", "grad_input = grad_outptu", {"raises"}),
+    # More than one name would be right for these.
+    ("square", "grad_input = 2 * grad_output", {"missing-terms", "input-for-output", "unknown"}),
+    ("exp", "grad_input = grad_output.view(-1).view(output.shape) * output", {"layout", "raises"}),
+]
+
+
+@pytest.mark.parametrize(("exercise", "line", "kinds"), ATTEMPTS)
+def test_a_wrong_line_is_named(exercise, line, kinds, judge):
+    outcome = judge(exercise, attempt(exercise, line))
+    assert not outcome.passed
+    assert outcome.kind in kinds, outcome.message
+    assert outcome.message
+
+
+ALL_AT_ONCE = "(grad_output @ weight, grad_output.t() @ input, grad_output.sum(0))"
+LINEAR = (
+    "if input_needs_grad: grad_input = grad_output @ weight",
+    "if weight_needs_grad: grad_weight = grad_output.t() @ input",
+    "if bias_needs_grad: grad_bias = grad_output.sum(0)",
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "steps_done", "kind"),
+    [
+        (("pass",), 0, "missing-gradient"),
+        (("grad_input = grad_output @ weight",), 1, "missing-gradient"),
+        ((LINEAR[0], "grad_weight = input.t() @ grad_output"), 1, "transposed"),
+        ((*LINEAR[:2], "grad_bias = grad_output"), 2, "unsummed"),
+        ((f"grad_input, grad_weight, grad_bias = {ALL_AT_ONCE}",), 3, "raises"),
+        (LINEAR, 4, "raises"),
+    ],
+)
+def test_linear_goes_step_by_step(lines, steps_done, kind, judge):
+    outcome = judge("linear", attempt("linear", *lines))
+    assert (outcome.steps_done, outcome.steps, outcome.kind) == (steps_done, 5, kind), outcome.message
+    assert outcome.step.split(";")[0] == find("linear").steps[steps_done].title
+
+
+def test_an_earlier_step_does_not_show_a_later_steps_findings(judge):
+    outcome = judge("linear", attempt("linear", "grad_input = grad_output"))
+    assert outcome.step == "the gradient of input"
+    assert "bias" not in outcome.report
+
+
+NETWORK = {
+    "z1": "x @ w1.t() + b1",
+    "h1": "torch.sigmoid(z1)",
+    "z2": "h1 @ w2.t() + b2",
+    "y": "torch.sigmoid(z2)",
+    "loss": "((y - t) ** 2).mean()",
+    "grad_y": "2 * (y - t) / y.numel()",
+    "grad_z2": "grad_y * y * (1 - y)",
+    "grad_w2": "grad_z2.t() @ h1",
+    "grad_b2": "grad_z2.sum(0)",
+    "grad_h1": "grad_z2 @ w2",
+    "grad_z1": "grad_h1 * h1 * (1 - h1)",
+    "grad_w1": "grad_z1.t() @ x",
+    "grad_b1": "grad_z1.sum(0)",
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "steps_done", "kind", "message"),
+    [
+        ({"z1": "x @ w1 + b1"}, 0, "unknown", "z1 = x @ w1 + b1"),
+        ({"h1": "z1"}, 0, "unknown", "h1 = z1"),
+        ({"loss": "((y - t) ** 2).sum()"}, 0, "unknown", "loss = "),
+        ({"grad_y": "2 * (t - y) / y.numel()"}, 1, "sign", "right but for its sign"),
+        ({"grad_y": "(y - t) / y.numel()"}, 1, "scale", "0.5 times"),
+        ({"grad_b2": "grad_z2"}, 1, "unsummed", "summed over the rows"),
+        ({"grad_w2": "h1.t() @ grad_z2"}, 1, "transposed", "(2, 1)"),
+        ({"grad_w1": "x.t() @ grad_z1"}, 1, "transposed", "transpose"),
+        ({"grad_h1": "grad_z2 @ w1"}, 1, "raises", "grad_h1 = grad_z2 @ w1"),
+        ({"grad_z1": "..."}, 1, "not-written", "grad_z1"),
+        ({"grad_b1": "3"}, 1, "wrong-shape", "should have (2,)"),
+        ({"grad_b1": "'x'"}, 1, "wrong-shape", "is a str"),
+        ({"grad_b1": "grad_z1.sum(0) / 0 * 0"}, 1, "non-finite", "not finite"),
+        # Both are wrong: the first is named.
+        ({"grad_w2": "grad_z2.t() @ h1 * 2", "grad_w1": "x"}, 1, "scale", "grad_w2 is the first"),
+    ],
+)
+def test_the_first_wrong_line_of_the_network_is_named(changed, steps_done, kind, message, judge):
+    outcome = judge("network", written("network", **NETWORK | changed))
+    assert (outcome.steps_done, outcome.kind) == (steps_done, kind), outcome.message
+    assert message in outcome.message
+    assert "network.py, line" in outcome.message or kind == "not-written"
+
+
+def test_the_network_may_be_written_in_other_ways(judge):
+    text = written(
+        "network", **NETWORK | {"grad_z2": "grad_y * (y - y**2)", "loss": "torch.mean((t - y) ** 2)"}
+    )
+    # In two steps, and in place.
+    text = text.replace("    z1 = x @ w1.t() + b1", "    z1 = x @ w1.t()\n    z1 += b1")
+    assert judge("network", text).passed
+
+
+def test_a_network_that_raises_at_its_end(judge):
+    outcome = judge("network", written("network", **NETWORK).replace("    return", "    return oops,"))
+    assert outcome.kind == "raises"
+    assert "NameError" in outcome.message
+
+
+MENDED = {
+    "bug_bias_update": ("b2 = b2 - learning_rate * b2", "b2 -= learning_rate * grad_b2"),
+    "bug_stale_gradients": (
+        "loss.backward()",
+        "parameters['weight'].grad = parameters['bias'].grad = None; loss.backward()",
+    ),
+    "bug_diagonal_softmax": (
+        "grad_output * probs * (1 - probs)",
+        "probs * grad_output - probs * (probs * grad_output).sum(ctx.dim, keepdim=True)",
+    ),
+    "bug_in_place_relu": (
+        "grad_output[output <= 0] = 0",
+        "grad_output = grad_output.masked_fill(output <= 0, 0)",
+    ),
+}
+
+
+@pytest.mark.parametrize("exercise", MENDED)
+def test_a_bug_may_be_mended_in_any_way(exercise, judge):
+    text, (before, after) = stub(exercise), MENDED[exercise]
+    assert before in text
+    text = text.replace(before, after)
+    if exercise == "bug_bias_update":
+        half = judge(exercise, text)
+        assert half.kind == "training"
+        assert "b1" in half.message
+        text = text.replace("b1 = b1 - learning_rate * b1", "b1 = b1 - learning_rate * grad_b1")
+    assert judge(exercise, text).passed
+
+
+@pytest.mark.parametrize("exercise", ["bug_bias_update", "network"])
+def test_a_file_without_its_function(exercise, judge):
+    outcome = judge(exercise, "x = 1\n")
+    assert outcome.kind == "no-class"
+    assert "has to stay" in outcome.message
+
+
+def test_a_script_that_raises(judge):
+    outcome = judge("bug_bias_update", stub("bug_bias_update").replace("for _ in range", "for _ in rang"))
+    assert outcome.kind == "raises"
+    assert "bug_bias_update.py, line" in outcome.message
+
+
+def test_what_the_code_prints_is_shown(judge):
+    outcome = judge("exp", attempt("exp", "print(grad_output.shape)", "grad_input = grad_output * output"))
+    assert outcome.passed
+    assert outcome.printed.startswith("torch.Size([3, 4])\n")
+
+
+def test_the_same_file_gets_the_same_verdict(judge):
+    text = attempt("softmax", "grad_input = grad_output * torch.rand_like(probs)")
+    first, second = judge("softmax", text), judge("softmax", text)
+    assert (first.kind, first.message) == (second.kind, second.message)
+
+
+def test_a_solved_file_of_another_exercise_does_not_pass(judge):
+    assert judge("tanh", solved(find("sigmoid"))).kind == "no-class"

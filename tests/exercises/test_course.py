@@ -1,0 +1,133 @@
+"""The maintainers' check: every stub is unsolved, every reference passes, nothing is left out."""
+
+import ast
+
+import pytest
+
+from manualgrad.cases import CASES
+from manualgrad.errors import UserError
+from manualgrad.exercises.course import FUNCTIONS, LESSONS, course, find
+from manualgrad.exercises.hints import hints
+from manualgrad.exercises.solution import our_solution, their_solution
+from manualgrad.exercises.student import cases_of
+from tests.exercises.attempts import solved, stub
+
+COURSE = course()
+
+# What a check says about the file as the student gets it.
+UNSOLVED = {
+    "bug_bias_update": "training",
+    "bug_stale_gradients": "training",
+    "bug_diagonal_softmax": "missing-terms",
+    "bug_in_place_relu": "mutates",
+}
+
+each = pytest.mark.parametrize("exercise", COURSE, ids=lambda exercise: exercise.name)
+
+
+@each
+def test_the_stub_is_unsolved_for_the_right_reason(exercise, judge):
+    outcome = judge(exercise.name, stub(exercise))
+    assert not outcome.passed
+    assert outcome.kind == UNSOLVED.get(exercise.name, "not-written")
+    assert outcome.steps_done == 0
+    assert outcome.message
+
+
+@each
+def test_the_reference_passes(exercise, judge):
+    outcome = judge(exercise.name, solved(exercise))
+    assert outcome.passed, outcome.message
+    assert outcome.steps_done == outcome.steps == len(exercise.steps)
+    assert (outcome.kind, outcome.message, outcome.printed) == ("", "", "")
+
+
+@each
+def test_hints_give_away_little_by_little(exercise):
+    every = hints(exercise)
+    assert len(every) >= 3
+    assert all(hint.strip() for hint in every)
+    assert len(set(every)) == len(every)
+
+
+@each
+def test_the_stub_does_not_hold_the_solution(exercise):
+    text, ours = stub(exercise), our_solution(exercise)
+    assert ours.strip()
+    assert ours not in text
+    if exercise.kind == "function" and not exercise.is_bug:
+        theirs = _statements(their_solution(exercise, text))
+        shared = theirs & _statements(ours)
+        given = _statements("\n".join(exercise.lesson.given_lines()))
+        told = ("return (grad_", "return grad_input")  # what to return, and nothing of how to compute it
+        assert all(line.startswith(told) or line.endswith("= None") for line in shared - given)
+
+
+def _statements(code):
+    """Every statement of a piece of code, spelt in one way."""
+    return {ast.unparse(node) for node in ast.walk(ast.parse(code)) if isinstance(node, ast.stmt)}
+
+
+@each
+def test_the_stub_shows_formula_shapes_and_commands(exercise):
+    text = stub(exercise)
+    assert exercise.title in text
+    assert f"exercises check {exercise.name}" in text
+    assert f"exercises hint {exercise.name}" in text
+    assert max(map(len, text.splitlines())) <= 120
+    if exercise.kind == "function":
+        assert exercise.lesson.sections["Forward"] in text
+        assert "result:" in text
+
+
+@each
+def test_mistakes_are_planted_once(exercise):
+    for right, wrong in exercise.mistakes:
+        assert exercise.lesson.body().count(right) == 1
+        assert right != wrong
+
+
+@each
+def test_steps_name_samples_and_arguments_that_there_are(exercise):
+    assert exercise.steps
+    if exercise.kind != "function":
+        return
+    names = [sample.name for sample in cases_of(exercise).samples()]
+    arguments = {argument.name for argument in exercise.lesson.arguments() if argument.has_gradient}
+    for step in exercise.steps:
+        assert set(step.samples) <= set(names)
+        assert set(step.arguments) <= arguments
+        assert len(set(names)) == len(names)
+
+
+def test_every_function_has_an_exercise():
+    assert {exercise.page.stem for exercise in COURSE if exercise.page.parent == FUNCTIONS} == set(CASES)
+
+
+def test_every_lesson_has_an_exercise():
+    pages = {page for page in LESSONS.glob("*.py") if page.name != "__init__.py"}
+    assert pages == {exercise.page for exercise in COURSE if exercise.page.parent == LESSONS}
+
+
+def test_names_differ():
+    assert len({exercise.name for exercise in COURSE}) == len(COURSE)
+
+
+def test_the_order():
+    names = [exercise.name for exercise in COURSE]
+    assert names[:5] == ["square", "power", "exp", "sin", "chain_of_three"]
+    assert names.index("softmax") < names.index("nll_loss") < names.index("softmax_nll")
+    assert names.index("softmax_nll") < names.index("network") < names.index("bug_bias_update")
+    assert sum(exercise.is_bug for exercise in COURSE) == 4
+
+
+@pytest.mark.parametrize("typed", ["mse_loss", "mse-loss", "MSE_loss", "mse_loss.py"])
+def test_names_may_be_typed_in_several_ways(typed):
+    assert find(typed).name == "mse_loss"
+
+
+def test_a_wrong_name_gets_the_nearest_one():
+    with pytest.raises(UserError, match="did you mean sigmoid"):
+        find("sigmiod")
+    with pytest.raises(UserError, match="`list` shows them all"):
+        find("zzz")

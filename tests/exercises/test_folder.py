@@ -1,0 +1,105 @@
+"""The student's folder: progress survives, and nothing is overwritten."""
+
+import json
+import subprocess
+
+import pytest
+
+from manualgrad.errors import UserError
+from manualgrad.exercises.course import PACKAGE, course, find
+from manualgrad.exercises.folder import PROGRESS, Folder, choose_next
+
+EXP = find("exp")
+
+
+def test_starting_writes_the_file_once(tmp_path):
+    folder = Folder(tmp_path / "mine")
+    file = folder.start(EXP, "first")
+    assert file.read_text() == "first"
+    with pytest.raises(UserError, match="left as it is"):
+        folder.start(EXP, "second")
+    assert file.read_text() == "first"
+
+
+def test_a_folder_that_was_there_keeps_what_it_holds(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    Folder(tmp_path).start(EXP, "text")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["exp.py", "notes.txt"]
+
+
+def test_a_new_folder_is_not_tracked_by_git(tmp_path):
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    folder = Folder(tmp_path / "mine")
+    folder.start(EXP, "text")
+    folder.note_hint(EXP, 1)
+    status = subprocess.run(["git", "status", "--short"], cwd=tmp_path, check=True, capture_output=True)
+    assert status.stdout == b""
+
+
+def test_progress_survives(tmp_path):
+    folder = Folder(tmp_path)
+    folder.note_check(EXP, False, 0)
+    folder.note_hint(EXP, 2)
+    folder.note_check(EXP, True, 1)
+    folder.note_check(EXP, False, 0)
+    progress = Folder(tmp_path).progress(EXP)
+    assert (progress.checks, progress.hints, progress.steps_done) == (3, 2, 0)
+    assert progress.passed, "what has passed once stays passed"
+
+
+def test_two_terminals_do_not_undo_one_another(tmp_path):
+    one, other = Folder(tmp_path), Folder(tmp_path)
+    one.note_hint(EXP, 1)
+    other.note_check(find("sin"), True, 1)
+    one.note_check(EXP, False, 0)
+    both = Folder(tmp_path)
+    assert both.progress(EXP).hints == both.progress(EXP).checks == 1
+    assert both.progress(find("sin")).passed
+
+
+def test_setting_aside_keeps_every_old_file(tmp_path):
+    folder = Folder(tmp_path)
+    for text in ("first", "second"):
+        folder.start(EXP, text)
+        folder.note_check(EXP, True, 1)
+        folder.set_aside(EXP)
+    assert (tmp_path / "exp.old-1.py").read_text() == "first"
+    assert (tmp_path / "exp.old-2.py").read_text() == "second"
+    assert not Folder(tmp_path).progress(EXP).passed
+
+
+def test_the_next_exercise(tmp_path):
+    folder, exercises = Folder(tmp_path), course()
+    assert choose_next(exercises, folder) is exercises[0]
+    folder.note_check(exercises[0], True, 1)
+    folder.note_check(exercises[2], True, 1)
+    assert choose_next(exercises, folder) is exercises[1]
+    for exercise in exercises:
+        folder.note_check(exercise, True, 1)
+    assert choose_next(exercises, folder) is None
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"exp": 3}', '{"exp": {"unknown": 1}}'])
+def test_broken_progress_is_left_alone(content, tmp_path):
+    file = tmp_path / PROGRESS
+    file.write_text(content)
+    with pytest.raises(UserError, match="cannot be read") as caught:
+        Folder(tmp_path)
+    assert "\n" not in str(caught.value)
+    assert file.read_text() == content
+
+
+def test_progress_is_plain_json(tmp_path):
+    Folder(tmp_path).note_hint(EXP, 1)
+    assert json.loads((tmp_path / PROGRESS).read_text())["exp"]["hints"] == 1
+
+
+def test_the_package_itself_is_no_students_folder():
+    with pytest.raises(UserError, match="inside the package"):
+        Folder(PACKAGE / "mine")
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="not a folder"):
+        Folder(tmp_path / "file")

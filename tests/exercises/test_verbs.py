@@ -1,0 +1,226 @@
+"""Every verb, as it is typed."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from experiments import exercises
+from manualgrad.exercises.course import course, find
+from manualgrad.exercises.folder import Folder
+from manualgrad.exercises.hints import hints
+from manualgrad.exercises.solution import our_solution
+from tests.exercises.attempts import attempt, solved, stub
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A student's place of work: an empty directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "my-backwards"
+
+
+@pytest.fixture
+def type_in(capsys):
+    """Type a command; what it prints, on either channel, and its status."""
+
+    def type_in(*words):
+        try:
+            status = exercises.main(list(words))
+        except SystemExit as ending:
+            status = ending.code
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return type_in
+
+
+def test_list_shows_all_and_what_is_next(folder, type_in):
+    status, out, err = type_in("list")
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    for exercise, line in zip(course(), lines, strict=False):
+        assert line[2:].startswith(exercise.name)
+    assert lines[0].startswith("→ square")
+    assert "0 of 20 done" in out or "done, in my-backwards" in out
+    assert lines[-1] == "next: python experiments/exercises.py start square"
+    assert not folder.exists(), "looking changes nothing"
+
+
+def test_start_writes_the_next_exercise_or_the_named_one(folder, type_in):
+    status, out, _ = type_in("start")
+    assert status == 0
+    assert "my-backwards/square.py is yours" in out
+    assert type_in("start", "linear")[0] == 0
+    assert {file.name for file in folder.glob("*.py")} == {"square.py", "linear.py"}
+
+
+def test_start_never_overwrites(folder, type_in):
+    type_in("start", "exp")
+    (folder / "exp.py").write_text("my work")
+    status, out, err = type_in("start", "exp")
+    assert (status, out) == (1, "")
+    assert err.startswith("exercises: error: my-backwards/exp.py is there already")
+    assert err.count("\n") == 1
+    assert (folder / "exp.py").read_text() == "my work"
+
+
+def test_another_folder(folder, type_in, tmp_path):
+    status, out, _ = type_in("start", "exp", "--dir", "my other place")
+    assert status == 0
+    assert "check exp --dir 'my other place'" in out
+    text = (tmp_path / "my other place" / "exp.py").read_text()
+    assert "exercises.py check exp --dir 'my other place'" in text
+    assert not folder.exists()
+
+
+def test_check_says_what_is_wrong_then_moves_on(folder, type_in, warm):
+    type_in("start")
+    status, out, _ = type_in("check")
+    assert status == 1
+    assert "not-written: backward is not written yet" in out
+    (folder / "square.py").write_text(attempt("square", "grad_input = -2 * input * grad_output"))
+    status, out, _ = type_in("check")
+    assert status == 1
+    assert "sign" in out
+    (folder / "square.py").write_text(attempt("square", "grad_input = 2 * input * grad_output"))
+    status, out, _ = type_in("check", "square")
+    assert status == 0
+    assert "✓ square is right" in out
+    assert out.endswith("next: python experiments/exercises.py start power\n")
+    assert type_in("list")[1].startswith("✓ square")
+
+
+def test_check_of_several_steps(folder, type_in, warm):
+    type_in("start", "linear")
+    (folder / "linear.py").write_text(attempt("linear", "grad_input = grad_output @ weight"))
+    _, out, _ = type_in("check", "linear")
+    assert "✗ linear  1 of 5 steps right; now: the gradient of weight" in out
+    assert "1 of 5 steps" in type_in("list")[1]
+
+
+def test_check_of_what_was_not_started(folder, type_in):
+    status, out, err = type_in("check", "exp")
+    assert (status, out) == (1, "")
+    assert err == "exercises: error: my-backwards/exp.py: no such file; `start exp` writes it\n"
+
+
+def test_hints_come_one_at_a_time_and_then_all(folder, type_in):
+    every = hints(find("sigmoid"))
+    for index in range(len(every)):
+        status, out, _ = type_in("hint", "sigmoid")
+        assert status == 0
+        assert f"hint {index + 1} of {len(every)}" in out
+        assert f"hint {index + 2} of" not in out
+    _, out, _ = type_in("hint", "sigmoid")
+    assert "hint 1 of" in out
+    assert "There are no more." in out
+    assert f"{len(every)} hints" in type_in("list")[1] or not (folder / "sigmoid.py").exists()
+
+
+def test_the_solution_is_shown_after_a_pass_or_when_insisted_on(folder, type_in):
+    status, out, err = type_in("solution", "exp")
+    assert (status, out) == (1, "")
+    assert "--insist" in err
+    status, out, _ = type_in("solution", "exp", "--insist")
+    assert status == 0
+    assert "grad_output * output" in out
+    type_in("start", "exp")
+    (folder / "exp.py").write_text(attempt("exp", "grad_input = output * grad_output  # mine"))
+    Folder(folder).note_check(find("exp"), True, 1)
+    _, out, _ = type_in("solution", "exp")
+    assert "# mine" in out
+    assert "yours" in out
+    assert "ours" in out
+
+
+@pytest.mark.parametrize("exercise", course(), ids=lambda exercise: exercise.name)
+def test_every_exercise_has_a_solution_to_show(exercise, folder, type_in):
+    status, out, _ = type_in("solution", exercise.name, "--insist")
+    assert status == 0
+    assert our_solution(exercise).split("(")[0] in out
+
+
+def test_reset_begins_anew_and_keeps_the_old_file(folder, type_in):
+    type_in("start", "exp")
+    (folder / "exp.py").write_text("my work")
+    status, out, _ = type_in("reset", "exp")
+    assert status == 0
+    assert "kept as my-backwards/exp.old-1.py" in out
+    assert (folder / "exp.old-1.py").read_text() == "my work"
+    assert "raise NotImplementedError" in (folder / "exp.py").read_text()
+    status, _, err = type_in("reset", "sin")
+    assert status == 1
+    assert "no such file" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("fly",),
+        ("start", "--no-such"),
+        ("check", "exp", "--time-limit", "0"),
+        ("check", "exp", "--time-limit", "x"),
+        ("solution",),
+        ("grade", "."),
+        ("list", "extra"),
+    ],
+)
+def test_a_wrong_argument_is_one_line_and_status_2(words, folder, type_in):
+    status, out, err = type_in(*words)
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    assert "error: " in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("start", "sigmiod"), "did you mean sigmoid"),
+        (("list", "--dir", "file"), "that is a file"),
+        (("start", "exp", "--dir", "file/below"), "Not a directory"),
+    ],
+)
+def test_other_problems_are_one_line_and_status_1(words, message, folder, type_in, tmp_path):
+    (tmp_path / "file").write_text("")
+    status, out, err = type_in(*words)
+    assert (status, out) == (1, "")
+    assert err.startswith("exercises: error: ")
+    assert err.count("\n") == 1
+    assert message in err
+
+
+@pytest.mark.parametrize("verb", ["list", "start", "check", "watch", "hint", "solution", "reset", "grade"])
+def test_help(verb, type_in):
+    status, out, _ = type_in(verb, "--help")
+    assert status == 0
+    assert out.startswith("usage: exercises")
+
+
+def test_without_checking_anything_torch_is_not_imported(tmp_path):
+    code = (
+        "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
+        "from experiments import exercises\n"
+        "for words in (['list'], ['start', 'linear'], ['hint', 'linear'], ['solution', 'exp', '--insist']):\n"
+        "    assert exercises.main(words) == 0\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    repository = str(find("exp").page.parents[2])
+    subprocess.run([sys.executable, "-c", code, repository], cwd=tmp_path, check=True, capture_output=True)
+
+
+def test_the_whole_course_from_beginning_to_end(folder, type_in, warm):
+    for exercise in course():
+        assert type_in("start")[0] == 0
+        assert type_in("check")[0] == 1, "a stub is unsolved"
+        (folder / f"{exercise.name}.py").write_text(solved(exercise))
+        assert type_in("check")[0] == 0
+    _, out, _ = type_in("list")
+    assert f"{len(course())} of {len(course())} done" in out
+    assert out.endswith("All exercises are done.\n")
+    assert type_in("start")[0] == 1
+    progress = json.loads((folder / "progress.json").read_text())
+    assert all(entry["passed"] and entry["checks"] == 2 for entry in progress.values())
+    assert stub("exp") != solved(find("exp"))
