@@ -7,12 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.gradcheck import layouts, second_order
+from manualgrad.gradcheck import conduct, layouts, second_order, shapes
 from manualgrad.gradcheck.case import Case
+from manualgrad.gradcheck.conduct import first_index
 from manualgrad.gradcheck.explanations import explain
-from manualgrad.gradcheck.judge import Judge, Sample, Tolerance, as_gradient, random_upstream, worst_index
-from manualgrad.gradcheck.recording import Returned, Run, StudentError, run
-from manualgrad.gradcheck.report import Finding, Report, Row, index_text, shape_text
+from manualgrad.gradcheck.judge import Judge, Sample, Tolerance, Upstream, random_upstream, worst_index
+from manualgrad.gradcheck.recording import Run, StudentError, run
+from manualgrad.gradcheck.report import Finding, Report, Row
 from manualgrad.gradcheck.subject import Subject, cast
 
 MAGNITUDES = (1e-2, 1e2)
@@ -90,7 +91,7 @@ class _Check:
 
     def __post_init__(self) -> None:
         self.report = Report(self.subject.title)
-        self.named: set[int] = set()  # arguments whose gradient has had its finding
+        self.named: set[int | None] = set()  # arguments whose gradient has had its finding
 
     def everything(self, with_second_order: bool, with_magnitudes: bool) -> None:
         """Look at one thing after the other; what is found early explains what would be found late."""
@@ -105,30 +106,33 @@ class _Check:
             return self._raised(error)
         if not self._forward_is_finite(native):
             return None
-        self._changed(native)
-        self._repeats(native, again)
+        for what in dict.fromkeys(native.changed):
+            self._find("mutates", None, f"{what}: others still need the old values.")
+        self._add(conduct.repeats(self.subject, native, again))
         values = self._working_values(native)
         judge = self._judge(values)
         base = judge.sample(values, random_upstream(self.generator))
         self._rows(base)
         self._forward_agrees(judge, base)
-        self._returned(judge, base, native)
-        if not any(
-            f.kind == "nondeterministic" or (f.kind == "wrong-shape" and not self.named)
-            for f in self.report.findings
-        ):
+        self._add(shapes.check(self.subject, base, native.returned))
+        misshapen = [r for r in native.returned if r.gradient is not None and r.gradient.shape != r.shape]
+        self.named = {r.position for r in misshapen}
+        # What changes from call to call has no values to judge, nor has what follows a gradient of no use.
+        rejected = any(f.kind == "wrong-shape" for f in self.report.findings) and None in self.named
+        if not rejected and all(f.kind != "nondeterministic" for f in self.report.findings):
             self._values(judge, base)
         if self.report.ok:
-            self._linear(judge, base)
+            self._add(conduct.proportional(judge, base))
+        if self.report.ok and native.outputs[0].dtype != torch.float64:
+            self._add(conduct.in_own_dtype(native, judge.sample(values, _like(native)), self.subject))
         if self.report.ok:
-            self._rounding(native, judge, values)
-            self.report.findings += layouts.check(self.subject)
+            self._add(layouts.check(self.subject))
         if self.report.ok and with_magnitudes:
             self._magnitudes(judge, base)
         if self.report.ok and self.reference is not None:
             self._zeros(judge, base)
         if self.report.ok and with_second_order:
-            self.report.findings += second_order.check(judge, values)
+            self._add(second_order.check(judge, values))
         return self._verdicts()
 
     # ---- what backward returned, before its values
@@ -158,79 +162,6 @@ class _Check:
         self._verdicts()
         return False
 
-    def _changed(self, native: Run) -> None:
-        for what in dict.fromkeys(native.changed):
-            self._find("mutates", None, f"{what}: others still need the old values.")
-
-    def _repeats(self, native: Run, again: list[Run]) -> None:
-        for position in self.subject.checked:
-            value = self.subject.values[position]
-            first = as_gradient(native.gradients[position], value)
-            bound = (
-                100 * torch.finfo(value.dtype).eps * first.nan_to_num().abs().max() if value.numel() else 0.0
-            )
-            for other in again:
-                second = as_gradient(other.gradients[position], value)
-                differs = (first.nan_to_num() - second.nan_to_num()).abs() > bound
-                if bool(differs.any()):
-                    index = tuple(differs.nonzero()[0].tolist())
-                    self._find(
-                        "nondeterministic",
-                        position,
-                        f"The gradient of {self.subject.name_of(position)} changes from call to call on the same input: "
-                        f"{_entry(self.subject, position, index)} is {first[index]:.6g}, then {second[index]:.6g}.",
-                        index,
-                    )
-                    break
-
-    def _returned(self, judge: Judge, base: Sample, native: Run) -> None:
-        for returned in _each_once(native.returned):
-            gradient = returned.gradient
-            if gradient is None:
-                continue
-            if gradient.dtype != returned.dtype or gradient.device != returned.device:
-                theirs, ours = f"{gradient.dtype}", f"{returned.dtype}"
-                if gradient.device != returned.device:
-                    theirs, ours = f"{gradient.device}", f"{returned.device}"
-                self._find(
-                    "wrong-dtype",
-                    returned.position,
-                    f"The gradient of {returned.name} is {theirs}, but {returned.name} is {ours}: autograd converts it "
-                    f"in silence.",
-                    name=returned.name,
-                )
-            if gradient.shape != returned.shape:
-                self._misshapen(base, returned, gradient)
-
-    def _misshapen(self, base: Sample, returned: Returned, gradient: Tensor) -> None:
-        name, wanted, got = returned.name, shape_text(returned.shape), shape_text(gradient.shape)
-        says = f"The gradient of {name} has the shape {got}, but {name} has the shape {wanted}"
-        if returned.position is not None:
-            self.named.add(returned.position)
-        if _sums_to(gradient.shape, returned.shape) and gradient.numel() != returned.shape.numel():
-            summed = _summed_dimensions(gradient.shape, returned.shape)
-            return self._find(
-                "unsummed",
-                returned.position,
-                f"{says}: it was not summed over dimension {summed}. Autograd does that in silence; say it in backward.",
-                name=name,
-            )
-        if returned.position is not None and returned.gradient is not None:
-            raw = next(
-                (
-                    r.gradient
-                    for r in base.record.returned
-                    if r.position == returned.position and r.gradient is not None
-                ),
-                None,
-            )
-            if raw is not None:
-                relation = _relation(self.subject, base, returned.position, raw.detach().cpu().double())
-                if relation is not None:
-                    kind, sentence = relation
-                    return self._find(kind, returned.position, f"{says}. {sentence}", name=name)
-        return self._find("wrong-shape", returned.position, f"{says}.", name=name)
-
     # ---- its values
 
     def _values(self, judge: Judge, sample: Sample) -> None:
@@ -239,7 +170,7 @@ class _Check:
             kinks = estimate.kink & ~sample.wrong[position]
             if bool(kinks.any()) and position not in self.named and not sample.where:
                 self._find(
-                    "kink", position, self._corner(sample, position, kinks), _first(kinks), wrong=False
+                    "kink", position, self._corner(sample, position, kinks), first_index(kinks), wrong=False
                 )
         suspects = [i for i, mask in sample.wrong.items() if bool(mask.any()) and i not in self.named]
         if not suspects:
@@ -248,7 +179,7 @@ class _Check:
         for position in suspects:
             mask, kink = sample.wrong[position], sample.numeric[position].kink
             if not bool((mask & ~kink).any()):
-                self._find("kink", position, self._corner(sample, position, mask), _first(mask))
+                self._find("kink", position, self._corner(sample, position, mask), first_index(mask))
                 continue
             useful = [s for s in samples if bool(s.wrong[position].any())]
             case = Case(judge, position, useful)
@@ -274,46 +205,17 @@ class _Check:
         return found
 
     def _corner(self, sample: Sample, position: int, where: Tensor) -> str:
-        index = _first(where)
+        index = first_index(where)
+        assert index is not None
         estimate, yours = sample.numeric[position], sample.yours[position]
         left, right = float(estimate.left[index]), float(estimate.right[index])
-        entry = _entry(self.subject, position, index)
+        entry = self.subject.entry(position, index)
         says = f"{entry} is at a corner: the slope is {left:.6g} from the left and {right:.6g} from the right"
         if not bool(sample.wrong[position][index]):
             return f"{says}. Yours, {yours[index]:.6g}, lies between them and is allowed."
         if position in sample.reference:
             return f"{says}. Yours is {yours[index]:.6g}, the reference has {sample.reference[position][index]:.6g}."
         return f"{says}. Yours, {yours[index]:.6g}, does not lie between them."
-
-    def _linear(self, judge: Judge, base: Sample) -> None:
-        for factor in (0.0, -1.0, 1e3):
-            try:
-                scaled = run(
-                    self.subject,
-                    base.values,
-                    lambda _, factor=factor: [factor * u for u in base.record.upstream],
-                )
-            except StudentError as error:
-                return self._find("raises", None, f"With {factor:g} × the upstream gradient: {error}.")
-            for position, yours in base.yours.items():
-                if not yours.numel():
-                    continue
-                got = as_gradient(scaled.gradients[position], base.values[position])
-                finite = yours.isfinite()
-                off = ~judge.close(got, factor * yours) & finite
-                off |= (got.abs() > judge.tolerance.absolute * yours.abs().max()) & finite & (factor == 0)
-                off |= ~got.isfinite() & finite
-                if bool(off.any()):
-                    index = _first(off)
-                    return self._find(
-                        "ignores-upstream",
-                        position,
-                        f"The gradient of {self.subject.name_of(position)} is not proportional to the upstream gradient: "
-                        f"with {factor:g} × grad_output, {_entry(self.subject, position, index)} should be "
-                        f"{factor:g} × {yours[index]:.6g} and is {got[index]:.6g}.",
-                        index,
-                    )
-        return None
 
     def _magnitudes(self, judge: Judge, base: Sample) -> None:
         largest = max(
@@ -355,37 +257,6 @@ class _Check:
             self._values(judge, sample)
             self._rows(sample)
 
-    def _rounding(self, native: Run, judge: Judge, values: list[Any]) -> None:
-        """The values were judged in float64; in the caller's own dtype nothing may go grossly wrong."""
-        if native.outputs[0].dtype == torch.float64:
-            return
-        precise = judge.sample(
-            values, lambda outputs: [u.to(o) for u, o in zip(native.upstream, outputs, strict=True)]
-        )
-        for position, right in precise.right.items():
-            yours = as_gradient(native.gradients[position], right)
-            largest = right.nan_to_num().abs().max() if right.numel() else 0.0
-            limit = torch.finfo(self.subject.values[position].dtype).max
-            infinite = ~yours.isfinite() & (right.abs() < limit)
-            if bool(infinite.any()):
-                index = _first(infinite)
-                self._find(
-                    "non-finite",
-                    position,
-                    f"{_entry(self.subject, position, index)} is {yours[index]:.6g} in {self.subject.values[position].dtype}, "
-                    f"should be {right[index]:.6g}.",
-                    index,
-                )
-            elif bool(((yours - right).abs() > 0.5 * largest).any()):
-                index = _first((yours - right).abs() > 0.5 * largest)
-                self._find(
-                    "unknown",
-                    position,
-                    f"The gradient is right in float64 but not in {self.subject.values[position].dtype}: "
-                    f"{_entry(self.subject, position, index)} is {yours[index]:.6g}, should be {right[index]:.6g}.",
-                    index,
-                )
-
     # ---- what is worked with
 
     def _working_values(self, native: Run) -> list[Any]:
@@ -396,6 +267,10 @@ class _Check:
         except StudentError:
             return self.subject.values
         if len(precise.outputs) != len(native.outputs):
+            return self.subject.values
+        # A backward that casts to the caller's dtype by name is judged in that.
+        returned = {r.gradient.dtype for r in precise.returned if r.gradient is not None}
+        if returned - {torch.float64}:
             return self.subject.values
         for ours, theirs in zip(precise.outputs, native.outputs, strict=True):
             eps = torch.finfo(theirs.dtype).eps
@@ -430,6 +305,9 @@ class _Check:
 
     # ---- the report
 
+    def _add(self, findings: list[Finding]) -> None:
+        self.report.findings += findings
+
     def _find(
         self,
         kind: str,
@@ -438,9 +316,8 @@ class _Check:
         index: tuple[int, ...] | None = None,
         *,
         wrong: bool = True,
-        name: str | None = None,
     ) -> None:
-        argument = self.subject.names[position] if position is not None else name
+        argument = None if position is None else self.subject.names[position]
         self.report.findings.append(Finding(kind, argument, index, message, wrong))
 
     def _rows(self, sample: Sample | None) -> None:
@@ -466,51 +343,9 @@ class _Check:
                 row.verdict = ", ".join(dict.fromkeys(kinds))
 
 
-def _relation(subject: Subject, base: Sample, position: int, raw: Tensor) -> tuple[str, str] | None:
-    """What a gradient of the wrong shape is: another argument's, or a transpose."""
-    for other, right in base.right.items():
-        if (
-            other != position
-            and right.shape == raw.shape
-            and torch.allclose(raw, right, rtol=1e-4, atol=1e-7)
-        ):
-            return "swapped-inputs", f"It is the right one for {subject.name_of(other)}."
-    right = base.right[position]
-    if right.dim() >= 2 and raw.shape == right.transpose(-1, -2).shape:
-        if torch.allclose(raw.transpose(-1, -2), right, rtol=1e-4, atol=1e-7):
-            return "transposed", "It is the transpose of the right one."
-    return None
-
-
-def _each_once(returned: list[Returned]) -> list[Returned]:
-    seen: dict[tuple[Any, ...], Returned] = {}
-    for r in returned:
-        gradient = r.gradient
-        key = (r.name, r.position, r.shape, None if gradient is None else (gradient.shape, gradient.dtype))
-        seen.setdefault(key, r)
-    return list(seen.values())
-
-
-def _sums_to(shape: torch.Size, wanted: torch.Size) -> bool:
-    try:
-        return torch.broadcast_shapes(shape, wanted) == shape
-    except RuntimeError:
-        return False
-
-
-def _summed_dimensions(shape: torch.Size, wanted: torch.Size) -> str:
-    padded = (None,) * (len(shape) - len(wanted)) + tuple(wanted)
-    missing = [d for d, (have, want) in enumerate(zip(shape, padded, strict=True)) if have != want]
-    return " and ".join(map(str, missing))
-
-
 def _eps(dtype: torch.dtype) -> float:
     return torch.finfo(dtype).eps
 
 
-def _first(mask: Tensor) -> tuple[int, ...]:
-    return tuple(mask.nonzero()[0].tolist())
-
-
-def _entry(subject: Subject, position: int, index: tuple[int, ...]) -> str:
-    return f"{subject.name_of(position)}{index_text(index) if index else ''}"
+def _like(native: Run) -> Upstream:
+    return lambda outputs: [u.to(o) for u, o in zip(native.upstream, outputs, strict=True)]

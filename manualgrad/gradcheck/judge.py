@@ -124,7 +124,12 @@ class Judge:
         return sample
 
     def numeric(
-        self, values: list[Any], position: int, record: Run, claimed: Tensor, directions: int = MOST_DIRECTIONS
+        self,
+        values: list[Any],
+        position: int,
+        record: Run,
+        claimed: Tensor,
+        directions: int = MOST_DIRECTIONS,
     ) -> Estimate:
         """Estimate the gradient of one argument by finite differences."""
         finite = claimed[claimed.isfinite()]
@@ -134,7 +139,9 @@ class Judge:
             evaluator, upstream, claimed, self.tolerance.relative, atol, directions, self.generator
         )
 
-    def evaluator(self, values: list[Any], position: int, record: Run) -> tuple[Evaluator, tuple[Tensor, ...]]:
+    def evaluator(
+        self, values: list[Any], position: int, record: Run
+    ) -> tuple[Evaluator, tuple[Tensor, ...]]:
         """Return the subject as a function of one argument, and the upstream gradients of its results."""
         kept = [k for k, follows in enumerate(record.differentiable) if follows]
         kept = kept or list(range(len(record.outputs)))

@@ -224,7 +224,7 @@ class _Watch:
             self.record.returned.append(
                 Returned(name, self.positions.get(node), gradient, shape, meta.dtype, meta.device)
             )
-            if gradient is not None and not _engine_accepts(gradient.shape, shape):
+            if gradient is not None and not engine_accepts(gradient.shape, shape):
                 gradients[i] = torch.zeros(shape, dtype=meta.dtype, device=meta.device)
         return tuple(gradients)
 
@@ -263,7 +263,7 @@ def _note_changed_inputs(
             record.changed.append(f"{phase} changed the input {subject.name_of(i)} in place")
 
 
-def _engine_accepts(shape: torch.Size, wanted: torch.Size) -> bool:
+def engine_accepts(shape: torch.Size, wanted: torch.Size) -> bool:
     """Whether the engine takes a gradient of this shape: it sums what broadcasting would have expanded."""
     try:
         return torch.broadcast_shapes(shape, wanted) == shape

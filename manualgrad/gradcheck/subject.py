@@ -104,6 +104,10 @@ class Subject:
         name = self.names[position]
         return name if isinstance(name, str) else f"argument {name}"
 
+    def entry(self, position: int, index: tuple[int, ...]) -> str:
+        """How a sentence refers to one element: ``weight[0, 1]``."""
+        return self.name_of(position) + (str(list(index)) if index else "")
+
 
 class _Context:
     """Takes what a forward does with its ctx, and keeps only what it hangs there itself."""

@@ -25,7 +25,9 @@ class Jacobians:
     numeric: Tensor
 
 
-def step_sweep(fn: Any, inputs: Any, steps: Sequence[float] = STEPS, seed: int = 0) -> list[tuple[float, float]]:
+def step_sweep(
+    fn: Any, inputs: Any, steps: Sequence[float] = STEPS, seed: int = 0
+) -> list[tuple[float, float]]:
     """Compare the gradient with central differences of many step sizes.
 
     A large step misses the curvature, a small one drowns in rounding: drawn with logarithmic axes the error
@@ -105,7 +107,11 @@ def draw_jacobians(title: str, pair: Jacobians) -> Figure:
     limit = max(float(pair.numeric.abs().max()), 1e-300)
     difference = pair.yours - pair.numeric
     spread = max(float(difference.abs().max()), 1e-300)
-    parts = [("yours", pair.yours, limit), ("numeric", pair.numeric, limit), ("difference", difference, spread)]
+    parts = [
+        ("yours", pair.yours, limit),
+        ("numeric", pair.numeric, limit),
+        ("difference", difference, spread),
+    ]
     for axes, (name, values, scale) in zip(figure.subplots(1, 3), parts, strict=True):
         image = axes.imshow(values.numpy(), cmap="RdBu_r", vmin=-scale, vmax=scale, aspect="auto")
         axes.set(title=name, xlabel=f"element of {pair.argument}", ylabel="element of the result")
