@@ -1,5 +1,8 @@
 """One clear error for each kind of bad input: what was expected, and what came."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
@@ -9,11 +12,13 @@ from manualgrad.functions._apply import is_autocast_enabled
 REDUCTIONS = ("none", "mean", "sum")
 
 
-def check_tensors(function: str, **arguments: object) -> None:
-    """Raise an error unless every argument is a real tensor and all lie on one device; None passes."""
+def check_tensors(
+    function: str, *, optional: Mapping[str, object] = MappingProxyType({}), **required: object
+) -> None:
+    """Raise an error unless all are real tensors on one device; optional ones may be None."""
     first_name, first = "", None
-    for name, value in arguments.items():
-        if value is None:
+    for name, value in (*required.items(), *optional.items()):
+        if value is None and name in optional:
             continue
         if not isinstance(value, Tensor):
             raise TypeError(f"{function}: {name} must be a Tensor, got {type(value).__name__}")
@@ -104,7 +109,7 @@ def check_labels(
     function: str, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
 ) -> int:
     """Check what the losses on labels take, the labels themselves aside, and return the dimension of C."""
-    check_tensors(function, input=input, target=target, weight=weight)
+    check_tensors(function, input=input, target=target, optional={"weight": weight})
     check_floating(function, input=input, weight=weight)
     check_one_dtype(function, input=input, weight=weight)
     check_constant(function, weight=weight)

@@ -15,22 +15,22 @@ def to_common_dtype(*tensors: Tensor | None) -> tuple[Any, ...]:
 
 def log_softmax(logits: Tensor) -> Tensor:
     """Return log p[c] = x[c] - log Σ_k exp(x[k]) over the last dimension: (..., C) -> (..., C)."""
-    shifted = _shift(logits)
+    shifted = _shift(logits, -1)
     return shifted - shifted.exp().sum(-1, keepdim=True).log()
 
 
-def softmax(logits: Tensor) -> Tensor:
-    """Return p[c] = exp(x[c]) / Σ_k exp(x[k]) over the last dimension: (..., C) -> (..., C)."""
-    powers = _shift(logits).exp()
-    return powers / powers.sum(-1, keepdim=True)
+def softmax(logits: Tensor, dim: int = -1) -> Tensor:
+    """Return p[c] = exp(x[c]) / Σ_k exp(x[k]) over one dimension, in the same shape."""
+    powers = _shift(logits, dim).exp()
+    return powers / powers.sum(dim, keepdim=True)
 
 
-def _shift(logits: Tensor) -> Tensor:
+def _shift(logits: Tensor, dim: int) -> Tensor:
     """Subtract the row's largest logit: p stays what it was, and exp cannot overflow."""
-    if logits.shape[-1] == 0:
+    if logits.shape[dim] == 0:
         return logits  # no classes, so no largest logit either
     # Constant to autograd, since p does not depend on it: its gradient would cancel.
-    return logits - logits.amax(-1, keepdim=True).detach()
+    return logits - logits.amax(dim, keepdim=True).detach()
 
 
 def labels(

@@ -163,7 +163,7 @@ def binary_cross_entropy_with_logits(
     torch.nn.functional.binary_cross_entropy_with_logits : PyTorch's counterpart.
     """
     name = "binary_cross_entropy_with_logits"
-    check_tensors(name, input=input, target=target, weight=weight, pos_weight=pos_weight)
+    check_tensors(name, input=input, target=target, optional={"weight": weight, "pos_weight": pos_weight})
     check_floating(name, input=input, target=target)
     check_constant(name, weight=weight, pos_weight=pos_weight)
     check_same_shape(name, input, target)

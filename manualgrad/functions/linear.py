@@ -129,7 +129,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def _check(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
-    check_tensors("linear", input=input, weight=weight, bias=bias)
+    check_tensors("linear", input=input, weight=weight, optional={"bias": bias})
     check_numbers("linear", input=input, weight=weight, bias=bias)
     check_one_dtype("linear", input=input, weight=weight, bias=bias)
     if weight.dim() not in (1, 2):

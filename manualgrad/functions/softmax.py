@@ -60,7 +60,7 @@ class Softmax(Function):
 
     @staticmethod
     def forward(input: Tensor, dim: int) -> Tensor:
-        return _losses.softmax(input.movedim(dim, -1)).movedim(-1, dim)
+        return _losses.softmax(input, dim)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, int], output: Tensor) -> None:

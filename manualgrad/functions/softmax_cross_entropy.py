@@ -169,7 +169,7 @@ def softmax_cross_entropy(
     torch.nn.functional.cross_entropy : PyTorch's counterpart, with class probabilities as target.
     """
     name = "softmax_cross_entropy"
-    check_tensors(name, input=input, target=target, weight=weight)
+    check_tensors(name, input=input, target=target, optional={"weight": weight})
     check_floating(name, input=input, target=target, weight=weight)
     check_same_shape(name, input, target)
     check_reduction(name, reduction)

@@ -96,7 +96,7 @@ def test_vmap_of_grad(calls):
 
 
 @every_sample
-def test_vmap_of_jvp_and_of_hessian(calls):
+def test_vmap_of_jvp(calls):
     ours, theirs, values = calls
     stacks = stacked(values)
 
@@ -104,6 +104,14 @@ def test_vmap_of_jvp_and_of_hessian(calls):
         return lambda *each: jvp(call, each, tuple(value.sin() for value in each))[1]
 
     assert_same(vmap(push(ours))(*stacks), one_by_one(push(theirs), stacks))
+
+
+@every_function
+def test_vmap_of_hessian(cases):
+    sample = cases.samples()[0]
+    ours, values = closed(cases.function, sample)
+    theirs, _ = closed(cases.counterpart, sample)
+    stacks = stacked(values)
     expected = torch.stack([hessian(scalar(theirs))(*each) for each in zip(*stacks, strict=True)])
     assert_same(vmap(hessian(scalar(ours)))(*stacks), expected)
 

@@ -1,0 +1,189 @@
+"""What PyTorch refuses is refused at the call, with what was expected and what came."""
+
+import pytest
+import torch
+
+import manualgrad.functions as F
+
+BCE = "binary_cross_entropy_with_logits"
+x, weight = torch.randn(3, 4), torch.randn(5, 4)
+labels = torch.tensor([0, 3, 1])
+learnt = torch.ones(4, requires_grad=True)
+
+REFUSED = [
+    # not a tensor, complex, truth values
+    ("relu", ([1.0],), {}, TypeError, "relu: input must be a Tensor, got list"),
+    ("sigmoid", (2.0,), {}, TypeError, "sigmoid: input must be a Tensor, got float"),
+    ("linear", (x, None), {}, TypeError, "linear: weight must be a Tensor, got NoneType"),
+    ("mse_loss", (x, None), {}, TypeError, "mse_loss: target must be a Tensor, got NoneType"),
+    ("softmax_nll", (x, None), {}, TypeError, "softmax_nll: target must be a Tensor, got NoneType"),
+    ("linear", (x, weight, 0.5), {}, TypeError, "linear: bias must be a Tensor, got float"),
+    ("mse_loss", (x, 0.0), {}, TypeError, "mse_loss: target must be a Tensor, got float"),
+    ("tanh", (x.cfloat(),), {}, TypeError, "tanh: input must be real, got torch.complex64"),
+    ("relu", (x > 0,), {}, TypeError, "relu: input must hold numbers, got torch.bool"),
+    ("linear", (x > 0, weight > 0), {}, TypeError, "linear: input must hold numbers, got torch.bool"),
+    # devices
+    ("linear", (x, weight.to("meta")), {}, ValueError, "got input on cpu and weight on meta"),
+    ("mse_loss", (x.to("meta"), x), {}, ValueError, "got input on meta and target on cpu"),
+    ("softmax_nll", (x, labels.to("meta")), {}, ValueError, "got input on cpu and target on meta"),
+    (BCE, (x, x.sigmoid()), {"pos_weight": torch.ones(4, device="meta")}, ValueError, "pos_weight on meta"),
+    # power
+    ("power", (x, torch.tensor(2.0)), {}, TypeError, "power: exponent must be a number, got Tensor"),
+    ("power", (x, "2"), {}, TypeError, "power: exponent must be a number, got str"),
+    ("power", (x, 1j), {}, TypeError, "power: exponent must be a number, got complex"),
+    ("power", (labels, -1), {}, ValueError, "torch.int64 has no negative powers, got exponent -1"),
+    # linear
+    ("linear", (x, torch.randn(5, 3)), {}, ValueError, r"weight's 3, got input \(3, 4\) and weight \(5, 3\)"),
+    ("linear", (x, weight.t()), {}, ValueError, r"weight's 5, got input \(3, 4\) and weight \(4, 5\)"),
+    ("linear", (torch.randn(()), weight), {}, ValueError, r"got input \(\)"),
+    ("linear", (x, torch.randn(2, 5, 4)), {}, ValueError, r"weight must have shape \(O, I\) or \(I,\)"),
+    ("linear", (x, weight, torch.randn(4)), {}, ValueError, r"bias must have shape \(5,\), got \(4,\)"),
+    ("linear", (x, weight, torch.randn(3, 5)), {}, ValueError, r"bias must have shape \(5,\), got \(3, 5\)"),
+    (
+        "linear",
+        (x, weight.double()),
+        {},
+        ValueError,
+        "one dtype, got input torch.float32, weight torch.float64",
+    ),
+    ("linear", (x, weight, torch.randn(5).half()), {}, ValueError, "bias torch.float16"),
+    # softmax
+    ("softmax", (x, 2), {}, IndexError, "softmax: dim must be from -2 to 1, got 2"),
+    ("softmax", (labels,), {}, TypeError, "softmax: input must be floating-point, got torch.int64"),
+    # elementwise losses
+    *(
+        case
+        for name, target in (("mse_loss", x), (BCE, x.sigmoid()))
+        for case in (
+            (name, (x, target[:, :1]), {}, ValueError, r"same shape, got \(3, 4\) and \(3, 1\)"),
+            (name, (x[:, :1], target[:, 0]), {}, ValueError, r"same shape, got \(3, 1\) and \(3,\)"),
+            (name, (x, target[0]), {}, ValueError, r"same shape, got \(3, 4\) and \(4,\)"),
+            (name, (x, target), {"reduction": "average"}, ValueError, "none, mean, sum, got 'average'"),
+            (name, (x, target), {"reduction": None}, ValueError, "none, mean, sum, got None"),
+            (name, (labels, labels), {}, TypeError, "input must be floating-point, got torch.int64"),
+        )
+    ),
+    (
+        BCE,
+        (x, torch.ones(3, 4, dtype=torch.int64)),
+        {},
+        TypeError,
+        "target must be floating-point, got torch.int64",
+    ),
+    (BCE, (x, x > 0), {}, TypeError, "target must be floating-point, got torch.bool"),
+    (BCE, (x, x), {"weight": torch.ones(3)}, ValueError, r"weight must broadcast .* \(3, 4\), got \(3,\)"),
+    (
+        BCE,
+        (x, x),
+        {"pos_weight": torch.ones(2, 3, 4)},
+        ValueError,
+        r"pos_weight must broadcast .* got \(2, 3, 4\)",
+    ),
+    (BCE, (x, x), {"weight": learnt}, ValueError, "weight is a constant without a gradient"),
+    (BCE, (x, x), {"pos_weight": learnt}, ValueError, "pos_weight is a constant without a gradient"),
+    # classification losses
+    *(
+        case
+        for name in ("softmax_nll", "nll_loss")
+        for case in (
+            (
+                name,
+                (x, torch.tensor([0, 4, 1])),
+                {},
+                IndexError,
+                rf"{name}: labels must be in 0\.\.3: index 4",
+            ),
+            (
+                name,
+                (x, torch.tensor([0, -1, 1])),
+                {},
+                IndexError,
+                rf"{name}: labels must be in 0\.\.3: index -1",
+            ),
+            (
+                name,
+                (x, labels),
+                {"ignore_index": 3, "weight": torch.ones(3)},
+                ValueError,
+                r"\(4,\), got \(3,\)",
+            ),
+            (
+                name,
+                (x, labels + 1),
+                {"weight": torch.ones(4)},
+                IndexError,
+                r"labels must be in 0\.\.3: index 4",
+            ),
+            (name, (x[0], torch.tensor(7)), {}, IndexError, r"labels must be in 0\.\.3: index 7"),
+            (name, (x, labels.int()), {}, TypeError, "target must be int64 labels, got torch.int32"),
+            (name, (x, labels > 0), {}, TypeError, "target must be int64 labels, got torch.bool"),
+            (name, (x, labels[:2]), {}, ValueError, r"shape \(3,\) for input \(3, 4\), got \(2,\)"),
+            (name, (x, labels[:, None]), {}, ValueError, r"shape \(3,\) for input \(3, 4\), got \(3, 1\)"),
+            (
+                name,
+                (x, torch.ones(3, 4).long()),
+                {},
+                ValueError,
+                r"shape \(3,\) for input \(3, 4\), got \(3, 4\)",
+            ),
+            (name, (torch.randn(2, 4, 3), labels), {}, ValueError, r"shape \(2, 3\)"),
+            (
+                name,
+                (torch.randn(()), torch.tensor(0)),
+                {},
+                ValueError,
+                r"\(C,\), \(N, C\) or \(N, C, d1, ...\), got \(\)",
+            ),
+            (name, (x.long(), labels), {}, TypeError, "input must be floating-point, got torch.int64"),
+            (name, (x, labels), {"weight": torch.ones(4).double()}, ValueError, "must have one dtype"),
+            (name, (x, labels), {"weight": learnt}, ValueError, "weight is a constant without a gradient"),
+            (name, (x, labels), {"reduction": "max"}, ValueError, "none, mean, sum, got 'max'"),
+            (name, (x, labels), {"ignore_index": None}, TypeError, "ignore_index must be an int, got None"),
+        )
+    ),
+    ("softmax_nll", (x, x.softmax(1)), {"ignore_index": 1}, ValueError, "ignore_index needs labels"),
+    ("softmax_nll", (x, labels), {"label_smoothing": 1.5}, ValueError, "between 0 and 1, got 1.5"),
+    ("softmax_nll", (x, x.softmax(1)), {"label_smoothing": 2.0}, ValueError, "between 0 and 1, got 2.0"),
+    ("softmax_nll", (x, x.softmax(1)[:2]), {}, ValueError, r"same shape, got \(3, 4\) and \(2, 4\)"),
+    ("softmax_cross_entropy", (x, labels), {}, TypeError, "target must be floating-point, got torch.int64"),
+    ("softmax_cross_entropy", (x, x), {"weight": torch.ones(3)}, ValueError, r"shape \(4,\), got \(3,\)"),
+    ("softmax_cross_entropy", (x[0, 0], x[0, 0]), {}, ValueError, r"got \(\)"),
+]
+
+
+@pytest.mark.parametrize(("name", "args", "kwargs", "error", "message"), REFUSED)
+def test_refused_with_what_was_expected_and_what_came(name, args, kwargs, error, message):
+    with pytest.raises(error, match=message):
+        getattr(F, name)(*args, **kwargs)
+
+
+def test_constants_may_ask_for_gradients_where_none_are_recorded():
+    with torch.no_grad():
+        F.softmax_nll(x, labels, weight=learnt)
+        F.binary_cross_entropy_with_logits(x, x.sigmoid(), weight=learnt)
+
+
+def test_a_tangent_on_a_constant_is_refused():
+    """Without the check forward mode would leave it out, and say nothing."""
+    for call in (
+        lambda weight: F.softmax_nll(x, labels, weight),
+        lambda weight: F.nll_loss(x, labels, weight),
+        lambda weight: F.binary_cross_entropy_with_logits(x, x, weight),
+        lambda weight: F.binary_cross_entropy_with_logits(x, x, pos_weight=weight),
+    ):
+        with pytest.raises(ValueError, match="weight is a constant without a derivative, got a tangent"):
+            torch.func.jvp(call, (torch.ones(4),), (torch.ones(4),))
+        with pytest.raises(ValueError, match="weight is a constant"):
+            torch.func.grad(call)(torch.ones(4))
+
+
+def test_the_ignored_label_may_be_any_number():
+    for ignored in (-100, -1, 2, 99):
+        target = torch.tensor([0, ignored, 1])
+        expected = torch.nn.functional.cross_entropy(x, target, ignore_index=ignored)
+        torch.testing.assert_close(F.softmax_nll(x, target, ignore_index=ignored), expected)
+
+
+def test_a_wrong_label_among_ignored_ones_and_in_images():
+    with pytest.raises(IndexError, match="index 9 is out of bounds"):
+        F.softmax_nll(torch.randn(2, 4, 3), torch.tensor([[0, 1, -100], [9, -100, 0]]))

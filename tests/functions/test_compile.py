@@ -1,0 +1,156 @@
+"""torch.compile and torch.export. The default run compiles a few graphs; the slow one every sample."""
+
+import shutil
+
+import pytest
+import torch
+from torch.func import grad, jvp, vmap
+
+import manualgrad.functions as F
+import manualgrad.nn as nn
+from tests.functions.tools import (
+    assert_same,
+    closed,
+    every_function,
+    every_sample,
+    scalar,
+    value_and_gradients,
+)
+
+pytestmark = [  # all PyTorch's own
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore:.*torch.jit.*"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _fresh_compiler():
+    torch.compiler.reset()
+    yield
+    torch.compiler.reset()
+
+
+def everything(x, weight, bias, target, probabilities, labels):
+    """Call every wrapper once."""
+    hidden = (
+        F.tanh(F.linear(x, weight, bias))
+        + F.sigmoid(F.linear(x, weight))
+        + F.sin(F.exp(F.relu(x @ weight.t())))
+    )
+    return (
+        F.softmax_nll(hidden, labels, torch.tensor([0.5, 1.0, 2.0], dtype=x.dtype), -100, "mean", 0.1)
+        + F.softmax_nll(hidden, probabilities)
+        + F.softmax_cross_entropy(hidden, probabilities, reduction="sum")
+        + F.nll_loss(F.power(F.softmax(hidden, -1), 2), labels)
+        + F.mse_loss(hidden, target)
+        + F.binary_cross_entropy_with_logits(hidden, probabilities, pos_weight=target[0].detach().abs())
+    )
+
+
+def arguments():
+    torch.manual_seed(0)
+    x, weight, bias = torch.randn(5, 4), torch.randn(3, 4), torch.randn(3)
+    target, probabilities = torch.randn(5, 3), torch.rand(5, 3).softmax(1)
+    values = [value.double() for value in (x, weight, bias, target, probabilities)]
+    return values, torch.tensor([0, 2, 1, -100, 2])
+
+
+def test_every_wrapper_in_one_graph():
+    values, labels = arguments()
+    whole = torch.compile(everything, fullgraph=True, backend="aot_eager")
+    ours = value_and_gradients(lambda *each: whole(*each, labels), values)
+    assert_same(ours, value_and_gradients(lambda *each: everything(*each, labels), values))
+    with torch.no_grad():
+        assert_same(whole(*values, labels), ours[0].detach())
+
+
+def test_torch_func_inside_a_compiled_region():
+    values, labels = arguments()
+
+    def slopes(*each):
+        return grad(everything, (0, 1, 2))(*each, labels)
+
+    assert_same(torch.compile(slopes, fullgraph=True, backend="aot_eager")(*values), slopes(*values))
+
+
+def test_forward_mode_and_compile_are_both_there_for_the_same_function():
+    x = torch.randn(3, 4, dtype=torch.float64)
+    compiled = torch.compile(F.tanh, fullgraph=True, backend="aot_eager")
+    assert_same(compiled(x), F.tanh(x))
+    assert_same(jvp(F.tanh, (x,), (x,)), jvp(torch.tanh, (x,), (x,)))
+
+
+def test_sizes_may_change():
+    compiled = torch.compile(
+        lambda x, y: F.softmax_nll(F.relu(x), y), fullgraph=True, backend="aot_eager", dynamic=True
+    )
+    for rows in (3, 5, 8):
+        x, y = torch.randn(rows, 4), torch.arange(rows) % 4
+        torch.testing.assert_close(compiled(x, y), torch.nn.functional.cross_entropy(x.relu(), y))
+
+
+def test_export_of_a_network():
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 2), nn.Sigmoid()
+    )
+    inputs = torch.randn(3, 4)
+    program = torch.export.export(model, (inputs,))
+    torch.testing.assert_close(program.module()(inputs), model(inputs))
+
+
+@pytest.mark.slow
+@every_sample
+def test_every_sample_compiles_to_one_graph(cases, index):
+    ours, values = closed(cases.function, cases.samples()[index])
+    compiled = torch.compile(ours, fullgraph=True, backend="aot_eager")
+    assert_same(value_and_gradients(compiled, values), value_and_gradients(ours, values))
+    with torch.no_grad():
+        assert_same(compiled(*values), ours(*values))
+
+
+@pytest.mark.slow
+@every_function
+def test_every_function_under_grad_vmap_and_autocast_inside_a_compiled_region(cases):
+    ours, values = closed(cases.function, cases.samples()[0])
+    slope = grad(scalar(ours))
+    assert_same(torch.compile(slope, fullgraph=True, backend="aot_eager")(*values), slope(*values))
+    stacks = [torch.stack([value, value.cos()]) for value in values]
+    rows = vmap(ours)
+    assert_same(torch.compile(rows, fullgraph=True, backend="aot_eager")(*stacks), rows(*stacks))
+
+    def lower(*each):
+        with torch.autocast("cpu", torch.bfloat16):
+            return ours(*each)
+
+    singles = [value.float() for value in values]
+    assert_same(
+        torch.compile(lower, fullgraph=True, backend="aot_eager")(*singles),
+        lower(*singles),
+        rtol=0.02,
+        atol=0.02,
+    )
+
+
+@pytest.mark.slow
+@every_function
+def test_every_function_exports(cases):
+    ours, values = closed(cases.function, cases.samples()[0])
+
+    class Layer(torch.nn.Module):
+        def forward(self, *values):
+            return ours(*values)
+
+    assert_same(torch.export.export(Layer(), values).module()(*values), ours(*values))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not any(map(shutil.which, ("gcc", "clang", "cc"))), reason="inductor needs a C compiler")
+def test_inductor():
+    values, labels = arguments()
+    whole = torch.compile(everything, fullgraph=True)
+    ours = value_and_gradients(lambda *each: whole(*each, labels), values)
+    assert_same(
+        ours, value_and_gradients(lambda *each: everything(*each, labels), values), rtol=1e-8, atol=1e-10
+    )

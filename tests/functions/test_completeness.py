@@ -1,0 +1,143 @@
+"""Every Function of the package has what a reader, a test and an exercise rely on."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+
+import pytest
+from torch.autograd import Function
+
+import manualgrad.functions as F
+from manualgrad.cases import CASES
+
+MODULES = {
+    name: importlib.import_module(f"manualgrad.functions.{name}")
+    for _, name, _ in pkgutil.iter_modules(F.__path__)
+    if not name.startswith("_")
+}
+HEADINGS = ["Forward", "Backward", "Forward mode", "Saved", "Pitfalls", "Sources"]
+every_module = pytest.mark.parametrize("name", MODULES)
+
+
+def functions_in(module):
+    return [
+        member
+        for member in vars(module).values()
+        if inspect.isclass(member) and issubclass(member, Function) and member.__module__ == module.__name__
+    ]
+
+
+def source(module):
+    with open(module.__file__, encoding="utf-8") as file:
+        return file.read()
+
+
+def method(name, wanted):
+    """The syntax tree of a method of the module's Function."""
+    for node in ast.walk(ast.parse(source(MODULES[name]))):
+        if isinstance(node, ast.FunctionDef) and node.name == wanted:
+            return node
+    raise AssertionError(f"{name}.py has no {wanted}")
+
+
+def test_there_are_functions_to_look_at():
+    assert {"linear", "softmax_nll", "relu"} <= set(MODULES)
+
+
+@every_module
+def test_one_function_a_file_with_its_wrapper_exported_and_with_cases(name):
+    module = MODULES[name]
+    (function_class,) = functions_in(module)
+    wrapper = vars(module)[name]
+    assert {name, function_class.__name__} <= set(F.__all__)
+    assert getattr(F, name) is wrapper
+    assert getattr(F, function_class.__name__) is function_class
+    assert CASES[name].function is wrapper
+    assert CASES[name].function_class is function_class
+    assert len(CASES[name].samples()) >= 2
+
+
+def test_nothing_is_exported_that_no_file_defines():
+    defined = {name for module in MODULES.values() for name in vars(module)}
+    assert set(F.__all__) <= defined
+    assert set(CASES) == set(MODULES)
+
+
+@every_module
+def test_the_lesson_has_every_heading_in_order_and_something_below_each(name):
+    lesson = inspect.getdoc(MODULES[name])
+    sections = re.split(r"\n([A-Z][a-z ]+)\n-+\n", lesson)
+    assert sections[1::2] == HEADINGS
+    assert all(text.strip() for text in sections[2::2])
+
+
+@every_module
+def test_the_file_is_a_page_or_two(name):
+    assert len(source(MODULES[name]).splitlines()) <= 200
+
+
+@every_module
+def test_the_function_has_every_part(name):
+    for part in ("forward", "setup_context", "backward", "jvp"):
+        assert method(name, part)
+    (function_class,) = functions_in(MODULES[name])
+    assert function_class.generate_vmap_rule
+
+
+@every_module
+def test_nothing_is_left_to_pytorchs_own_backward_or_layers(name):
+    """Also in the helpers: no torch.autograd.grad, no torch.nn.functional, no operator named as a backward."""
+    for each in (MODULES[name], importlib.import_module("manualgrad.functions._losses")):
+        tree = ast.parse(source(each))
+        names = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute | ast.Name)}
+        forbidden = (
+            r"torch\.(autograd\.(grad|functional)|nn\b|ops\b|softmax|log_softmax|func\b)|.*_backward\b"
+        )
+        assert not [used for used in names if re.match(forbidden, used)]
+        imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        assert not [module for module in imported if module.startswith("torch.nn")]
+
+
+@every_module
+def test_backward_keeps_no_tensor_on_ctx(name):
+    """What is saved goes through save_for_backward: anything else leaks and escapes the hooks."""
+    for node in ast.walk(method(name, "setup_context")):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            assert node.attr in {
+                "exponent",
+                "reduction",
+                "label_smoothing",
+                "ignore_index",
+                "options",
+                "dim",
+                "shape",
+            }
+
+
+@every_module
+def test_the_docstring_names_the_real_arguments(name):
+    wrapper = getattr(F, name)
+    sections = dict(
+        re.findall(
+            r"\n([A-Z][a-z A-Z]+)\n-+\n(.*?)(?=\n\n[A-Z][a-zA-Z ]+\n-+\n|\Z)", inspect.getdoc(wrapper), re.S
+        )
+    )
+    documented = re.findall(r"^(\w+) : .+", sections["Parameters"], re.M)
+    assert documented == list(inspect.signature(wrapper).parameters)
+    for argument, parameter in inspect.signature(wrapper).parameters.items():
+        said_optional = re.search(rf"^{argument} : .*optional", sections["Parameters"], re.M) is not None
+        assert said_optional == (parameter.default is None)
+    assert sections["Returns"].startswith("Tensor\n")
+    assert re.findall(r"^(\w+)$", sections["Raises"], re.M)
+    assert "torch." in sections["See Also"]
+
+
+@every_module
+def test_the_docstring_names_every_error_that_is_raised(name):
+    documented = re.findall(r"^\s+(\w+Error)$", getattr(F, name).__doc__, re.M)
+    text = source(MODULES[name])
+    for error in re.findall(r"raise (\w+Error)\(", text):
+        assert error in documented
+    assert "TypeError" in documented

@@ -1,0 +1,130 @@
+"""What PyTorch wraps around functions: checkpointing, hooks on what is saved, anomaly mode, threads."""
+
+import threading
+
+import pytest
+import torch
+import torch.utils.checkpoint
+
+import manualgrad.functions as F
+from manualgrad.functions._apply import make_apply
+from tests.functions.tools import (
+    assert_same,
+    closed,
+    every_function,
+    every_sample,
+    upstream,
+    value_and_gradients,
+)
+
+
+@every_sample
+def test_activation_checkpointing(cases, index):
+    call, values = closed(cases.function, cases.samples()[index])
+
+    def recomputed(*each):
+        return torch.utils.checkpoint.checkpoint(call, *each, use_reentrant=False)
+
+    assert_same(value_and_gradients(recomputed, values), value_and_gradients(call, values))
+
+
+@every_sample
+def test_everything_saved_goes_through_the_hooks(cases, index):
+    """Offload to a file, say: what comes back is another tensor, and nothing was kept beside it."""
+    call, values = closed(cases.function, cases.samples()[index])
+    expected = value_and_gradients(call, values)
+    values = [value.clone().requires_grad_() for value in values]
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor.clone(), lambda tensor: tensor):
+        output = call(*values)
+    with torch.no_grad():
+        for value in values:
+            value.zero_()  # nobody looks here any more
+    assert_same([output, *torch.autograd.grad(output, values, upstream(output))], expected)
+
+
+@every_function
+def test_a_saved_tensor_that_is_changed_in_place_is_noticed(cases):
+    call, values = closed(cases.function, cases.samples()[0])
+    inner = [value.requires_grad_() * 1 for value in values]
+    output = call(*inner)
+    with torch.no_grad():
+        for tensor in (*inner, output):
+            tensor.add_(1)
+    if cases.name == "nll_loss":  # saves labels alone
+        output.sum().backward()
+    else:
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            output.sum().backward()
+
+
+@pytest.mark.filterwarnings("ignore:Anomaly Detection has been enabled:UserWarning")
+@every_function
+def test_anomaly_mode(cases):
+    call, values = closed(cases.function, cases.samples()[0])
+    with torch.autograd.detect_anomaly(check_nan=True):
+        value_and_gradients(call, values)
+
+
+@every_function
+def test_threads(cases):
+    """Each thread has its own graph; the functions keep nothing between calls."""
+    call, values = closed(cases.function, cases.samples()[0])
+    expected, results = value_and_gradients(call, values), []
+    threads = [
+        threading.Thread(target=lambda: results.extend(value_and_gradients(call, values) for _ in range(20)))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 80
+    for result in results:
+        assert_same(result, expected)
+
+
+def test_an_output_used_twice_and_a_tensor_used_twice():
+    x = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
+
+    def twice(linear, tanh):
+        hidden = tanh(linear(x, x))
+        return (linear(hidden, hidden) * hidden.sum()).sum()
+
+    ours = torch.autograd.grad(twice(F.linear, F.tanh), x)
+    assert_same(ours, torch.autograd.grad(twice(torch.nn.functional.linear, torch.tanh), x))
+
+
+def test_meta_tensors_go_through_without_numbers():
+    logits, labels = torch.empty(3, 4, device="meta"), torch.empty(3, device="meta", dtype=torch.int64)
+    assert F.softmax_nll(F.linear(logits, torch.empty(4, 4, device="meta")), labels).device.type == "meta"
+
+
+def test_a_function_of_the_learners_own_gets_the_same_machinery():
+    class Square(torch.autograd.Function):
+        generate_vmap_rule = True
+
+        @staticmethod
+        def forward(input):
+            return input * input
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.save_for_backward(*inputs)
+            ctx.save_for_forward(*inputs)
+
+        @staticmethod
+        def backward(ctx, grad_output):
+            (input,) = ctx.saved_tensors
+            return 2 * input * grad_output
+
+        @staticmethod
+        def jvp(ctx, input_tangent):
+            (input,) = ctx.saved_tensors
+            return 2 * input * input_tangent
+
+    square = make_apply(Square)
+    x = torch.randn(3, dtype=torch.float64)
+    assert_same(
+        torch.func.hessian(lambda x: square(x).sin().sum())(x),
+        torch.func.hessian(lambda x: (x * x).sin().sum())(x),
+    )
