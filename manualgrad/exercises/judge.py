@@ -3,10 +3,12 @@
 import functools
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 from torch import Tensor
 
 from manualgrad.cases import Sample
@@ -100,6 +102,9 @@ def _failure(
     fields = outcome.to_dict()
     if "NotImplementedError" in finding.message:
         return Outcome(**fields | {"kind": "not-written", "message": "backward is not written yet"})
+    if "builtin_function_or_method" in finding.message:
+        note = " (`input` is Python's own function here: this forward has not saved its input.)"
+        finding = replace(finding, message=finding.message + note)
     shown = Report(report.title, report.rows, [finding])
     return Outcome(
         **fields | {"kind": finding.kind, "message": finding.message, "report": _draw(shown, request)}
@@ -107,14 +112,15 @@ def _failure(
 
 
 def _draw(report: Report, request: Request) -> str:
-    if request.width < TABLE_WIDTH:
-        finding = report.findings[0]
-        return f"{finding.kind}: {finding.message}\n    {finding.hint}"
     console = Console(
         file=io.StringIO(),
         width=request.width,
         force_terminal=request.colour,
         color_system="standard" if request.colour else None,
     )
-    console.print(report)
+    finding = report.findings[0]
+    if finding.kind == "raises" or request.width < TABLE_WIDTH:
+        console.print(Text.assemble((finding.kind, "bold red"), f": {finding.message}\n    {finding.hint}"))
+    else:
+        console.print(report)
     return console.file.getvalue().rstrip()  # type: ignore[attr-defined]

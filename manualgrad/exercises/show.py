@@ -58,9 +58,9 @@ def show_outcome(console: Console, exercise: Exercise, outcome: Outcome) -> None
         return
     head = Text.assemble((f"✗ {exercise.name}", "bold red"))
     if outcome.steps > 1:
-        head.append(f"  {outcome.steps_done} of {outcome.steps} steps right; now:")
+        head.append(f"  {outcome.steps_done} of {outcome.steps} steps right")
     if outcome.step:
-        head.append(f"  {outcome.step}")
+        head.append(f"{'; now:' if outcome.steps > 1 else ' '} {outcome.step}")
     console.print(head)
     if outcome.report:
         console.print(Text.from_ansi(outcome.report))

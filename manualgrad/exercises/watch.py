@@ -17,6 +17,9 @@ from manualgrad.exercises.outcome import Outcome
 LOOK_EVERY = 0.1  # seconds
 SETTLED_AFTER = 0.03  # seconds without a change: an editor may write a file in several pieces
 
+MOST_LOOKS = 50
+
+Stamp = tuple[int, int]  # time of saving in nanoseconds, size in bytes
 Check = Callable[[Checker, Exercise], Outcome]
 
 
@@ -64,20 +67,24 @@ class Watch:
                 while self.current is not None and self._pause():
                     latest = self._stamps()
                     for exercise in self.exercises:
-                        stamp = latest.get(exercise.name)
-                        if stamp is not None and stamp != stamps.get(exercise.name):
-                            self._saved(checker, exercise)
-                            latest = self._stamps() | {exercise.name: stamp}
-                    stamps = latest
+                        if latest.get(exercise.name) != stamps.get(exercise.name):
+                            latest[exercise.name] = self._saved(checker, exercise)
+                    # What was saved during a check is looked at next; a file that was started is not.
+                    known = {name: stamp for name, stamp in latest.items() if stamp is not None}
+                    stamps = {**self._stamps(), **known}
             except KeyboardInterrupt:
                 self.console.print()
 
-    def _saved(self, checker: Checker, exercise: Exercise) -> None:
-        _wait_until_settled(self.folder.file(exercise))
+    def _saved(self, checker: Checker, exercise: Exercise) -> Stamp | None:
+        """Check what was saved, and return the stamp of what was checked."""
+        stamp = _wait_until_settled(self.folder.file(exercise))
+        if stamp is None:
+            return None
         self.console.clear()
         if self.check(checker, exercise).passed:
             self._turn_to_next()
         self._say_keys()
+        return stamp
 
     def _turn_to_next(self) -> None:
         self.current = choose_next(self.exercises, self.folder)
@@ -111,27 +118,24 @@ class Watch:
         if self.keys and self.current is not None:
             self.console.print(Text("h Enter: a hint   q Enter: quit   save the file: check", "dim"))
 
-    def _stamps(self) -> dict[str, tuple[int, int]]:
-        """Return when each exercise's file was saved, and its size."""
-        stamps = {}
-        for exercise in self.exercises:
-            try:
-                status = self.folder.file(exercise).stat()
-            except FileNotFoundError:  # not started, or just being replaced by an editor
-                continue
-            stamps[exercise.name] = (status.st_mtime_ns, status.st_size)
-        return stamps
+    def _stamps(self) -> dict[str, Stamp | None]:
+        return {exercise.name: _stamp(self.folder.file(exercise)) for exercise in self.exercises}
 
 
-def _wait_until_settled(file: Path) -> None:
-    before = None
-    while True:
-        try:
-            status = file.stat()
-            now = (status.st_mtime_ns, status.st_size)
-        except FileNotFoundError:
-            now = None
-        if now is not None and now == before:
-            return
-        before = now
+def _stamp(file: Path) -> Stamp | None:
+    """Return when a file was saved, and its size; None if it is not there."""
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+def _wait_until_settled(file: Path) -> Stamp | None:
+    before, now = None, _stamp(file)
+    for _ in range(MOST_LOOKS):  # a file that never settles is checked as it is
+        if now == before:
+            break
         time.sleep(SETTLED_AFTER)
+        before, now = now, _stamp(file)
+    return now
