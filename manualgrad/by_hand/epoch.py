@@ -1,0 +1,118 @@
+"""The training loop of a by-hand network, and its step as one recording on a CUDA device.
+
+On a GPU a step of MNIST's network is forty small kernels, and launching them from Python takes longer than
+they run. All of them read and write the same tensors in every step, so they can be recorded once, as a CUDA
+graph, and replayed with one call. Nothing in an epoch waits for the device: its sums stay there to the end.
+"""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from manualgrad.by_hand.classifier import Classifier
+from manualgrad.training import Score
+
+WARM_UP = 3  # steps before the recording, in which CUDA's libraries set themselves up
+
+Step = Callable[[Tensor, Tensor], None]
+
+
+class Trainer:
+    """Trains a network epoch by epoch.
+
+    Parameters
+    ----------
+    network : Classifier
+        Computes its own gradients.
+    optimizer : Optimizer
+        Over ``network.parameters``; on CUDA it must be ``capturable``.
+    """
+
+    def __init__(self, network: Classifier, optimizer: Optimizer) -> None:
+        self.network, self.optimizer = network, optimizer
+        device = network.parameters.device
+        self._loss = torch.zeros((), dtype=torch.float64, device=device)
+        self._correct = torch.zeros((), dtype=torch.int64, device=device)
+        self._step: Step = Recorded(self.step) if device.type == "cuda" else self.step
+
+    def train_epoch(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Score:
+        """Train on each batch once.
+
+        Parameters
+        ----------
+        batches : iterable of (Tensor, Tensor)
+            Inputs (N, ...) and labels (N,), on the network's device.
+
+        Returns
+        -------
+        Score
+            Over the epoch, each batch as it was before its own step.
+        """
+        examples = 0
+        self._loss.zero_()
+        self._correct.zero_()
+        for inputs, labels in batches:
+            self._step(inputs, labels)
+            examples += len(labels)
+        return Score(self._loss.item() / examples, self._correct.item() / examples)
+
+    def step(self, inputs: Tensor, labels: Tensor) -> None:
+        """Forward, backward, update; and add to the epoch's sums."""
+        loss = self.network.forward(inputs, labels)
+        self.network.backward()
+        self.optimizer.step()
+        self._loss.add_(loss, alpha=len(labels))
+        self._correct.add_((self.network.logits.argmax(1) == labels).sum())
+
+
+class Recorded:
+    """A step on tensors of its own, into which each batch is copied: what a recording needs.
+
+    The first steps run as they are, the next one is recorded, and all the others replay it. Each of them
+    trains. A batch of another size, such as a short last one, is not recorded. Where there is no CUDA, every
+    step runs as it is, on the same copies.
+
+    Parameters
+    ----------
+    step : callable
+        Takes inputs and labels, and never looks at a result on the host.
+    """
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+        self._batch: tuple[Tensor, Tensor] | None = None
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._warm_up = WARM_UP
+
+    def __call__(self, inputs: Tensor, labels: Tensor) -> None:
+        """Train on one batch."""
+        if self._batch is None:
+            self._batch = torch.empty_like(inputs), torch.empty_like(labels)
+        if inputs.shape != self._batch[0].shape:
+            self._step(inputs, labels)
+            return
+        self._batch[0].copy_(inputs)
+        self._batch[1].copy_(labels)
+        if not inputs.is_cuda:
+            self._step(*self._batch)
+        elif self._graph is not None:
+            self._graph.replay()
+        elif self._warm_up > 0:
+            self._warm_up -= 1
+            self._run_aside()
+        else:
+            self._graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._graph):
+                self._step(*self._batch)
+            self._graph.replay()  # recording alone computes nothing
+
+    def _run_aside(self) -> None:
+        """Run on a stream of its own, as CUDA asks of what is recorded afterwards."""
+        assert self._batch is not None
+        stream, main = torch.cuda.Stream(), torch.cuda.current_stream()
+        stream.wait_stream(main)
+        with torch.cuda.stream(stream):
+            self._step(*self._batch)
+        main.wait_stream(stream)

@@ -1,0 +1,58 @@
+import pytest
+import torch
+
+from manualgrad import products
+
+SHAPES = [(130, 120, 100), (3, 4, 5)]  # one that is large enough for oneDNN, one that is not
+
+
+@pytest.fixture(params=[True, False], ids=["onednn", "mkl"])
+def library(request, monkeypatch):
+    if request.param and not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        pytest.skip("this PyTorch has no oneDNN")
+    monkeypatch.setattr(products, "_onednn_is_faster", lambda: request.param)
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("transposed", [False, True])
+def test_the_product_is_right(shape, transposed):
+    n, i, o = shape
+    torch.manual_seed(0)
+    left, right, bias = torch.randn(n, i), torch.randn(o, i), torch.randn(o)
+    if transposed:
+        left, right = left.t().contiguous().t(), right.t().contiguous().t()
+    exact = left.double() @ right.double().t()
+    with torch.no_grad():
+        for bias_or_zero, compute in (
+            (0, lambda out: products.matmul(left, right.t(), out=out)),
+            (bias, lambda out: products.affine(left, right, bias, out=out)),
+        ):
+            out = torch.empty(n, o)
+            assert compute(out) is out
+            for result in (out, compute(None)):
+                torch.testing.assert_close(result, (exact + bias_or_zero).float(), rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.usefixtures("library")
+def test_derivatives_are_not_lost():
+    torch.manual_seed(0)
+    left, right = torch.randn(130, 120, requires_grad=True), torch.randn(120, 100)
+    products.matmul(left, right).sum().backward()
+    torch.testing.assert_close(left.grad, right.sum(1).expand(130, 120))
+    product = torch.func.vmap(products.matmul, in_dims=(0, None))(left.detach().expand(2, 130, 120), right)
+    torch.testing.assert_close(product[1], left.detach() @ right)
+
+
+@pytest.mark.parametrize(
+    ("processor", "expected"),
+    [
+        ({"avx512_f": True, "cpu_name": "AMD EPYC"}, True),
+        ({"avx512_f": True, "cpu_name": "Intel(R) Xeon(R)"}, False),
+        ({"avx512_f": False, "cpu_name": "AMD EPYC"}, False),
+        ({"architecture": "aarch64"}, False),
+    ],
+)
+def test_where_onednn_is_taken(processor, expected, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: processor)
+    assert products._onednn_is_faster.__wrapped__() is (expected and torch.backends.mkldnn.is_available())
