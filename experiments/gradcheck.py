@@ -7,10 +7,10 @@ magnitudes, in several layouts, and differentiated twice. All say "right". It ta
 
     python experiments/gradcheck.py path/to/file.py:ClassName
 
-checks a torch.autograd.Function that you wrote. Beside it the file has a function `inputs()` that returns the
-arguments of `apply` as a tuple; it may have a function `reference(...)` with the same arguments, whose gradient
-is trusted. See TensorBoard for each function's Jacobians, and with --step-sweep for the error against the
-step size: a V whose tip is where differences are most precise.
+checks a torch.autograd.Function that you wrote. Beside it the file has a function `inputs()` that returns
+the arguments of `apply` as a tuple; it may have a function `reference(...)` with the same arguments, whose
+gradient is trusted. See TensorBoard for each function's Jacobians, and with --step-sweep for the error
+against the step size: a V whose tip is where differences are most precise.
 """
 
 import functools

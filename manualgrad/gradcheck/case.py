@@ -80,7 +80,7 @@ class Case:
         return True
 
     def factor(self, sample: Sample) -> float | None:
-        """Return the constant by which yours exceeds the right gradient: the best fit, whether or not it is good."""
+        """Return the constant that best turns the right gradient into yours, whether or not it fits well."""
         yours, right = sample.yours[self.position], sample.right[self.position]
         if yours.shape != right.shape:
             return None
@@ -113,7 +113,10 @@ class Case:
             float(self.sample.right[self.position][index]),
         )
         source = "reference" if self.position in self.sample.reference else "numeric"
-        return f"{self.name}{index_text(index) if index else ''}: yours {yours:.6g}, should be {right:.6g} ({source})"
+        return (
+            f"{self.name}{index_text(index) if index else ''}: yours {yours:.6g}, should be "
+            f"{right:.6g} ({source})"
+        )
 
     def first_wrong(self) -> tuple[int, ...]:
         """Return the smallest index that is wrong."""

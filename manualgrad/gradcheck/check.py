@@ -37,8 +37,9 @@ def gradcheck(
     fn : Function class, nn.Module or callable
         What to check. Of a module the parameters are checked, too.
     inputs : Tensor or tuple
-        The arguments; anything that is not a floating-point tensor is passed on as it is. Judged are the tensors
-        that require grad; if none does, all floating-point tensors. The caller's tensors are never changed.
+        The arguments; anything that is not a floating-point tensor is passed on as it is. Judged are the
+        tensors that require grad; if none does, all floating-point tensors. The caller's tensors are never
+        changed.
     reference : callable, optional
         The same function by somebody trusted, with the same arguments; autograd supplies its gradient. Where
         the function has a corner, the reference decides.
@@ -57,7 +58,7 @@ def gradcheck(
     Raises
     ------
     ValueError
-        If there is no floating-point tensor among the inputs.
+        If there is no floating-point tensor among the inputs, or the reference raises on them.
 
     Examples
     --------
@@ -189,7 +190,7 @@ class _Check:
             self._find(kind, position, f"{where}{sentence} {case.element(index)}.", index)
 
     def _more_samples(self, judge: Judge, sample: Sample) -> list[Sample]:
-        """The same point with another upstream gradient, and a point nearby that keeps signs and zeros."""
+        """Take the same point with another upstream gradient, and a point nearby with the same signs."""
         nearby = list(sample.values)
         for i in self.subject.checked:
             spread = torch.rand(nearby[i].shape, generator=self.generator) * 0.5 + 0.75
@@ -214,7 +215,10 @@ class _Check:
         if not bool(sample.wrong[position][index]):
             return f"{says}. Yours, {yours[index]:.6g}, lies between them and is allowed."
         if position in sample.reference:
-            return f"{says}. Yours is {yours[index]:.6g}, the reference has {sample.reference[position][index]:.6g}."
+            return (
+                f"{says}. Yours is {yours[index]:.6g}, the reference has "
+                f"{sample.reference[position][index]:.6g}."
+            )
         return f"{says}. Yours, {yours[index]:.6g}, does not lie between them."
 
     def _magnitudes(self, judge: Judge, base: Sample) -> None:
@@ -260,7 +264,7 @@ class _Check:
     # ---- what is worked with
 
     def _working_values(self, native: Run) -> list[Any]:
-        """The arguments in float64, if the function computes the same with them; else as they came."""
+        """Return the arguments in float64, if the function computes the same with them; else as they came."""
         values = cast(self.subject.values, torch.float64)
         try:
             precise = run(self.subject, values, random_upstream(self.generator))
@@ -290,11 +294,13 @@ class _Check:
             return
         try:
             theirs = self.reference.call(base.values[: len(self.reference.values)])
-        except Exception as error:
-            return self._find(
-                "unknown", None, f"The reference raised {type(error).__name__}: {error}.", wrong=False
-            )
-        # In the caller's own dtype: the function may hold constants in it that the cast to float64 does not reach.
+        except Exception:
+            try:  # it may know the caller's dtype only
+                theirs = self.reference.call(self.reference.values)
+            except Exception as error:
+                raise ValueError(f"the reference raised {type(error).__name__}: {error}") from error
+        # In the caller's own dtype: the function may hold constants in it that the cast to float64 does not
+        # reach.
         coarse = Tolerance.of(max((self.subject.values[i].dtype for i in self.subject.checked), key=_eps))
         results = [t.detach() for t in theirs if t.is_floating_point()]
         difference = judge.forward_difference(base.record.outputs, results, coarse)

@@ -1,4 +1,4 @@
-"""How a backward behaves beyond one call: the same again, proportional to its upstream, in the caller's dtype."""
+"""How a backward behaves beyond one call: again, with other upstream gradients, in the caller's dtype."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,8 @@ def repeats(subject: Subject, first: Run, again: Sequence[Run]) -> list[Finding]
             index = first_index((one - two).abs() > 100 * torch.finfo(value.dtype).eps * largest(one))
             if index is not None:
                 message = (
-                    f"The gradient of {subject.name_of(position)} changes from call to call on the same input: "
+                    f"The gradient of {subject.name_of(position)} changes from call to call on the "
+                    f"same input: "
                     f"{subject.entry(position, index)} is {one[index]:.6g}, then {two[index]:.6g}."
                 )
                 findings.append(Finding("nondeterministic", subject.names[position], index, message))

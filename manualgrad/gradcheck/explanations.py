@@ -1,8 +1,8 @@
 """Why a gradient is wrong: each likely mistake is a small test on the student's own gradient.
 
 An explanation is a function from a :class:`Case` to the sentence a student reads, or None where it does not
-fit. It has to fit at several points and for several upstream gradients: what fits by chance at one does not fit
-at the next. They are tried in order, simplest first.
+fit. It has to fit at several points and for several upstream gradients: what fits by chance at one does not
+fit at the next. They are tried in order, simplest first.
 """
 
 import itertools
@@ -44,11 +44,14 @@ def ignores_upstream(case: Case) -> str | None:
     if zero is None or double is None:
         return None
     if case.same(zero, yours) and case.same(double, yours):
-        return f"The gradient of {case.name} does not change with the upstream gradient (grad_output): multiply by it."
+        return (
+            f"The gradient of {case.name} does not change with the upstream gradient "
+            "(grad_output): multiply by it."
+        )
     if not case.same(double, 2 * yours):
         return (
-            f"The gradient of {case.name} is not proportional to the upstream gradient (grad_output): doubling "
-            f"that does not double yours."
+            f"The gradient of {case.name} is not proportional to the upstream gradient "
+            f"(grad_output): doubling that does not double yours."
         )
     return None
 
@@ -73,7 +76,7 @@ def scale(case: Case) -> str | None:
 
 
 def transposed(case: Case) -> str | None:
-    """The right numbers with two dimensions exchanged."""
+    """Find the right numbers with two dimensions exchanged."""
     shape = case.shape
     for order in itertools.permutations(range(len(shape))):
         if order == tuple(range(len(shape))):
@@ -93,7 +96,7 @@ def _laid_out(right: torch.Tensor, order: Sequence[int], shape: Sequence[int]) -
 
 
 def swapped_inputs(case: Case) -> str | None:
-    """The right gradient of another argument."""
+    """Find the right gradient of another argument."""
     for other in case.sample.right:
         if (
             other == case.position

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.gradcheck.numeric import MOST_DIRECTIONS, Estimate, Evaluator, derivative
+from manualgrad.gradcheck.derivative import MOST_DIRECTIONS, Estimate, derivative
+from manualgrad.gradcheck.numeric import Evaluator
 from manualgrad.gradcheck.recording import Run, StudentError, run
 from manualgrad.gradcheck.subject import Subject, copy_of
 
@@ -17,7 +18,7 @@ Upstream = Callable[[Sequence[Tensor]], Sequence[Tensor]]
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How close is right, for a gradient computed in one dtype: relative, and relative to the largest element."""
+    """How close is right: relative to an element, and relative to the largest one."""
 
     relative: float
     absolute: float
@@ -183,7 +184,7 @@ class Judge:
         return ~torch.where(estimate.kink, between, close)
 
     def _reference_gradients(self, values: list[Any], record: Run) -> dict[int, Tensor]:
-        """The reference's gradients, if its result is the same as the subject's."""
+        """Return the reference's gradients, if its result is the same as the subject's."""
         if self.reference is None:
             return {}
         try:

@@ -1,7 +1,8 @@
 """Upstream gradients laid out in memory as they really come: transposed, sliced, expanded from one number.
 
-The same numbers have to give the same gradient. ``.sum()`` sends a zero-strided upstream gradient, a transpose
-or a slice after the function a non-contiguous one; a check that only ever sends contiguous ones misses a ``view``.
+The same numbers have to give the same gradient. ``.sum()`` sends a zero-strided upstream gradient, a
+transpose or a slice after the function a non-contiguous one; a check that only ever sends contiguous ones
+misses a ``view``.
 """
 
 from collections.abc import Callable, Sequence
@@ -99,7 +100,8 @@ def check(subject: Subject) -> list[Finding]:
                         "layout",
                         subject.names[position],
                         index,
-                        f"The gradient of {name} is wrong for {title} upstream gradient: {name}{list(index)} is "
+                        f"The gradient of {name} is wrong for {title} upstream gradient: "
+                        f"{name}{list(index)} is "
                         f"{got[index]:.6g}, with the same numbers in contiguous memory {want[index]:.6g}.",
                     )
                 ]

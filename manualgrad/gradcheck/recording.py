@@ -1,9 +1,9 @@
 """What a backward itself returned, seen before the autograd engine touches it.
 
-The engine repairs in silence: it sums a gradient down to its input's shape and casts it to its input's dtype.
-So the nodes of the graph that belong to custom Functions get, for the length of one run, an ``apply`` of their
-own that looks at what goes in and what comes out. It is set on the node, not on the class: nothing needs to be
-put back.
+The engine repairs in silence: it sums a gradient down to its input's shape and casts it to its input's
+dtype. So the nodes of the graph that belong to custom Functions get, for the length of one run, an
+``apply`` of their own that looks at what goes in and what comes out. It is set on the node, not on the
+class: nothing needs to be put back.
 """
 
 import linecache
@@ -180,7 +180,7 @@ class _Watch:
         record.functions.append(self.function)
 
     def install(self) -> None:
-        self.node.apply = self  # type: ignore[method-assign, assignment]
+        self.node.apply = self  # type: ignore[method-assign]
 
     def __call__(self, *upstream: Tensor | None) -> Any:
         saved = _saved_tensors(self.node)
@@ -201,7 +201,7 @@ class _Watch:
         needs = self.node.needs_input_grad
         if len(gradients) != len(needs) and any(g is not None for g in gradients[len(needs) :]):
             raise _miscounted(self.function, len(gradients), len(needs))
-        missing = [i for i in range(len(gradients), len(needs))]
+        missing = list(range(len(gradients), len(needs)))
         if any(not needs[i] for i in missing):
             raise _miscounted(self.function, len(gradients), len(needs))
         gradients = gradients[: len(needs)] + [None] * len(missing)
@@ -212,7 +212,7 @@ class _Watch:
             if not needed:
                 continue
             node, slot = next(edges)
-            meta = node._input_metadata[slot]  # type: ignore[attr-defined]
+            meta = node._input_metadata[slot]
             gradient = gradients[i]
             if gradient is not None and not isinstance(gradient, Tensor):
                 raise TypeError(

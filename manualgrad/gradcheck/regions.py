@@ -1,4 +1,4 @@
-"""Where a gradient is wrong, if it is wrong only there: a condition that tells the wrong elements from the right."""
+"""A condition that tells the wrong elements from the right, if a gradient is wrong only somewhere."""
 
 from collections.abc import Iterator
 
@@ -62,7 +62,8 @@ def _inverted(case: Case) -> str | None:
         if not bool((yours == ~right).all()) or not bool(yours.any()) or not bool(right.any()):
             return None
     return (
-        f"The gradient of {case.name} is zero where it should not be, and not zero where it should be: the mask is "
+        f"The gradient of {case.name} is zero where it should not be, and not zero where it should "
+        f"be: the mask is "
         f"the wrong way round."
     )
 
@@ -94,7 +95,7 @@ def _plain_conditions(case: Case, sample: Sample) -> Iterator[Condition]:
 
 
 def _tensors(case: Case, sample: Sample) -> Iterator[tuple[str, Tensor]]:
-    """The argument itself first, then others of its shape, then results of its shape."""
+    """Yield the argument itself, then others of its shape, then results of its shape."""
     floats = [i for i, v in enumerate(sample.values) if isinstance(v, Tensor) and not v.is_complex()]
     for i in sorted(floats, key=lambda i: i != case.position):
         value = sample.values[i].cpu()
@@ -154,7 +155,7 @@ def _index_conditions(shape: tuple[int, ...]) -> Iterator[Condition]:
 
 
 def _threshold(case: Case) -> str | None:
-    """A threshold on the argument, or on its size, that separates wrong from right at every point at once."""
+    """Look for one threshold, on the argument or its size, that separates wrong from right at every point."""
     values = [sample.values[case.position].cpu().double().reshape(-1) for sample in case.samples]
     if any(
         len(v) != sample.yours[case.position].numel() for v, sample in zip(values, case.samples, strict=True)
@@ -173,4 +174,7 @@ def _threshold(case: Case) -> str | None:
 
 
 def _beyond(case: Case, name: str, relation: str, low: float, high: float) -> str:
-    return f"The gradient of {case.name} is wrong only where {name} {relation} a threshold between {low:.3g} and {high:.3g}."
+    return (
+        f"The gradient of {case.name} is wrong only where {name} {relation} a threshold between "
+        f"{low:.3g} and {high:.3g}."
+    )

@@ -1,4 +1,4 @@
-"""The student's backward run again with one of its operands exchanged: does that make it right?
+"""The student's backward, run again with one of its operands exchanged.
 
 A mode of PyTorch sees every operation that backward makes. Where a saved tensor is an operand, another is
 put in its place: the output for the input, say. If the gradient then is right, that was the mistake.
@@ -63,7 +63,7 @@ def input_for_output(case: Case) -> str | None:
 
 
 def transposed_operand(case: Case) -> str | None:
-    """Name the square matrix that backward has to transpose, or need not have transposed; None if there is none."""
+    """Name the square matrix that makes the gradient right once it is transposed, if there is one."""
     for source, saved in enumerate(case.sample.record.saved):
         square = saved.dim() == 2 and saved.shape[0] == saved.shape[1] > 1
         if square and _cures(case, source, lambda sample, source=source: sample.record.saved[source].t()):
@@ -109,7 +109,7 @@ def _exchanged_gradient_is_right(
 
 
 def _alternatives(case: Case, source: int) -> Iterator[tuple[str, Callable[[Sample], Tensor]]]:
-    """What could stand in a saved tensor's place: results, arguments, and activations of the arguments."""
+    """Yield what could stand in a saved tensor's place: results, arguments, activations of the arguments."""
     saved = case.sample.record.saved[source]
     for name, tensor, get in _known(case, case.sample):
         if tensor.shape == saved.shape and not torch.equal(tensor, saved):

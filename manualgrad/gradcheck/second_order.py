@@ -1,4 +1,4 @@
-"""The gradient differentiated once more: a backward is a function too, and autograd may be asked for its own."""
+"""The gradient differentiated once more: a backward is a function too, and has a gradient."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from manualgrad.gradcheck.derivative import derivative
 from manualgrad.gradcheck.judge import Judge, as_gradient, random_upstream
-from manualgrad.gradcheck.numeric import Evaluator, derivative
+from manualgrad.gradcheck.numeric import Evaluator
 from manualgrad.gradcheck.recording import StudentError, run
 from manualgrad.gradcheck.report import Finding, index_text
 
@@ -16,7 +17,7 @@ RELATIVE, ABSOLUTE = 1e-4, 1e-5
 
 
 def check(judge: Judge, values: list[Any]) -> list[Finding]:
-    """Compare the double backward of ``<w, gradient>`` with numeric differences of the first-order gradient."""
+    """Compare the derivative of ``<w, gradient>`` with numeric differences of the gradient."""
     subject = judge.subject
     upstreams: list[Tensor] = []
 
@@ -33,7 +34,8 @@ def check(judge: Judge, values: list[Any]) -> list[Finding]:
             for i, g in first.gradients.items()
             if g is not None
         }
-        total = sum(((first.gradients[i] * w).sum() for i, w in weights.items()), torch.zeros(()))
+        gradients = {i: g for i, g in first.gradients.items() if g is not None}
+        total = sum(((gradients[i] * w).sum() for i, w in weights.items()), torch.zeros(()))
         targets = [*first.leaves.values(), *upstreams]
         second: Sequence[Tensor | None] = [None] * len(targets)
         # A gradient that does not depend on anything has no graph: its derivative is zero.
@@ -66,11 +68,11 @@ def check(judge: Judge, values: list[Any]) -> list[Finding]:
         estimate = derivative(
             evaluator, tuple(weights.values()), claimed, RELATIVE, atol, MOST_DIRECTIONS, judge.generator
         )
-        right, error = estimate.value, estimate.error.nan_to_num(0.0, 0.0)
+        right, doubt = estimate.value, estimate.error.nan_to_num(0.0, 0.0)
         known = right.isfinite()
         size = float(right[known].abs().max()) if bool(known.any()) else 0.0
         relative, absolute = max(RELATIVE, judge.tolerance.relative), max(ABSOLUTE, judge.tolerance.absolute)
-        wrong = ~((claimed - right).abs() <= relative * right.abs() + absolute * size + 5 * error) & known
+        wrong = ~((claimed - right).abs() <= relative * right.abs() + absolute * size + 5 * doubt) & known
         wrong &= ~estimate.kink
         if bool(wrong.any()):
             index = tuple(wrong.nonzero()[0].tolist())
@@ -82,7 +84,8 @@ def check(judge: Judge, values: list[Any]) -> list[Finding]:
                     "grad_output" if position is None else subject.names[position],
                     index,
                     f"The gradient is right, but its own derivative with respect to {name} is not: at "
-                    f"{name}{index_text(index) if index else ''} it is {claimed[index]:.6g}, should be {right[index]:.6g}. "
+                    f"{name}{index_text(index) if index else ''} it is {claimed[index]:.6g}, should "
+                    f"be {right[index]:.6g}. "
                     f"Something in backward is cut off from the graph.",
                 )
             ]

@@ -51,7 +51,8 @@ def _converted(name: str, came: object, expected: object) -> str:
 
 def _misshapen(subject: Subject, sample: Sample, one: Returned, gradient: Tensor) -> tuple[str, str]:
     says = (
-        f"The gradient of {one.name} has the shape {shape_text(gradient.shape)}, but {one.name} has the shape "
+        f"The gradient of {one.name} has the shape {shape_text(gradient.shape)}, but {one.name} has "
+        f"the shape "
         f"{shape_text(one.shape)}"
     )
     # Only dimensions of size 1 too many: nothing is left to sum.
@@ -59,7 +60,8 @@ def _misshapen(subject: Subject, sample: Sample, one: Returned, gradient: Tensor
     if engine_accepts(gradient.shape, one.shape) and not same_count:
         dimensions = _unsummed_dimensions(gradient.shape, one.shape)
         return "unsummed", (
-            f"{says}: it was not summed over dimension {dimensions}. Autograd does that in silence; say it in backward."
+            f"{says}: it was not summed over dimension {dimensions}. Autograd does that in silence; "
+            f"say it in backward."
         )
     precise = [r for r in sample.record.returned if r.position == one.position and r.gradient is not None]
     if one.position is not None and precise:
@@ -70,7 +72,7 @@ def _misshapen(subject: Subject, sample: Sample, one: Returned, gradient: Tensor
 
 
 def _relation(subject: Subject, sample: Sample, position: int, gradient: Tensor) -> tuple[str, str] | None:
-    """What a gradient of the wrong shape is, if it is another argument's or a transpose."""
+    """Tell a gradient of another argument, or a transpose, from one that is just misshapen."""
     for other, right in sample.right.items():
         if other != position and right.shape == gradient.shape and _close(gradient, right):
             return "swapped-inputs", f"It is the right one for {subject.name_of(other)}."

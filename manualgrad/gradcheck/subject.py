@@ -97,7 +97,7 @@ class Subject:
     @property
     def callable(self) -> Callable[..., Any]:
         """The function in a form that can be called."""
-        return self.fn.apply if is_function_class(self.fn) else self.fn  # type: ignore[no-any-return]
+        return self.fn.apply if is_function_class(self.fn) else self.fn
 
     def name_of(self, position: int) -> str:
         """How a sentence refers to the argument."""

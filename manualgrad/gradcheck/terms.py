@@ -40,7 +40,8 @@ def _diagonal_only(case: Case) -> str | None:
 
     if case.explained_by(diagonal):
         return (
-            f"The gradient of {case.name} counts only what an element does to its own output (the diagonal of "
+            f"The gradient of {case.name} counts only what an element does to its own output (the "
+            f"diagonal of "
             f"the Jacobian). Here each element also changes other outputs."
         )
     return None
@@ -50,7 +51,10 @@ def _part_of_the_result(case: Case) -> str | None:
     """Right if only part of the result counted: one output of several, one row of the batch."""
     for name, keep in _parts(case.sample):
         if case.explained_by(lambda sample, keep=keep: case.right_for(sample, keep(sample.record.upstream))):
-            return f"The gradient of {case.name} counts only {name}: the rest of the upstream gradient is left out."
+            return (
+                f"The gradient of {case.name} counts only {name}: the rest of the upstream "
+                "gradient is left out."
+            )
     return None
 
 
@@ -75,7 +79,7 @@ def _only(u: Tensor, d: int, k: int) -> Tensor:
 
 
 def _lacks_term(case: Case) -> str | None:
-    """What is missing is a known tensor times a constant, or times one number per row."""
+    """Look for a missing term: a known tensor times a constant, or times one number per row."""
     gaps = [sample.right[case.position] - sample.yours[case.position] for sample in case.samples]
     columns = [_candidates(case, sample) for sample in case.samples]
     for name, per_sample in _products(case, columns):
@@ -84,14 +88,15 @@ def _lacks_term(case: Case) -> str | None:
     for name in columns[0]:
         if all(_row_multiple(case, gap, found[name]) for gap, found in zip(gaps, columns, strict=True)):
             return (
-                f"The gradient of {case.name} lacks a term: {name} times one number per row. That is the path "
+                f"The gradient of {case.name} lacks a term: {name} times one number per row. That "
+                f"is the path "
                 f"through a sum or mean over the row."
             )
     return None
 
 
 def _products(case: Case, columns: list[dict[str, Tensor]]) -> Iterator[tuple[str, list[Tensor]]]:
-    """Each candidate, and each product of two that are made of different tensors; times the upstream gradient."""
+    """Yield each candidate, and each product of two made of different tensors, times the upstream."""
     groups = [list(formulas) for formulas in _formulas(case, case.sample)]
     singles = [["1"], *([name] for group in groups for name in group)]
     pairs = [list(pair) for a, b in itertools.combinations(groups, 2) for pair in itertools.product(a, b)]
@@ -106,7 +111,7 @@ def _products(case: Case, columns: list[dict[str, Tensor]]) -> Iterator[tuple[st
 
 
 def _multiple(case: Case, gaps: list[Tensor], columns: list[Tensor]) -> bool:
-    """Whether each gap is the same constant times its column (or, of a scalar result, its upstream gradient's)."""
+    """Whether each gap is the same constant times its column, and times the upstream of a scalar result."""
     constants = []
     for sample, gap, column in zip(case.samples, gaps, columns, strict=True):
         if gap.numel() < 3:

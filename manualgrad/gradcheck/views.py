@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from manualgrad.gradcheck.judge import Judge, Tolerance, as_gradient, random_upstream
-from manualgrad.gradcheck.numeric import Evaluator, central_differences
+from manualgrad.gradcheck.numeric import central_differences
 from manualgrad.gradcheck.recording import Run, run
 from manualgrad.gradcheck.subject import Subject
 
@@ -18,7 +18,7 @@ STEPS = tuple(10.0**-k for k in range(1, 13))
 
 @dataclass(frozen=True)
 class Jacobians:
-    """The Jacobian of the first result by one argument, ``(outputs, elements)``: by backward and numerically."""
+    """The Jacobian of the first result by one argument, ``(outputs, elements)``, two ways."""
 
     argument: str
     yours: Tensor

@@ -119,7 +119,7 @@ class MatMul(Saving):
 
 
 class Softmax(Saving):
-    compute = staticmethod(lambda input: torch.softmax(input, -1))
+    compute = staticmethod(lambda x: torch.softmax(x, -1))
 
     @staticmethod
     def forward(ctx, input):
@@ -127,7 +127,7 @@ class Softmax(Saving):
 
 
 class LogSoftmax(Saving):
-    compute = staticmethod(lambda input: torch.log_softmax(input, -1))
+    compute = staticmethod(lambda x: torch.log_softmax(x, -1))
 
     @staticmethod
     def forward(ctx, input):
@@ -135,7 +135,7 @@ class LogSoftmax(Saving):
 
 
 class Linear(Saving):
-    compute = staticmethod(lambda input, weight, bias: input @ weight.t() + bias)
+    compute = staticmethod(lambda x, weight, bias: x @ weight.t() + bias)
 
     @staticmethod
     def forward(ctx, input, weight, bias):
@@ -143,7 +143,7 @@ class Linear(Saving):
 
 
 class MSE(Saving):
-    compute = staticmethod(lambda input, target: ((input - target) ** 2).mean())
+    compute = staticmethod(lambda x, target: ((x - target) ** 2).mean())
 
     @staticmethod
     def forward(ctx, input, target):

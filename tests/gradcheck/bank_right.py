@@ -20,7 +20,6 @@ from tests.gradcheck.bank import (
     Power,
     ProbsCE,
     ReLU,
-    Saving,
     Sigmoid,
     Sin,
     Softmax,

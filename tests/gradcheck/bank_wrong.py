@@ -1,12 +1,13 @@
 """Backwards that are wrong as people really get them wrong, each with the kind the checker should name.
 
 Threads that a slip was seen in: pytorch#995 (an upstream gradient not multiplied by, a sign lost with it),
-pytorch#4355 (ISRLU without its upstream gradient), libnd4j#440 and zhuozhiyongde's PKU-2024Spring#1 (softmax by its
-diagonal), Odyssey#2134 (softmax without the dot product), fromscratchtoml#65 (softmax off by two), cs231n#10 of mantasu
-(s (s − 1) for s (1 − s)), extension-cpp#10 and pytorch#28583 (bias gradients of shape (1, O) and ()), pytorch#30454
-(``grad_output *= 2``), pytorch-image-comp-rnn#4 (a gradient too few), pytorch#13886 (a constant of a quotient),
-stackoverflow 65275522 (the division by the batch), newbe.dev's softmax (input where the value belongs),
-pytorch#58509, #76185 and #104040 (saved intermediates), mlpack#3469 (log-softmax), pytorch#81417 (in-place upstream).
+pytorch#4355 (ISRLU without its upstream gradient), libnd4j#440 and zhuozhiyongde's PKU-2024Spring#1
+(softmax by its diagonal), Odyssey#2134 (softmax without the dot product), fromscratchtoml#65 (softmax off
+by two), cs231n#10 of mantasu (s (s − 1) for s (1 − s)), extension-cpp#10 and pytorch#28583 (bias gradients
+of shape (1, O) and ()), pytorch#30454 (``grad_output *= 2``), pytorch-image-comp-rnn#4 (a gradient too
+few), pytorch#13886 (a constant of a quotient), stackoverflow 65275522 (the division by the batch),
+newbe.dev's softmax (input where the value belongs), pytorch#58509, #76185 and #104040 (saved
+intermediates), mlpack#3469 (log-softmax), pytorch#81417 (in-place upstream).
 """
 
 from collections.abc import Callable
@@ -892,7 +893,7 @@ def sincos_second_sign(ctx, gs, gc):
 
 
 class Mean(Saving):
-    compute = staticmethod(lambda input: input.mean(0))
+    compute = staticmethod(lambda x: x.mean(0))
 
     @staticmethod
     def forward(ctx, input):
@@ -958,7 +959,7 @@ def sigmoid_fades(ctx, g):
 
 
 class Normalised(Saving):
-    compute = staticmethod(lambda input: input - input.mean(-1, keepdim=True))
+    compute = staticmethod(lambda x: x - x.mean(-1, keepdim=True))
 
     @staticmethod
     def forward(ctx, input):
