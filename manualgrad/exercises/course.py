@@ -131,7 +131,7 @@ _FUNCTIONS_AND_LOSSES = (
     _function("relu"),
     _function(
         "mse_loss",
-        Step("the mean, the target is data", samples=("data as target", "one number")),
+        Step("the mean, the target is data", samples=("data as target",)),
         Step("the mean, both gradients", samples=("mean",)),
         Step("the other reductions"),
     ),

@@ -21,6 +21,19 @@ from manualgrad.gradcheck import Finding, Report, gradcheck
 
 TABLE_WIDTH = 100  # below that its figures would be cut; the message names the worst of them anyway
 
+# What Python and PyTorch say, and what it means here.
+EXPLAINED = (
+    (
+        "builtin_function_or_method",
+        "`input` is Python's own function here: this forward has not saved its input.",
+    ),
+    ("'NoneType'", "What no gradient needs is not saved: it is None. ctx.needs_input_grad tells."),
+    (
+        "was not a Variable",
+        "Forward got no tensor in that place, counted from 1: its gradient has to be None.",
+    ),
+)
+
 
 def judge(exercise: Exercise, request: Request) -> Outcome:
     """Run the student's file and judge what it defines.
@@ -102,9 +115,9 @@ def _failure(
     fields = outcome.to_dict()
     if "NotImplementedError" in finding.message:
         return Outcome(**fields | {"kind": "not-written", "message": "backward is not written yet"})
-    if "builtin_function_or_method" in finding.message:
-        note = " (`input` is Python's own function here: this forward has not saved its input.)"
-        finding = replace(finding, message=finding.message + note)
+    for sign, note in EXPLAINED:
+        if sign in finding.message:
+            finding = replace(finding, message=f"{finding.message} ({note})")
     shown = Report(report.title, report.rows, [finding])
     return Outcome(
         **fields | {"kind": finding.kind, "message": finding.message, "report": _draw(shown, request)}

@@ -12,7 +12,6 @@ from torch.autograd import Function
 from manualgrad.cases import CASES, Cases
 from manualgrad.errors import UserError
 from manualgrad.exercises.course import Exercise
-from manualgrad.functions._apply import make_apply
 
 
 class FileError(Exception):
@@ -157,7 +156,8 @@ def with_class(cases: Cases, function_class: type[Function]) -> Callable[..., Te
     """
     wrapper = cases.function
     assert isinstance(wrapper, types.FunctionType)
-    names = dict(wrapper.__globals__, _apply=make_apply(function_class))
+    # The plain form of a Function, so that messages speak of its own name and arguments.
+    names = dict(wrapper.__globals__, _apply=function_class.apply)
     copy = types.FunctionType(
         wrapper.__code__, names, wrapper.__name__, wrapper.__defaults__, wrapper.__closure__
     )
