@@ -1,0 +1,181 @@
+"""The modules stand in for torch.nn's."""
+
+import copy
+import inspect
+import io
+import pickle
+
+import pytest
+import torch
+import torch.nn
+import torch.nn.utils.parametrize
+
+import manualgrad.nn as nn
+
+LAYERS = ["Linear", "Sigmoid", "Tanh", "ReLU", "MSELoss", "CrossEntropyLoss", "BCEWithLogitsLoss"]
+every_layer = pytest.mark.parametrize("name", LAYERS)
+
+CALLS = {
+    "Linear": [((4, 5), {}), ((4, 5), {"bias": False}), ((4, 5), {"dtype": torch.float64})],
+    "Sigmoid": [((), {})],
+    "Tanh": [((), {})],
+    "ReLU": [((), {}), ((), {"inplace": True})],
+    "MSELoss": [((), {}), ((), {"reduction": "sum"})],
+    "CrossEntropyLoss": [
+        ((), {}),
+        ((), {"weight": torch.tensor([0.5, 1.0, 2.0, 0.1]), "label_smoothing": 0.1}),
+        ((), {"ignore_index": 2, "reduction": "none"}),
+    ],
+    "BCEWithLogitsLoss": [
+        ((), {}),
+        ((), {"pos_weight": torch.tensor([0.5, 1.0, 2.0, 0.1]), "reduction": "sum"}),
+    ],
+}
+SETTINGS = [
+    pytest.param(name, *call, id=f"{name}-{number}")
+    for name in LAYERS
+    for number, call in enumerate(CALLS[name])
+]
+
+
+def both(name, args, kwargs):
+    modules = []
+    for library in (nn, torch.nn):
+        torch.manual_seed(5)
+        modules.append(getattr(library, name)(*args, **kwargs))
+    return modules
+
+
+def inputs_for(name, dtype=torch.float32):
+    torch.manual_seed(6)
+    inputs = torch.randn(3, 4, dtype=dtype)
+    if name == "CrossEntropyLoss":
+        return inputs, torch.tensor([0, 2, 3])
+    return (inputs, torch.rand(3, 4)) if "Loss" in name else (inputs,)
+
+
+@every_layer
+def test_constructor_arguments_are_torchs(name):
+    assert inspect.signature(getattr(nn, name)) == inspect.signature(getattr(torch.nn, name))
+    assert issubclass(getattr(nn, name), getattr(torch.nn, name))
+
+
+@pytest.mark.parametrize(("name", "args", "kwargs"), SETTINGS)
+def test_same_repr_state_output_and_gradients(name, args, kwargs):
+    ours, theirs = both(name, args, kwargs)
+    assert repr(ours) == repr(theirs)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    for key, value in theirs.state_dict().items():
+        assert torch.equal(ours.state_dict()[key], value)
+    results = []
+    for module in (ours, theirs):
+        input, *others = inputs_for(name, kwargs.get("dtype", torch.float32))
+        leaf = input.requires_grad_()
+        output = module(leaf if not kwargs.get("inplace") else leaf * 1, *others)
+        output.sum().backward()
+        results.append([output, leaf.grad, *[parameter.grad for parameter in module.parameters()]])
+    torch.testing.assert_close(*results)
+
+
+def test_an_inplace_relu_leaves_its_input_alone():
+    x = torch.tensor([-1.0, 1.0])
+    assert nn.ReLU(inplace=True)(x).tolist() == [0.0, 1.0]
+    assert x.tolist() == [-1.0, 1.0]
+
+
+def test_what_has_no_mathematics_of_its_own_is_torchs():
+    for name in set(nn.__all__) - set(LAYERS):
+        assert getattr(nn, name) is getattr(torch.nn, name)
+
+
+def network(library, seed=1):
+    torch.manual_seed(seed)
+    return library.Sequential(
+        library.Flatten(),
+        library.Linear(6, 5),
+        library.Tanh(),
+        library.Linear(5, 4),
+        library.ReLU(),
+        library.Linear(4, 3),
+    )
+
+
+def test_checkpoints_load_either_way():
+    for source, target in ((nn, torch.nn), (torch.nn, nn)):
+        written, read = network(source, 1), network(target, 2)
+        file = io.BytesIO()
+        torch.save(written.state_dict(), file)
+        file.seek(0)
+        read.load_state_dict(torch.load(file))
+        x = torch.randn(2, 2, 3)
+        torch.testing.assert_close(read(x), written(x))
+
+
+def train(nn):
+    """A script as it would be written for torch.nn, but for the import."""
+    model = network(nn)
+    loss_function = nn.CrossEntropyLoss(label_smoothing=0.1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.3, momentum=0.9)
+    inputs, targets, losses = torch.randn(20, 2, 3), torch.randint(3, (20,)), []
+    for _ in range(30):
+        optimizer.zero_grad()
+        loss = loss_function(model(inputs), targets)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+def test_a_training_script_gives_the_same_losses():
+    ours, theirs = train(nn), train(torch.nn)
+    assert ours == pytest.approx(theirs, rel=1e-4)
+    assert ours[-1] < ours[0] / 1.5
+
+
+@pytest.mark.parametrize(("name", "args", "kwargs"), SETTINGS)
+def test_copies_and_pickles_compute_the_same(name, args, kwargs):
+    module = getattr(nn, name)(*args, **kwargs)
+    arguments = inputs_for(name, kwargs.get("dtype", torch.float32))
+    for twin in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
+        assert type(twin) is type(module)
+        assert torch.equal(twin(*arguments), module(*arguments))
+
+
+def test_a_whole_model_is_saved_and_read_back():
+    model, file = network(nn), io.BytesIO()
+    torch.save(model, file)
+    file.seek(0)
+    x = torch.randn(2, 2, 3)
+    assert torch.equal(torch.load(file, weights_only=False)(x), model(x))
+
+
+def test_parametrized_weights_get_their_gradients():
+    class Symmetric(torch.nn.Module):
+        def forward(self, weight):
+            return weight.triu() + weight.triu(1).t()
+
+    gradients = []
+    for library in (nn, torch.nn):
+        torch.manual_seed(0)
+        layer = library.Linear(4, 4)
+        torch.nn.utils.parametrize.register_parametrization(layer, "weight", Symmetric())
+        layer(torch.ones(3, 4)).sin().sum().backward()
+        gradients.append(layer.parametrizations.weight.original.grad)
+    torch.testing.assert_close(*gradients)
+
+
+def test_weight_norm_and_hooks():
+    layer = torch.nn.utils.parametrizations.weight_norm(nn.Linear(4, 5))
+    seen = []
+    layer.register_forward_hook(lambda module, inputs, output: seen.append(output.shape))
+    layer.register_full_backward_hook(
+        lambda module, grad_input, grad_output: seen.append(grad_input[0].shape)
+    )
+    layer(torch.randn(3, 4, requires_grad=True)).sum().backward()
+    assert seen == [(3, 5), (3, 4)]
+
+
+def test_layers_move_between_dtypes_and_devices():
+    layer = nn.Linear(4, 5).to(torch.bfloat16)
+    assert layer(torch.randn(3, 4, dtype=torch.bfloat16)).dtype == torch.bfloat16
+    assert nn.Linear(4, 5, device="meta")(torch.empty(3, 4, device="meta")).shape == (3, 5)
