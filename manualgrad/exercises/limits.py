@@ -85,12 +85,16 @@ def run_limited(work: Callable[[], dict[str, Any]], limits: Limits) -> Ending:
     """
     started = time.monotonic()
     read_end, write_end = os.pipe()
-    with tempfile.TemporaryFile() as printed, open(read_end, "rb", buffering=0) as results:
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch,
+        tempfile.TemporaryFile() as printed,
+        open(read_end, "rb", buffering=0) as results,
+    ):
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
         if pid == 0:
-            _be_the_child(work, limits, write_end, printed)
+            _be_the_child(work, limits, write_end, printed, scratch)
         os.close(write_end)
         line = _read_line(results, started + limits.wall_seconds)
         if line and line.endswith(b"\n"):
@@ -174,11 +178,12 @@ def _beginning(printed: IO[bytes], most: int = 4000) -> str:
 
 
 def _be_the_child(
-    work: Callable[[], dict[str, Any]], limits: Limits, write_end: int, printed: IO[bytes]
+    work: Callable[[], dict[str, Any]], limits: Limits, write_end: int, printed: IO[bytes], scratch: str
 ) -> NoReturn:
     """Everything that happens in the fork; it never returns to the caller's code."""
     try:
         os.setsid()
+        os.chdir(scratch)  # what the work writes goes nowhere
         _redirect(printed)
         _set_limits(limits)
         answer = _work(work, limits, write_end)

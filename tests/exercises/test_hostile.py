@@ -29,7 +29,7 @@ HOSTILE = {
     "binary file": (bytes(range(256)), "syntax", "exp.py"),
     "empty file": ("", "no-class", "derives from Exp"),
     "raises at import": ("1 / 0\n", "raises", "exp.py, line 1: 1 / 0\nZeroDivisionError"),
-    "print flood": (attempt("exp", "while True: print('again')"), "flood", "print in a loop"),
+    "print flood": (attempt("exp", "while True: print('again' * 100)"), "flood", "print in a loop"),
     "large file": (attempt("exp", "open('big', 'wb').write(bytes(10**8))"), "flood", "2 MB"),
     "fork bomb": (attempt("exp", "import os", "while True: os.fork()"), "process", "os.fork"),
     "subprocess": (attempt("exp", "import subprocess", "subprocess.run(['ls'])"), "process", "Popen"),
@@ -113,6 +113,13 @@ def beat():
 
 threading.Thread(target=beat, daemon=True).start()
 """
+
+
+def test_files_go_nowhere(judge, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = set(tmp_path.iterdir())
+    assert judge("exp", attempt("exp", "open('notes', 'w').write('x')", RIGHT)).passed
+    assert {path.name for path in set(tmp_path.iterdir()) - before} == {"exp.py"}
 
 
 def test_nothing_is_left_running(judge, tmp_path):
