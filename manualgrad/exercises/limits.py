@@ -105,12 +105,15 @@ def run_limited(work: Callable[[], dict[str, Any]], limits: Limits) -> Ending:
     if line and line.endswith(b"\n"):
         return _from_answer(json.loads(line), text, seconds)
     if status is None:
-        return Ending(None, "time", _TOO_LONG.format(limits.wall_seconds), text, seconds)
+        return Ending(None, "time", _too_long(limits), text, seconds)
     kind, message = _explain(status, limits)
     return Ending(None, kind, message, text, seconds)
 
 
-_TOO_LONG = "did not end within {:g} s, and was stopped: is there a loop that never ends, or a wait?"
+def _too_long(limits: Limits) -> str:
+    # One message for both limits: which is met first depends on what else the machine is doing.
+    allowed = f"{limits.cpu_seconds:g} s of computing or {limits.wall_seconds:g} s in all"
+    return f"did not end within {allowed}, and was stopped: is there a loop that never ends, or a wait?"
 
 
 def _from_answer(answer: dict[str, Any], printed: str, seconds: float) -> Ending:
@@ -140,7 +143,7 @@ def _explain(status: int, limits: Limits) -> tuple[str, str]:
         return "exit", f"ended its own process (exit status {code}) before the check was done"
     number = os.WTERMSIG(status)
     if number == signal.SIGXCPU:
-        return "time", _TOO_LONG.format(limits.cpu_seconds)
+        return "time", _too_long(limits)
     if number == signal.SIGXFSZ:
         return (
             "flood",
@@ -223,7 +226,8 @@ def _work(work: Callable[[], dict[str, Any]], limits: Limits, write_end: int) ->
         return {"kind": "memory", "message": out_of_memory(limits)}
     except BaseException as error:  # the check should have dealt with it, whatever it is
         traceback.print_exc()
-        return {"kind": "unfinished", "message": f"ended the check with {type(error).__name__}: {error}"}
+        what = f"{type(error).__name__}: {error}".removesuffix(": ")
+        return {"kind": "unfinished", "message": f"ended the check with {what}"}
 
 
 def out_of_memory(limits: Limits) -> str:

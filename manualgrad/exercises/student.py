@@ -130,7 +130,8 @@ def find_class(module: types.ModuleType, parent: type[Function]) -> type[Functio
     if not found:
         raise FileError(
             "no-class",
-            f"there is no class with a backward that derives from {parent.__name__}: "
+            f"{module.__name__.removeprefix('student_')}.py has no class that derives from {parent.__name__} "
+            "and has a backward: "
             "the line that begins with `class` and the name `backward` have to stay",
         )
     return found[-1]

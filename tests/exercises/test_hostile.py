@@ -14,7 +14,7 @@ RIGHT = "grad_input = grad_output * output"
 
 HOSTILE = {
     "endless loop": (attempt("exp", "while True: pass"), "time", "a loop that never ends"),
-    "sleep": (attempt("exp", "import time", "time.sleep(1000)"), "time", "did not end within 2 s"),
+    "sleep": (attempt("exp", "import time", "time.sleep(1000)"), "time", "or 2 s in all"),
     "exit": (attempt("exp", "exit()"), "exit", "called exit(None)"),
     "exit at import": ("import sys\nsys.exit(2)\n", "exit", "called exit(2)"),
     "os._exit": (attempt("exp", "import os", "os._exit(3)"), "exit", "exit status 3"),
@@ -39,7 +39,7 @@ HOSTILE = {
     "closed descriptors": (
         attempt("exp", "import os, time", "os.closerange(0, 100)", "time.sleep(1000)"),
         "time",
-        "did not end within 2 s",
+        "or 2 s in all",
     ),
     "asks for input": (attempt("exp", "input()"), "raises", "EOFError"),
 }
