@@ -1,6 +1,7 @@
 """The check itself: what is looked at, in which order, and when to stop."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,8 @@ from manualgrad.gradcheck.subject import Subject, cast
 
 MAGNITUDES = (1e-2, 1e2)
 EXTREME = 1e4  # the largest input of the last probe
-FEW_DIRECTIONS = 32  # in the probes beyond the caller's own inputs
+SMALL = 100_000  # elements
+FEW_DIRECTIONS = 24  # in the probes beyond the caller's own inputs
 
 
 def gradcheck(
@@ -78,7 +80,7 @@ def gradcheck(
     if trusted is not None:
         trusted.checked = [i for i in subject.checked if i < len(trusted.values)]
     devices = sorted({v.device.index or 0 for v in subject.values if isinstance(v, Tensor) and v.is_cuda})
-    with torch.random.fork_rng(devices=devices):
+    with torch.random.fork_rng(devices=devices), _few_threads(subject):
         check = _Check(subject, trusted, torch.Generator().manual_seed(seed))
         check.everything(second_order, magnitudes)
     return check.report
@@ -351,6 +353,18 @@ class _Check:
 
 def _eps(dtype: torch.dtype) -> float:
     return torch.finfo(dtype).eps
+
+
+@contextmanager
+def _few_threads(subject: Subject) -> Iterator[None]:
+    """Compute on one thread while tensors are small: thousands of short operations mostly wait for a pool."""
+    threads = torch.get_num_threads()
+    if sum(v.numel() for v in subject.values if isinstance(v, Tensor)) <= SMALL:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _like(native: Run) -> Upstream:

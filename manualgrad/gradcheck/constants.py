@@ -26,17 +26,20 @@ def name_factor(factor: float, case: Case) -> str:
     str
         For example ``2``, ``½``, ``1/4 (1/N: logits has 4 rows)``, or the bare number.
     """
-    number = _number(factor)
-    reasons = []
-    for value, reason in _sizes(case):
+    reasons: dict[str, None] = {}
+    for value, name, what in _sizes(case):
         if value in (0, 1, -1):
             continue
         if _equal(abs(factor), abs(value)):
-            reasons.append(reason)
+            reasons[_reason(name, what)] = None
         elif _equal(abs(factor), 1 / abs(value)):
-            reasons.append(f"1/{reason}")
-    unique = list(dict.fromkeys(reasons))[:3]
-    return f"{number} (= {', or '.join(unique)})" if unique else number
+            reasons[_reason(f"1/{name}", what)] = None
+    number, which = _number(factor), list(reasons)[:2]
+    return f"{number} ({', or '.join(which)})" if which else number
+
+
+def _reason(name: str, what: str) -> str:
+    return f"{name}: {what}" if what else name
 
 
 def _number(factor: float) -> str:
@@ -52,22 +55,21 @@ def _number(factor: float) -> str:
     return f"{factor:.4g}".replace("-", "−")
 
 
-def _sizes(case: Case) -> Iterator[tuple[float, str]]:
-    """Sizes and numbers that occur in the arguments and results, each with its description."""
-    subject = case.subject
-    tensors = [(subject.name_of(i), v) for i, v in enumerate(case.sample.values) if isinstance(v, Tensor)]
+def _sizes(case: Case) -> Iterator[tuple[float, str, str]]:
+    """Yield sizes and numbers that occur in the function: value, symbol, what it is; the likeliest first."""
+    subject, values = case.subject, case.sample.values
+    for i, value in enumerate(values):
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            yield float(value), subject.name_of(i), ""
+    order = sorted(range(len(values)), key=lambda i: i != case.position)
+    tensors = [(subject.name_of(i), values[i]) for i in order if isinstance(values[i], Tensor)]
     tensors += [("the result", output) for output in case.sample.record.outputs]
     for name, tensor in tensors:
-        letters = ("N",) if tensor.dim() == 1 else ("N", "C") if tensor.dim() == 2 else ()
         for d, size in enumerate(tensor.shape):
-            letter = f"{letters[d]}, " if letters else ""
-            yield size, f"{letter}the size of {name} in dimension {d}"
-    for name, tensor in tensors:
+            symbol = "N" if d == 0 else "C" if d == 1 else "K"
+            yield size, symbol, f"{name} has size {size} in dimension {d}"
         if tensor.dim() > 1:
-            yield tensor.numel(), f"the number of elements of {name}"
-    for i, value in enumerate(case.sample.values):
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            yield float(value), subject.name_of(i)
+            yield tensor.numel(), "N", f"{name} has {tensor.numel()} elements"
 
 
 def _equal(a: float, b: float) -> bool:

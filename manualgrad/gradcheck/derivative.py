@@ -13,7 +13,7 @@ from torch import Tensor
 
 from manualgrad.gradcheck.numeric import Evaluator, Outputs, slopes, step_sizes
 
-MOST_DIRECTIONS = 128  # more elements than this are first moved in groups
+MOST_DIRECTIONS = 64  # more elements than this are first moved in groups
 MOST_ELEMENTS = 1024  # of one argument taken one at a time, when its groups disagree
 
 

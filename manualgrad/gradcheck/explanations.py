@@ -82,7 +82,7 @@ def transposed(case: Case) -> str | None:
         if order == tuple(range(len(shape))):
             continue
         if case.explained_by(
-            lambda sample, order=order: _laid_out(sample.right[case.position], order, shape)
+            lambda sample, order=order: _laid_out(sample.right[case.position], order, shape)  # type: ignore[misc]
         ):
             return f"The gradient of {case.name} is the transpose of the right one."
     name = replay.transposed_operand(case)
@@ -103,7 +103,7 @@ def swapped_inputs(case: Case) -> str | None:
             or case.sample.right[other].numel() != case.sample.right[case.position].numel()
         ):
             continue
-        if case.explained_by(lambda sample, other=other: sample.right[other].reshape(case.shape)):
+        if case.explained_by(lambda sample, other=other: sample.right[other].reshape(case.shape)):  # type: ignore[misc]
             return (
                 f"The gradient returned for {case.name} is the right one for {case.subject.name_of(other)}."
             )

@@ -66,7 +66,7 @@ def transposed_operand(case: Case) -> str | None:
     """Name the square matrix that makes the gradient right once it is transposed, if there is one."""
     for source, saved in enumerate(case.sample.record.saved):
         square = saved.dim() == 2 and saved.shape[0] == saved.shape[1] > 1
-        if square and _cures(case, source, lambda sample, source=source: sample.record.saved[source].t()):
+        if square and _cures(case, source, lambda sample, source=source: sample.record.saved[source].t()):  # type: ignore[misc]
             return _name_of(case, saved) or "a saved tensor"
     return None
 
@@ -127,14 +127,14 @@ def _name_of(case: Case, saved: Tensor) -> str | None:
 def _known(case: Case, sample: Sample) -> Iterable[tuple[str, Tensor, Callable[[Sample], Tensor]]]:
     for k, output in enumerate(sample.record.outputs):
         name = "the output" if len(sample.record.outputs) == 1 else f"output {k}"
-        yield name, output, lambda sample, k=k: sample.record.outputs[k]
+        yield name, output, lambda sample, k=k: sample.record.outputs[k]  # type: ignore[misc]
     floats = [i for i, v in enumerate(sample.values) if isinstance(v, Tensor) and v.is_floating_point()]
     for i in floats:
         name = case.subject.name_of(i)
-        yield f"the input ({name})", sample.values[i], lambda sample, i=i: sample.values[i]
+        yield f"the input ({name})", sample.values[i], lambda sample, i=i: sample.values[i]  # type: ignore[misc]
     for i in floats:
         for title, activation in ACTIVATIONS.items():
             if sample.values[i].dim():
                 name = f"{title}({case.subject.name_of(i)})"
                 get = lambda sample, i=i, activation=activation: activation(sample.values[i])  # noqa: E731
-                yield name, get(sample), get
+                yield name, get(sample), get  # type: ignore[no-untyped-call]

@@ -12,7 +12,7 @@ from manualgrad.gradcheck.numeric import Evaluator
 from manualgrad.gradcheck.recording import StudentError, run
 from manualgrad.gradcheck.report import Finding, index_text
 
-MOST_DIRECTIONS = 32  # a derivative of the gradient costs a forward and a backward each
+MOST_DIRECTIONS = 24  # a derivative of the gradient costs a forward and a backward each
 RELATIVE, ABSOLUTE = 1e-4, 1e-5
 
 

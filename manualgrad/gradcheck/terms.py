@@ -50,7 +50,7 @@ def _diagonal_only(case: Case) -> str | None:
 def _part_of_the_result(case: Case) -> str | None:
     """Right if only part of the result counted: one output of several, one row of the batch."""
     for name, keep in _parts(case.sample):
-        if case.explained_by(lambda sample, keep=keep: case.right_for(sample, keep(sample.record.upstream))):
+        if case.explained_by(lambda sample, keep=keep: case.right_for(sample, keep(sample.record.upstream))):  # type: ignore[misc]
             return (
                 f"The gradient of {case.name} counts only {name}: the rest of the upstream "
                 "gradient is left out."
@@ -62,13 +62,13 @@ def _parts(sample: Sample) -> Iterator[tuple[str, Callable[[tuple[Tensor, ...]],
     count = len(sample.record.upstream)
     if count > 1:
         for k in range(count):
-            yield f"output {k}", lambda us, k=k: tuple(u if i == k else 0 * u for i, u in enumerate(us))
+            yield f"output {k}", lambda us, k=k: tuple(u if i == k else 0 * u for i, u in enumerate(us))  # type: ignore[misc]
         return
     for d, size in enumerate(sample.record.upstream[0].shape):
         for k, which in ((0, "first"), (size - 1, "last")) if size > 1 else ():
             yield (
                 f"the {which} index of the result's dimension {d}",
-                lambda us, d=d, k=k: (_only(us[0], d, k),),
+                lambda us, d=d, k=k: (_only(us[0], d, k),),  # type: ignore[misc]
             )
 
 

@@ -1,9 +1,6 @@
 """The checker against its banks: every wrong backward is rejected and named, no right one is rejected."""
 
-from collections.abc import Iterator
-
 import pytest
-import torch
 
 from manualgrad.gradcheck import gradcheck
 from manualgrad.gradcheck.report import HINTS
@@ -12,15 +9,6 @@ from tests.gradcheck.bank import Entry
 
 # Wrong backwards that are rejected under another name than the best one: none at present.
 MISNAMED: dict[str, str] = {}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tensors this small are computed faster by one thread than by a pool."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("entry", bank_wrong.BANK, ids=lambda entry: entry.name)
