@@ -1,5 +1,6 @@
 """Train with a student's function in the place of ours: the same experiment twice, side by side."""
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,7 +44,7 @@ def in_place_of_ours(path: Path | str) -> Iterator[str]:
 
 
 def train_both(
-    path: Path, train_with_ours: Callable[[], Metrics], train_with_theirs: Callable[[], Metrics]
+    path: Path, runs: Path, train_with_ours: Callable[[], Metrics], train_with_theirs: Callable[[], Metrics]
 ) -> Metrics:
     """Run an experiment with our functions, then with the student's, and print the figures of both.
 
@@ -51,6 +52,8 @@ def train_both(
     ----------
     path : Path
         The student's file.
+    runs : Path
+        The folder that both run folders are in.
     train_with_ours, train_with_theirs : callable
         The experiment, which differs in nothing but the name of its run folder.
 
@@ -71,10 +74,17 @@ def train_both(
     with in_place_of_ours(path) as name:
         print(f"\nthe same with {name} of {path}")
         theirs = train_with_theirs()
-    rows = [
-        (figure, f"{ours[figure]:.6g}", f"{value:.6g}")
-        for figure, value in theirs.items()
-        if isinstance(value, int | float) and isinstance(ours.get(figure), int | float)
-    ]
+    figures = _numbers(ours), _numbers(theirs)
+    rows = [(key, f"{figures[0][key]:.6g}", f"{value:.6g}") for key, value in figures[1].items()]
     print_table(f"With our {name} and with yours", ("figure", "ours", "yours"), rows)
+    print(f"look at both: tensorboard --logdir {shlex.quote(str(runs))}")
     return theirs
+
+
+def _numbers(metrics: Metrics) -> dict[str, float]:
+    """Return the figures that are one number, or a list of one."""
+    alone = {
+        key: value[0] if isinstance(value, list) and len(value) == 1 else value
+        for key, value in metrics.items()
+    }
+    return {key: value for key, value in alone.items() if isinstance(value, int | float)}

@@ -40,15 +40,17 @@ def test_ours_comes_back_after_an_error(file):
     assert F.sigmoid is ours
 
 
-def test_both_are_trained_and_shown(file, capsys):
+def test_both_are_trained_and_shown(file, tmp_path, capsys):
     def train():
-        return {"slope": slope(), "seconds": 1.0, "outputs": [1, 2]}
+        return {"slope": slope(), "seconds": 1.0, "outputs": [1, 2], "errors": [0.5]}
 
-    assert train_both(file, train, train)["slope"] == 0.125
+    assert train_both(file, tmp_path, train, train)["slope"] == 0.125
     out = capsys.readouterr().out
     row = next(line for line in out.splitlines() if "slope" in line)
     assert row.split() == ["slope", "0.25", "0.125"]
     assert "outputs" not in out
+    assert "errors" in out
+    assert f"look at both: tensorboard --logdir {tmp_path}" in out
 
 
 def test_a_bad_file_is_told_before_the_training(tmp_path):
@@ -56,4 +58,4 @@ def test_a_bad_file_is_told_before_the_training(tmp_path):
         raise AssertionError("must not be reached")
 
     with pytest.raises(UserError, match="no such file"):
-        train_both(tmp_path / "none.py", train, train)
+        train_both(tmp_path / "none.py", tmp_path, train, train)
