@@ -22,6 +22,7 @@ from torch import Tensor
 import manualgrad.functions as F
 from manualgrad.data.documents import compare, load
 from manualgrad.errors import UserError
+from manualgrad.pages.small_networks import show_chain
 from manualgrad.table import print_table
 from manualgrad.training import Metrics, Run, RunSettings, changed_settings, launch, option, prepare
 
@@ -77,6 +78,11 @@ def run(settings: Settings) -> Metrics:
     with Run("chain_rule", changed_settings(settings), settings, device) as record:
         for step, ((_, node, _, local), gradient) in enumerate(zip(chain, gradients, strict=True)):
             record.log(step, {"value": node.item(), "local derivative": local, "gradient": gradient})
+        numbers = [
+            (name, node.item(), gradient) for (name, node, *_), gradient in zip(chain, gradients, strict=True)
+        ]
+        slopes = [local for *_, local in chain]
+        show_chain(record, "From x to y = sin(exp(x³)), and back", numbers[::-1], slopes[:0:-1])
         metrics = record.finish(ours | comparison.metrics())
 
     for name in ours:

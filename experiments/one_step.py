@@ -21,6 +21,7 @@ from torch import Tensor
 import manualgrad.functions as F
 from manualgrad.data.documents import compare, load
 from manualgrad.data.xor import xor
+from manualgrad.pages.small_networks import show_sigmoid_network
 from manualgrad.table import print_table
 from manualgrad.training import Metrics, Run, RunSettings, changed_settings, launch, option, prepare
 
@@ -56,6 +57,7 @@ def run(settings: Settings) -> Metrics:
     w1 = torch.tensor(numbers.rand(2, 2).T, device=device, requires_grad=True)
     w2 = torch.tensor(numbers.rand(2, 1).T, device=device, requires_grad=True)
 
+    start = w1.detach().clone(), w2.detach().clone()
     before = forward_and_back(inputs, targets, w1, w2)
     show("Before the step", before, inputs, targets)
     with torch.no_grad():
@@ -75,6 +77,8 @@ def run(settings: Settings) -> Metrics:
             outputs = {f"output/row {row}": y.item() for row, y in enumerate(look.output)}
             slopes = {"gradient/w1": look.grad_w1.norm().item(), "gradient/w2": look.grad_w2.norm().item()}
             record.log(step, {"error": look.error.item()} | outputs | slopes)
+        show_sigmoid_network(record, 0, "Before the step: four rows at once", inputs, targets, *start)
+        show_sigmoid_network(record, 1, "After the step: four rows at once", inputs, targets, w1, w2)
         errors = {"error_before": before.error.item(), "error_after": after.error.item()}
         metrics = record.finish(errors | comparison.metrics())
     comparison.raise_if_different()

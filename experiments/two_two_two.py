@@ -22,6 +22,7 @@ from torch import Tensor
 import manualgrad.functions as F
 from manualgrad.data.documents import compare, load
 from manualgrad.errors import UserError
+from manualgrad.pages.small_networks import show_sigmoid_network
 from manualgrad.table import print_table
 from manualgrad.training import Metrics, Run, RunSettings, changed_settings, launch, option, prepare, track
 
@@ -82,6 +83,10 @@ def run(settings: Settings) -> Metrics:
         "W2 updated": updated[2],
     }
     with Run("two_two_two", changed_settings(settings), settings, device) as record:
+        row, targets = x.unsqueeze(0), target.unsqueeze(0)  # (1, 2) each
+        show_sigmoid_network(
+            record, 0, "Before the update", row, targets, start[0], start[2], start[1], start[3]
+        )
         trained, error_trained = train(record, settings.steps, x, target, start)
         if settings.steps == GIVEN["steps"]:
             ours |= {"E, trained": error_trained, "out o, trained": trained}

@@ -29,11 +29,23 @@ import manualgrad.nn as nn
 from manualgrad.data.documents import compare, load
 from manualgrad.data.xor import xor
 from manualgrad.errors import UserError
+from manualgrad.pages.exclusive_or import ExclusiveOrPage
 from manualgrad.table import print_table
-from manualgrad.training import Metrics, Run, RunSettings, changed_settings, launch, option, prepare, track
+from manualgrad.training import (
+    Metrics,
+    Run,
+    RunSettings,
+    Watch,
+    changed_settings,
+    launch,
+    option,
+    prepare,
+    track,
+)
 
 DOCUMENTS_SEED = 42
 LOG_EVERY = 100  # epochs
+LOOKS = 100  # of the watch, during the whole training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,26 +139,32 @@ def run(settings: Settings) -> Metrics:
 def train(network: Network, epochs: int, device: torch.device, record: Run | None) -> Outcome:
     """Train on all four rows at once, epoch after epoch."""
     inputs, targets = xor(torch.float64, device)
+    watch = page = None
+    if record:
+        watch = Watch(
+            record, network.model, network.loss_function, network.optimizer, inputs, max(1, epochs // LOOKS)
+        )
+        page = ExclusiveOrPage(record, network.model, network.answer, epochs)
     errors: dict[int, float] = {}
     for epoch in track(range(epochs), "training"):
         network.optimizer.zero_grad()
         output = network.model(inputs)
         loss = network.loss_function(output, targets)
         loss.backward()
+        if watch:
+            watch.after_backward(loss, inputs, targets)
         network.optimizer.step()
+        if watch and page:
+            watch.after_step()
+            page.look(epoch)
 
         if epoch % LOG_EVERY == 0 or epoch == epochs - 1:
             answers = network.answer(output.detach())
             accuracy = (answers.round() == targets).double().mean().item()
             errors[epoch] = (answers - targets).abs().mean().item()
-            if record is not None:
-                gradients = {
-                    f"gradient/{name}": parameter.grad.norm().item()
-                    for name, parameter in network.model.named_parameters()
-                    if parameter.grad is not None
-                }
+            if record:
                 curves = {"loss/training": loss.item(), "accuracy/training": accuracy}
-                record.log(epoch, curves | {"mean absolute error": errors[epoch]} | gradients)
+                record.log(epoch, curves | {"mean absolute error": errors[epoch]})
     return Outcome(answers.flatten().tolist(), accuracy, errors[epochs - 1], errors)
 
 

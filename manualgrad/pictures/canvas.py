@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -16,22 +17,42 @@ SIGNED = "PuOr_r"  # orange, white, purple: positive and negative are seen apart
 
 
 def new_figure(width: float, height: float, title: str) -> Figure:
-    """Return an empty figure of so many inches, a hundred pixels each."""
-    figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
-    figure.suptitle(title, fontsize=11)
+    """Return an empty figure of so many inches, a hundred pixels each.
+
+    Axes are put at fixed places in it: matplotlib's layout engines take as long as all the drawing does.
+    """
+    figure = Figure(figsize=(width, height), dpi=100)
+    figure.text(0.5, 1 - 0.12 / height, title, fontsize=11, ha="center", va="top")
     return figure
 
 
-def tile(images: Array, columns: int, gap: float = np.nan) -> Array:
+def place(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
+    """Return axes at a place that is given in inches."""
+    across, up = figure.get_size_inches()
+    return figure.add_axes((left / across, bottom / up, width / across, height / up))
+
+
+def add_scale(figure: Figure, shown: ScalarMappable, axes: Axes, label: str, **options: Any) -> None:
+    """Put a colour scale into axes of its own."""
+    figure.colorbar(shown, cax=axes, **options)
+    axes.set_ylabel(label, fontsize=9)
+    axes.tick_params(labelsize=8)
+
+
+def tile(images: Array, columns: int, upside_down: bool = False) -> Array:
     """Put images side by side, with one pixel between: (N, H, W) -> one large image.
+
+    Images whose rows count from the bottom go ``upside_down``, so that the first is in the top left corner.
 
     Drawing one large image takes a tenth of the time that an axes for each of them would.
     """
     count, height, width = images.shape
     rows = -(-count // columns)
-    sheet = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1), gap, dtype=np.float32)
+    sheet = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1), np.nan, dtype=np.float32)
     for number, image in enumerate(images):
-        top, left = number // columns * (height + 1), number % columns * (width + 1)
+        row, column = divmod(number, columns)
+        top = (rows - 1 - row if upside_down else row) * (height + 1)
+        left = column * (width + 1)
         sheet[top : top + height, left : left + width] = image
     return sheet
 

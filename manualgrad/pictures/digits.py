@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from manualgrad.pictures.canvas import SIGNED, Array, new_figure, tile, without_ticks
+from manualgrad.pictures.canvas import SIGNED, Array, add_scale, new_figure, place, tile, without_ticks
 
 
 def draw_weights(title: str, weights: Array) -> Figure:
@@ -22,15 +22,14 @@ def draw_weights(title: str, weights: Array) -> Figure:
     Figure
         The picture.
     """
-    figure = new_figure(7.2, 6.6, title)
-    axes = figure.subplots()
+    figure = new_figure(7.6, 6.9, title)
+    axes = place(figure, 0.2, 0.4, 6.1, 6.1)
     limit = np.quantile(np.abs(weights), 0.995)
     shown = axes.imshow(tile(weights, columns=8), cmap=SIGNED, vmin=-limit, vmax=limit)
     without_ticks(axes)
     axes.set_xlabel("each tile: one unit's 28 × 28 weights, the largest units first")
-    figure.colorbar(
-        shown, ax=axes, shrink=0.8, extend="both", label="weight: ink here excites (+), inhibits (−)"
-    )
+    scale = place(figure, 6.5, 0.4, 0.15, 6.1)
+    add_scale(figure, shown, scale, "weight: ink here excites (+), inhibits (−)", extend="both")
     return figure
 
 
@@ -53,15 +52,16 @@ def draw_mistakes(title: str, images: Array, labels: Array, predictions: Array, 
     """
     columns = 6
     rows = max(1, -(-len(images) // columns))
-    figure = new_figure(8.4, 1.65 * rows + 0.5, title)
-    for number, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
-        without_ticks(axes)
-        if number >= len(images):
-            axes.axis("off")
-            continue
-        axes.imshow(images[number], cmap="gray_r", vmin=0, vmax=1)
-        words = f"{labels[number]} read as {predictions[number]}\n({confidences[number]:.1%} sure)"
-        axes.set_title(words, fontsize=9)
+    figure = new_figure(8.2, 1.7 * rows + 0.4, title)
+    axes = place(figure, 0.2, 0.05, 7.8, 1.7 * rows)
+    axes.axis("off")
+    side, room = 28, 10  # pixels; the room above each digit is for the words
+    padded = np.pad(images, ((0, 0), (room, 0), (0, 6)))
+    axes.imshow(tile(padded, columns), cmap="gray_r", vmin=0, vmax=1)
+    for number, (label, reading, sure) in enumerate(zip(labels, predictions, confidences, strict=True)):
+        row, column = divmod(number, columns)
+        x, y = column * (side + 7) + side / 2, row * (side + room + 1) + room
+        axes.text(x, y, f"{label} read as {reading}\n{sure:.1%} sure", ha="center", va="bottom", fontsize=9)
     return figure
 
 
@@ -81,7 +81,7 @@ def draw_confusion(title: str, counts: Array) -> Figure:
         The picture.
     """
     figure = new_figure(6.6, 5.8, title)
-    axes = figure.subplots()
+    axes = place(figure, 0.6, 0.5, 4.9, 4.9)
     # The diagonal would outshine everything: only mistakes get a colour.
     mistakes = np.where(np.eye(len(counts), dtype=bool) | (counts == 0), np.nan, counts)
     largest = max(2.0, np.nanmax(mistakes, initial=2.0))
@@ -91,7 +91,8 @@ def draw_confusion(title: str, counts: Array) -> Figure:
         colour = "white" if dark else "black" if count else "0.7"
         axes.text(reading, label, f"{count}", ha="center", va="center", fontsize=8, color=colour)
     axes.set(xticks=range(10), yticks=range(10), xlabel="read as", ylabel="label")
-    figure.colorbar(shown, ax=axes, shrink=0.8, label="mistakes (diagonal: read rightly)", format="%d")
+    scale = place(figure, 5.7, 0.5, 0.15, 4.9)
+    add_scale(figure, shown, scale, "mistakes (diagonal: read rightly)", format="%d")
     return figure
 
 
@@ -112,22 +113,23 @@ def draw_pixel_gradients(title: str, images: Array, gradients: Array, sizes: Arr
     Figure
         The picture.
     """
-    figure = new_figure(11, 4.4, title)
-    top, middle, bottom = figure.subplots(3, 1)
+    figure = new_figure(11, 3.6, title)
+    top, middle, bottom = (place(figure, 1.3, height, 8.6, 0.9) for height in (2.25, 1.2, 0.15))
     top.imshow(tile(images, 10), cmap="gray_r", vmin=0, vmax=1)
     # Each example on its own scale: one that is read with certainty has a loss, and a gradient, near zero.
     own_scale = gradients / np.maximum(np.abs(gradients).max(axis=(1, 2), keepdims=True), 1e-30)
     signed = middle.imshow(tile(own_scale, 10), cmap=SIGNED, vmin=-1, vmax=1)
     average = bottom.imshow(tile(sizes, 10), cmap="cividis", vmin=0, vmax=np.quantile(sizes, 0.99))
-    for axes, words in zip(
-        (top, middle, bottom),
-        ("a test digit", "∂L/∂pixel,\nof its largest", "mean |∂L/∂pixel|\nof this digit"),
-        strict=True,
-    ):
+    rows = {
+        top: "a test digit",
+        middle: "∂L/∂pixel, as part\nof its largest",
+        bottom: "mean |∂L/∂pixel|\nof all such digits",
+    }
+    for axes, words in rows.items():
         without_ticks(axes)
         axes.set_ylabel(words, rotation=0, ha="right", va="center", fontsize=9)
-    figure.colorbar(signed, ax=middle, label="more ink: loss\nfalls −, rises +")
-    figure.colorbar(average, ax=bottom, label="per pixel", extend="max")
+    add_scale(figure, signed, place(figure, 10.1, 1.2, 0.12, 0.9), "more ink:\nloss − / +")
+    add_scale(figure, average, place(figure, 10.1, 0.15, 0.12, 0.9), "per pixel", extend="max")
     return figure
 
 

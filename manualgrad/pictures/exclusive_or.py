@@ -1,13 +1,13 @@
 """Exclusive or: the plane as the network sees it, and where it moves the four points."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from manualgrad.pictures.canvas import PALETTE, Array, new_figure
+from manualgrad.pictures.canvas import PALETTE, Array, add_scale, new_figure, place, tile
 
 MARKERS = {0: "s", 1: "o"}  # by target: a square is to become 0, a circle 1
 
@@ -35,35 +35,34 @@ def draw_boundary(
     Figure
         The picture.
     """
-    columns = -(-len(hidden) // 2)
-    figure = new_figure(5.5 + 2.1 * columns, 4.6, title)
-    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[5.5, 2.1 * columns])[0]
-    axes = left.subplots()
-    shown = _show_plane(axes, output, extent, (0, 1))
-    axes.contour(np.clip(output, -1, 2), levels=[0.5], extent=extent * 2, colors="black", linewidths=2)
-    _show_points(axes, inputs, targets)
-    axes.set(title="the network's answer", xlabel="first input", ylabel="second input")
-    left.colorbar(shown, ax=axes, shrink=0.8, label="output (black line: ½)")
-    marks = [
-        Line2D([], [], marker=mark, color="white", mec="black", ls="", label=f"target {target}")
-        for target, mark in MARKERS.items()
-    ]
-    axes.legend(handles=marks, loc="upper right", fontsize=8)
-
+    rows, columns = 2, -(-len(hidden) // 2)
+    figure = new_figure(6.1 + 2.0 * columns, 5.1, title)
     bottom = -1 if hidden.min() < 0 else 0  # tanh reaches from -1, sigmoid from 0
-    for number, axes in enumerate(right.subplots(2, columns, squeeze=False).flat):
-        if number >= len(hidden):
-            axes.axis("off")
-            continue
-        shown = _show_plane(axes, hidden[number], extent, (bottom, 1))
-        _show_points(axes, inputs, targets, size=20)
-        axes.set_title(f"hidden unit {number + 1}", fontsize=9)
-        axes.tick_params(labelsize=7)
-    right.colorbar(shown, ax=right.axes, shrink=0.8, label="the unit's output")
+    style: dict[str, Any] = {"origin": "lower", "cmap": "cividis", "vmin": bottom, "vmax": 1}
+
+    axes = place(figure, 0.75, 0.55, 3.9, 3.9)
+    shown = axes.imshow(output, extent=extent * 2, **style)
+    axes.contour(output, levels=[0.5], extent=extent * 2, colors="white", linewidths=2.5)
+    _show_points(axes, inputs, targets, size=110)
+    axes.set(title="the network's answer (white line: ½)", xlabel="first input", ylabel="second input")
+    axes.legend(loc="upper right", fontsize=8)
+
+    # All hidden units in one image: axes for each of them would take most of the time.
+    axes = place(figure, 4.85, 0.55, 2.0 * columns, 3.9)
+    size, (low, high) = len(output), extent
+    axes.imshow(tile(hidden, columns, upside_down=True), **style)
+    for number in range(len(hidden)):
+        left, base = number % columns * (size + 1), (rows - 1 - number // columns) * (size + 1)
+        corner = np.array([left, base])
+        _show_points(axes, corner + (inputs - low) / (high - low) * (size - 1), targets, size=20)
+        axes.text(left + 3, base + size - 3, f"h{number + 1}", color="white", weight="bold", va="top")
+    axes.set_title("each hidden unit's output")
+    axes.axis("off")
+    add_scale(figure, shown, place(figure, 5.05 + 2.0 * columns, 0.55, 0.15, 3.9), "output")
     return figure
 
 
-def draw_hidden_path(title: str, path: Array, steps: Sequence[int], inputs: Array, targets: Array) -> Figure:
+def draw_hidden_path(title: str, path: Array, epochs: Sequence[int], inputs: Array, targets: Array) -> Figure:
     """Draw how the four points move through the space of the hidden units.
 
     Parameters
@@ -72,7 +71,7 @@ def draw_hidden_path(title: str, path: Array, steps: Sequence[int], inputs: Arra
         What network this is.
     path : Array
         (T, 4, H): what the hidden units make of each row of the truth table, at T times.
-    steps : sequence of int
+    epochs : sequence of int
         (T,): those times.
     inputs, targets : Array
         (4, 2) and (4,): the truth table.
@@ -87,8 +86,8 @@ def draw_hidden_path(title: str, path: Array, steps: Sequence[int], inputs: Arra
     directions = np.linalg.svd(last, full_matrices=False)[2][:2]
     flat = (path - path[-1].mean(axis=0)) @ directions.T  # (T, 4, 2)
 
-    figure = new_figure(7.5, 5.5, title)
-    axes = figure.subplots()
+    figure = new_figure(7.2, 5.8, title)
+    axes = place(figure, 0.7, 0.6, 6.2, 4.5)
     for row, (bits, target) in enumerate(zip(inputs, targets, strict=True)):
         colour, mark = PALETTE[row], MARKERS[int(target)]
         x, y = flat[:, row].T
@@ -99,7 +98,7 @@ def draw_hidden_path(title: str, path: Array, steps: Sequence[int], inputs: Arra
     axes.set(
         xlabel="hidden units, along the direction of greatest spread",
         ylabel="along the second direction",
-        title=f"hollow: step {steps[0]}, filled: step {steps[-1]}",
+        title=f"hollow: after epoch {epochs[0]}, filled: after epoch {epochs[-1]}",
     )
     axes.set_aspect("equal", adjustable="datalim")
     axes.grid(alpha=0.3)
@@ -107,22 +106,7 @@ def draw_hidden_path(title: str, path: Array, steps: Sequence[int], inputs: Arra
     return figure
 
 
-def _show_plane(
-    axes: Axes, values: Array, extent: tuple[float, float], limits: tuple[float, float]
-) -> object:
-    low, high = limits
-    return axes.imshow(
-        values,
-        origin="lower",
-        extent=extent * 2,
-        cmap="cividis",
-        vmin=low,
-        vmax=high,
-        interpolation="bilinear",
-    )
-
-
-def _show_points(axes: Axes, inputs: Array, targets: Array, size: float = 110) -> None:
+def _show_points(axes: Axes, points: Array, targets: Array, size: float) -> None:
     for target, mark in MARKERS.items():
-        x, y = inputs[targets == target].T
-        axes.scatter(x, y, s=size, marker=mark, c="white", edgecolors="black", zorder=3)
+        x, y = points[targets == target].T
+        axes.scatter(x, y, s=size, c="white", marker=mark, ec="black", zorder=3, label=f"target {target}")

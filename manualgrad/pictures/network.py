@@ -7,16 +7,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from manualgrad.pictures.canvas import GRADIENT, VALUE, new_figure
+from manualgrad.pictures.canvas import GRADIENT, VALUE, new_figure, place
 
 # Plain tuples, because they come from a process that does not import matplotlib.
 Quantity = tuple[str, Sequence[float], Sequence[float]]  # its name; values and gradients, one for each row
 Node = tuple[str, Sequence[Quantity]]
-Link = tuple[str, str, str, float, float | None]  # from node, to node, its name, value and gradient
+Link = tuple[str, str, str, float | None, float | None]  # from node, to node, its name, value and gradient
 
-COLUMN_WIDTH = 3.1  # inches
+COLUMN_WIDTH = 3.7  # inches
 LINE_HEIGHT = 0.17
-LABEL_AT = 0.3  # of a link's length: before the middle, where links cross
+GAP = 1.1  # between nodes of a column: room for the labels of links that cross
+LABEL_AT = 0.33  # of a link's length: before the middle, where links cross
 
 
 def draw_network(
@@ -40,9 +41,9 @@ def draw_network(
     Figure
         The picture.
     """
-    tallest = max(sum(_height(node) + 0.45 for node in column) for column in columns)
-    figure = new_figure(COLUMN_WIDTH * len(columns), tallest + 0.9, title)
-    axes = figure.subplots()
+    tallest = max(sum(_height(node) + GAP for node in column) for column in columns)
+    figure = new_figure(COLUMN_WIDTH * len(columns), tallest + 0.6, title)
+    axes = place(figure, 0, 0.3, COLUMN_WIDTH * len(columns), tallest)
     axes.axis("off")
     axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(0, tallest))
 
@@ -58,9 +59,9 @@ def draw_network(
     for start, end, name, value, gradient in links:
         _draw_link(axes, places[start], places[end], name, value, gradient)
 
-    colours = {"value": VALUE, f"gradient ∂{gradient_of}/∂": GRADIENT}
+    colours = {"value": VALUE, f"gradient of {gradient_of}": GRADIENT}
     marks = [Line2D([], [], color=colour, lw=6, label=name) for name, colour in colours.items()]
-    figure.legend(handles=marks, loc="outside lower center", ncols=2, fontsize=9)
+    figure.legend(handles=marks, loc="lower center", ncols=2, fontsize=9)
     return figure
 
 
@@ -98,12 +99,14 @@ def _draw_link(
     start: tuple[float, float],
     end: tuple[float, float],
     name: str,
-    value: float,
+    value: float | None,
     gradient: float | None,
 ) -> None:
     axes.annotate("", end, start, arrowprops={"arrowstyle": "-", "color": "0.6"}, zorder=1)
-    x = start[0] + (end[0] - start[0]) * (0.5 if gradient is None else 0.36)
-    y = start[1] + (end[1] - start[1]) * (0.5 if gradient is None else 0.36)
+    if value is None:
+        return
+    x = start[0] + (end[0] - start[0]) * (0.5 if gradient is None else LABEL_AT)
+    y = start[1] + (end[1] - start[1]) * (0.5 if gradient is None else LABEL_AT)
     style: dict[str, Any] = {"ha": "center", "fontsize": 8, "zorder": 2}
     clear = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
     axes.text(x, y, f"{name} {value:.5g}".strip(), va="bottom", color=VALUE, bbox=clear, **style)
