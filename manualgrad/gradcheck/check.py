@@ -189,7 +189,8 @@ class _Check:
             kind, sentence = explain(case)
             index = case.first_wrong()
             where = f"With {sample.where}: " if sample.where else ""
-            self._find(kind, position, f"{where}{sentence} {case.element(index)}.", index)
+            worked_out = "" if kind == "unknown" else f" {case.element(index)}."
+            self._find(kind, position, f"{where}{sentence}{worked_out}", index)
 
     def _more_samples(self, judge: Judge, sample: Sample) -> list[Sample]:
         """Take the same point with another upstream gradient, and a point nearby with the same signs."""
@@ -211,7 +212,7 @@ class _Check:
         index = first_index(where)
         assert index is not None
         estimate, yours = sample.numeric[position], sample.yours[position]
-        left, right = float(estimate.left[index]), float(estimate.right[index])
+        left, right = float(estimate.left[index]) + 0.0, float(estimate.right[index]) + 0.0  # no minus zero
         entry = self.subject.entry(position, index)
         says = f"{entry} is at a corner: the slope is {left:.6g} from the left and {right:.6g} from the right"
         if not bool(sample.wrong[position][index]):

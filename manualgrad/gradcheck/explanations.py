@@ -133,7 +133,7 @@ def explain(case: Case) -> tuple[str, str]:
         sentence = explanation(case)
         if sentence is None:
             continue
-        also = _also(case, kind, number) if kind in ("sign", "scale", "swapped-inputs", "transposed") else []
+        also = _also(case, kind, number) if kind in ("scale", "swapped-inputs", "transposed") else []
         return kind, sentence + (f" It would also fit: {', '.join(also)}." if also else "")
     return (
         "unknown",

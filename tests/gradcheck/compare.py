@@ -52,7 +52,8 @@ def main() -> None:
     """Print the counts and the times."""
     wrong, right = bank_wrong.BANK, bank_right.BANK
     reports = [gradcheck(entry.fn, entry.inputs(), entry.reference) for entry in wrong]
-    named = sum(report.findings[0].kind == entry.kind for report, entry in zip(reports, wrong, strict=True))
+    kinds = [report.findings[0].kind for report in reports]
+    named = sum(kind == entry.kind for kind, entry in zip(kinds, wrong, strict=True))
     falsely = sum(not gradcheck(entry.fn, entry.inputs(), entry.reference).ok for entry in right)
     print(
         f"{len(wrong)} wrong: ours rejects {sum(not report.ok for report in reports)}, names {named} rightly;"
