@@ -110,7 +110,7 @@ def outcome(function, args, kwargs, seed):
 
 
 @pytest.mark.parametrize("cases", FUNCTIONS, ids=lambda cases: cases.name)
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_call_gives_what_pytorch_gives(cases, data):
     args, kwargs, seed = data.draw(calls(cases.name))
@@ -161,7 +161,7 @@ def test_losses_of_every_pair_of_extreme_numbers(reduction, upstream):
         (F.mse_loss, functional.mse_loss, pairs.flip(1)),
         (F.binary_cross_entropy_with_logits, functional.binary_cross_entropy_with_logits, distribution),
     ):
-        for row in range(0, len(pairs), 3) if reduction == "none" else range(0, len(pairs), 17):
+        for row in range(0, len(pairs), 13):
             rows = slice(row, row + 3)
             assert_outcomes_agree(
                 lambda x, ours=ours, target=target[rows]: ours(x, target, reduction=reduction),
