@@ -55,17 +55,13 @@ def main() -> None:
     kinds = [report.findings[0].kind for report in reports]
     named = sum(kind == entry.kind for kind, entry in zip(kinds, wrong, strict=True))
     falsely = sum(not gradcheck(entry.fn, entry.inputs(), entry.reference).ok for entry in right)
-    print(
-        f"{len(wrong)} wrong: ours rejects {sum(not report.ok for report in reports)}, names {named} rightly;"
-    )
+    rejected = sum(not report.ok for report in reports)
+    print(f"{len(wrong)} wrong: ours rejects {rejected}, names {named} rightly;")
     print(f"    torch.autograd.gradcheck rejects {sum(map(torch_rejects, wrong))}, and names none")
-    print(
-        f"{len(right)} right: ours rejects {falsely}; torch.autograd.gradcheck {sum(map(torch_rejects, right))}"
-    )
+    print(f"{len(right)} right: ours rejects {falsely};")
+    print(f"    torch.autograd.gradcheck rejects {sum(map(torch_rejects, right))}")
     ours, theirs = times()
-    print(
-        f"10000 elements: ours {ours:.2f} s, torch.autograd.gradcheck {theirs:.2f} s: {theirs / ours:.0f} times"
-    )
+    print(f"10000 elements: ours {ours:.2f} s, PyTorch's {theirs:.2f} s: {theirs / ours:.0f} times")
 
 
 if __name__ == "__main__":
