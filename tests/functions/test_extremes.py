@@ -121,9 +121,9 @@ def test_any_call_gives_what_pytorch_gives(cases, data):
     tolerance = TOLERANCE[args[0].dtype]
     for our, their in zip(ours, theirs, strict=True):
         size = their[their.isfinite()].abs().max().item() if their.isfinite().any() else 1.0
-        torch.testing.assert_close(
-            our, their, rtol=tolerance, atol=tolerance * max(size, 1e-30), equal_nan=True
-        )
+        # Where terms cancel, what is left over is some roundings of an upstream gradient of at most 3.
+        atol = tolerance * size + 12 * torch.finfo(their.dtype).eps
+        torch.testing.assert_close(our, their, rtol=tolerance, atol=atol, equal_nan=True)
 
 
 UPSTREAMS = [1.0, 0.0, INF, -INF, NAN]
