@@ -1,6 +1,7 @@
 """Ask for verdicts from a process that has PyTorch loaded, without loading it here."""
 
 import json
+import os
 import subprocess
 import sys
 from types import TracebackType
@@ -9,14 +10,28 @@ from typing import IO, Self
 from manualgrad.errors import UserError
 from manualgrad.exercises.outcome import Outcome, Request
 
+READY = "ready\n"  # the worker's first line
+
 
 class Checker:
     """A worker process, started at once so that it loads while the caller does other things.
 
     Use it as a context manager: the process ends with the block.
+
+    Raises
+    ------
+    UserError
+        If this system cannot fork a process; at the first check, if PyTorch could not be loaded.
     """
 
+    _process: subprocess.Popen[str]
+    _questions: IO[str]
+    _answers: IO[str]
+    _ready: bool
+
     def __init__(self) -> None:
+        if not hasattr(os, "fork"):
+            raise UserError("checks need Linux or macOS (on Windows: its subsystem for Linux)")
         self._start()
 
     def __enter__(self) -> Self:
@@ -48,6 +63,9 @@ class Checker:
         return Outcome(kind="crash", message=f"{request.exercise}.py took the checking process down with it")
 
     def _ask(self, question: str) -> str:
+        if not self._ready and self._answers.readline() != READY:
+            raise UserError("the checking process could not be started; its own message is above")
+        self._ready = True
         try:
             self._questions.write(question + "\n")
             self._questions.flush()
@@ -56,6 +74,7 @@ class Checker:
         return self._answers.readline()
 
     def _start(self) -> None:
+        self._ready = False
         self._process = subprocess.Popen(
             [sys.executable, "-m", "manualgrad.exercises.worker"],
             stdin=subprocess.PIPE,

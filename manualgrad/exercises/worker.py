@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import torch.fx.experimental.symbolic_shapes  # autograd would import it at its first use, in every fork
 
+from manualgrad.exercises.checker import READY
 from manualgrad.exercises.course import Exercise, find
 from manualgrad.exercises.judge import judge
 from manualgrad.exercises.limits import Limits, out_of_memory, run_limited
@@ -68,6 +69,8 @@ def main() -> None:
     # What the student's code prints must never get between the answers.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    answers.write(READY)
+    answers.flush()
     for line in sys.stdin:
         outcome = answer(Request(**json.loads(line)))
         answers.write(json.dumps(outcome.to_dict()) + "\n")

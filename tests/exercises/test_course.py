@@ -104,6 +104,16 @@ def test_every_function_has_an_exercise():
     assert {exercise.page.stem for exercise in COURSE if exercise.page.parent == FUNCTIONS} == set(CASES)
 
 
+def test_a_new_function_gets_its_exercise_by_itself(tmp_path, monkeypatch):
+    page = find("sin").page.read_text().replace("class Sin(", "class Cosine(")
+    (tmp_path / "cosine.py").write_text(page)
+    (tmp_path / "_private.py").write_text("")
+    monkeypatch.setattr("manualgrad.exercises.course.FUNCTIONS", tmp_path)
+    names = [exercise.name for exercise in course()]
+    assert names.index("cosine") == names.index("network") - 1
+    assert "class Cosine(" in stub("cosine")
+
+
 def test_every_lesson_has_an_exercise():
     pages = {page for page in LESSONS.glob("*.py") if page.name != "__init__.py"}
     assert pages == {exercise.page for exercise in COURSE if exercise.page.parent == LESSONS}

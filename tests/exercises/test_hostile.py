@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from manualgrad.errors import UserError
 from manualgrad.exercises.checker import Checker
 from manualgrad.exercises.limits import Limits, run_limited
 from manualgrad.exercises.outcome import Request
@@ -86,6 +87,12 @@ def test_a_lost_worker_is_replaced(tmp_path):
         assert outcome.message == "exp.py took the checking process down with it"
         file.write_text(attempt("exp", RIGHT))
         assert checker.check(Request("exp", str(file))).passed
+
+
+def test_a_worker_that_cannot_start_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.executable", "/bin/true")
+    with Checker() as checker, pytest.raises(UserError, match="could not be started"):
+        checker.check(Request("exp", str(tmp_path / "exp.py")))
 
 
 def test_a_result_passes_through_whole():

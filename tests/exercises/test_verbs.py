@@ -211,6 +211,7 @@ def test_without_checking_anything_torch_is_not_imported(tmp_path):
     subprocess.run([sys.executable, "-c", code, repository], cwd=tmp_path, check=True, capture_output=True)
 
 
+@pytest.mark.slow
 def test_the_whole_course_from_beginning_to_end(folder, type_in, warm):
     for exercise in course():
         assert type_in("start")[0] == 0
