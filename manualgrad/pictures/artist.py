@@ -1,5 +1,6 @@
 """Has pictures drawn by a second process, so that a step of training never waits for one."""
 
+import contextlib
 import os
 import pickle
 import subprocess
@@ -21,7 +22,7 @@ class Artist:
         self._process: subprocess.Popen[bytes] | None = None
         # One thread, which mostly waits for the process: it keeps the order and hears when a picture is done.
         self._queue = ThreadPoolExecutor(max_workers=1, thread_name_prefix="artist")
-        self._pictures: list[Future[None]] = []
+        self._pictures: list[Future[str | None]] = []
 
     def draw(
         self,
@@ -45,27 +46,34 @@ class Artist:
         """
         self._pictures.append(self._queue.submit(self._draw, drawing, path, content, when_done))
 
-    def finish(self) -> None:
-        """Wait for all pictures.
+    def finish(self) -> list[str]:
+        """Wait for all pictures, and say which could not be drawn and why: a run is not lost over one.
 
-        Raises
-        ------
-        RuntimeError
-            If one could not be drawn.
+        Returns
+        -------
+        list of str
+            A message each; mostly empty.
         """
-        for picture in self._pictures:
-            picture.result()
+        return [problem for picture in self._pictures if (problem := picture.result())]
 
     def close(self) -> None:
         """End the process. Pictures that are not begun yet are given up."""
         self._queue.shutdown(wait=True, cancel_futures=True)
-        if self._process is not None:
-            self._process.communicate()
-            self._process = None
+        self._end_process()
+
+    def _end_process(self) -> None:
+        if self._process is None:
+            return
+        for pipe in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(BrokenPipeError):
+                assert pipe is not None
+                pipe.close()
+        self._process.wait()
+        self._process = None
 
     def _draw(
         self, drawing: str, path: Path, content: dict[str, Any], when_done: Callable[[Path], None] | None
-    ) -> None:
+    ) -> str | None:
         process = self._process = self._process or _start()
         assert process.stdin is not None
         assert process.stdout is not None
@@ -75,10 +83,12 @@ class Artist:
             problem = pickle.load(process.stdout)
         except (BrokenPipeError, EOFError):
             problem = "the drawing process ended"
+            self._end_process()
         if problem:
-            raise RuntimeError(f"{drawing} could not be drawn as {path.name}: {problem}")
+            return f"{path.name} could not be drawn: {problem}"
         if when_done is not None:
             when_done(path)
+        return None
 
 
 def _start() -> "subprocess.Popen[bytes]":

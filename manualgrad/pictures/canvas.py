@@ -47,7 +47,7 @@ def tile(images: Array, columns: int, upside_down: bool = False) -> Array:
     Drawing one large image takes a tenth of the time that an axes for each of them would.
     """
     count, height, width = images.shape
-    rows = -(-count // columns)
+    rows = max(1, -(-count // columns))
     sheet = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1), np.nan, dtype=np.float32)
     for number, image in enumerate(images):
         row, column = divmod(number, columns)

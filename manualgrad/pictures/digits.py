@@ -80,7 +80,7 @@ def draw_confusion(title: str, counts: Array) -> Figure:
     Figure
         The picture.
     """
-    figure = new_figure(6.6, 5.8, title)
+    figure = new_figure(6.9, 5.8, title)
     axes = place(figure, 0.6, 0.5, 4.9, 4.9)
     # The diagonal would outshine everything: only mistakes get a colour.
     mistakes = np.where(np.eye(len(counts), dtype=bool) | (counts == 0), np.nan, counts)

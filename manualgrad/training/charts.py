@@ -37,7 +37,7 @@ def arrange_charts(layers: list[str], stuck: list[str]) -> Layout:
             "log10 of update : weight (about -3 is healthy)": by_layer("log10 update to weight"),
         },
         "3 Do the units still learn?": {
-            "part of units that are dead, or of outputs that are saturated": lines(*stuck),
+            "part that is stuck: dead ReLUs, saturated sigmoids": lines(*stuck),
             "parameter norm": by_layer("parameter norm"),
         },
         "4 Are the hand-written gradients right?": {

@@ -1,6 +1,7 @@
 """A run's page in TensorBoard: one method for each kind of thing that can be shown on it."""
 
 import shlex
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any, get_args
@@ -184,7 +185,8 @@ class Page:
 
     def finish(self) -> None:
         """Wait until every picture is drawn and everything is in the file."""
-        self._artist.finish()
+        for problem in self._artist.finish():
+            print(problem, file=sys.stderr)
         self.writer.flush()
 
     def close(self) -> None:

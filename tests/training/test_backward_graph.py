@@ -1,0 +1,64 @@
+import pytest
+import torch
+
+import manualgrad.functions as F
+import manualgrad.nn as nn
+from manualgrad.training.backward_graph import backward_graph, hand_written, lesson
+
+
+@pytest.fixture
+def graph():
+    model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
+    loss = nn.CrossEntropyLoss()(model(torch.randn(4, 6)), torch.tensor([0, 1, 2, 0]))
+    loss.backward()
+    return {node.name: node for node in backward_graph(loss, model).node}
+
+
+def shape(node):
+    return tuple(dim.size for dim in node.attr["_output_shapes"].list.shape[0].dim)
+
+
+def test_nodes_are_named_after_functions_and_parameters(graph):
+    functions = {"SoftmaxNLL", "1_Linear", "2_Linear", "ReLU"}
+    assert functions | {"loss", "0.weight", "0.bias", "2.weight", "2.bias"} <= set(graph)
+
+
+def test_edges_lead_from_the_loss_to_the_parameters(graph):
+    assert list(graph["SoftmaxNLL"].input) == ["loss"]
+    assert list(graph["ReLU"].input) == ["2_Linear"]
+    assert list(graph["1_Linear"].input) == ["ReLU"]
+    assert list(graph["0.weight"].input) == list(graph["0.bias"].input) == ["1_Linear"]
+
+
+def test_shapes_are_those_of_the_gradients(graph):
+    assert shape(graph["2_Linear"]) == (4, 3)
+    assert shape(graph["ReLU"]) == shape(graph["1_Linear"]) == (4, 5)
+    assert shape(graph["0.weight"]) == (5, 6)
+    assert shape(graph["loss"]) == shape(graph["SoftmaxNLL"]) == ()
+
+
+def test_a_card_tells_where_the_backward_is_written(graph):
+    card = graph["1_Linear"].attr
+    assert card["backward"].s.decode() == "by hand, in manualgrad.functions.linear"
+    assert card["lesson"].s.decode().startswith("Linear: ")
+
+
+def test_every_node_comes_after_its_inputs(graph):
+    seen = set()
+    for node in graph.values():
+        assert seen.issuperset(node.input)
+        seen.add(node.name)
+
+
+def test_a_tensor_that_is_used_twice_has_two_edges():
+    x = torch.randn(3, requires_grad=True)
+    graph = {node.name: node for node in backward_graph((F.tanh(x) * F.sigmoid(x)).sum(), nn.Identity()).node}
+    assert sorted(graph["input"].input) == ["Sigmoid", "Tanh"]
+    assert graph["Mul"].attr["backward"].s.decode() == "PyTorch's own"
+
+
+def test_lessons_of_the_functions_on_the_way():
+    model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
+    functions = hand_written(nn.MSELoss()(model(torch.randn(4, 6)), torch.zeros(4, 3)))
+    assert [function.__name__ for function in functions] == ["MSELoss", "Linear", "ReLU"]
+    assert "\nBackward\n" in lesson(F.Linear)

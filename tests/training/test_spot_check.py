@@ -1,0 +1,61 @@
+import pytest
+import torch
+
+import manualgrad.nn as nn
+from manualgrad.training.spot_check import worst_relative_error
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3))
+    loss_function = nn.CrossEntropyLoss()
+    inputs, targets = torch.randn(8, 6), torch.randint(3, (8,))
+    loss_function(model(inputs), targets).backward()
+    return model, loss_function, inputs, targets
+
+
+def check(network, entries=20):
+    return worst_relative_error(*network, torch.Generator().manual_seed(1), entries)
+
+
+def test_right_gradients_differ_by_float32_s_rounding(network):
+    assert 0 < check(network) < 1e-5
+
+
+def test_in_float64_by_much_less(network):
+    model, loss_function, inputs, targets = network
+    model.double().zero_grad()
+    loss_function(model(inputs.double()), targets).backward()
+    assert check((model, loss_function, inputs.double(), targets)) < 1e-7
+
+
+@pytest.mark.parametrize("factor", [-1, 0, 2])
+def test_a_wrong_gradient_is_seen(network, factor):
+    network[0][2].bias.grad *= factor
+    assert check(network) > 0.3
+
+
+def test_a_gradient_that_is_missing_everywhere_is_not_checked(network):
+    for parameter in network[0].parameters():
+        parameter.grad = None
+    assert check(network) == 0
+
+
+def test_nothing_changes(network):
+    model = network[0]
+    before = [t.clone() for p in model.parameters() for t in (p, p.grad)]
+    state = torch.get_rng_state()
+    check(network)
+    after = [t for p in model.parameters() for t in (p, p.grad)]
+    assert all(map(torch.equal, before, after))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_floating_point_targets(network):
+    model, _, inputs, _ = network
+    model.zero_grad()
+    targets = torch.rand(8, 3)
+    loss_function = nn.MSELoss()
+    loss_function(model(inputs), targets).backward()
+    assert check((model, loss_function, inputs, targets)) < 1e-5
