@@ -65,6 +65,7 @@ def _suits(left: Tensor, right: Tensor) -> bool:
         and left.numel() * right.shape[1] >= LARGE
         and left.dtype == right.dtype == torch.float32
         and left.device.type == "cpu"
+        and torch.get_float32_matmul_precision() == "highest"  # at the others PyTorch has its own choice
         and not torch.is_grad_enabled()
         and not torch._C._are_functorch_transforms_active()
         and _onednn_is_faster()
