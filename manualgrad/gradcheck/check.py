@@ -8,17 +8,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.gradcheck import conduct, layouts, second_order, shapes
+from manualgrad.gradcheck import conduct, layouts, probes, second_order, shapes
 from manualgrad.gradcheck.case import Case
 from manualgrad.gradcheck.conduct import first_index
+from manualgrad.gradcheck.corners import corner
 from manualgrad.gradcheck.explanations import explain
-from manualgrad.gradcheck.judge import Judge, Sample, Tolerance, Upstream, random_upstream, worst_index
+from manualgrad.gradcheck.judge import Judge, Sample, Upstream, random_upstream, worst_index
+from manualgrad.gradcheck.precision import tolerance_for, working_values
+from manualgrad.gradcheck.probes import Probe
 from manualgrad.gradcheck.recording import Run, StudentError, run
 from manualgrad.gradcheck.report import Finding, Report, Row
-from manualgrad.gradcheck.subject import Subject, cast
+from manualgrad.gradcheck.subject import Subject
 
-MAGNITUDES = (1e-2, 1e2)
-EXTREME = 1e4  # the largest input of the last probe
 SMALL = 100_000  # elements
 FEW_DIRECTIONS = 24  # in the probes beyond the caller's own inputs
 
@@ -112,8 +113,9 @@ class _Check:
         for what in dict.fromkeys(native.changed):
             self._find("mutates", None, f"{what}: others still need the old values.")
         self._add(conduct.repeats(self.subject, native, again))
-        values = self._working_values(native)
-        judge = self._judge(values)
+        values = working_values(self.subject, native, random_upstream(self.generator))
+        tolerance = tolerance_for(values, self.subject.checked)
+        judge = Judge(self.subject, self.reference, tolerance, self.generator)
         base = judge.sample(values, random_upstream(self.generator))
         self._rows(base)
         self._forward_agrees(judge, base)
@@ -130,10 +132,11 @@ class _Check:
             self._add(conduct.in_own_dtype(native, judge.sample(values, _like(native)), self.subject))
         if self.report.ok:
             self._add(layouts.check(self.subject))
-        if self.report.ok and with_magnitudes:
-            self._magnitudes(judge, base)
+        for probe in probes.magnitudes(self.subject, base) if with_magnitudes else ():
+            if self.report.ok:
+                self._probe(judge, probe)
         if self.report.ok and self.reference is not None:
-            self._zeros(judge, base)
+            self._probe(judge, probes.zeros(self.subject, base), infinite_too=False)
         if self.report.ok and with_second_order:
             self._add(second_order.check(judge, values))
         return self._verdicts()
@@ -173,7 +176,11 @@ class _Check:
             kinks = estimate.kink & ~sample.wrong[position]
             if bool(kinks.any()) and position not in self.named and not sample.where:
                 self._find(
-                    "kink", position, self._corner(sample, position, kinks), first_index(kinks), wrong=False
+                    "kink",
+                    position,
+                    corner(self.subject, sample, position, kinks),
+                    first_index(kinks),
+                    wrong=False,
                 )
         suspects = [i for i, mask in sample.wrong.items() if bool(mask.any()) and i not in self.named]
         if not suspects:
@@ -182,7 +189,7 @@ class _Check:
         for position in suspects:
             mask, kink = sample.wrong[position], sample.numeric[position].kink
             if not bool((mask & ~kink).any()):
-                self._find("kink", position, self._corner(sample, position, mask), first_index(mask))
+                self._find("kink", position, corner(self.subject, sample, position, mask), first_index(mask))
                 continue
             useful = [s for s in samples if bool(s.wrong[position].any())]
             case = Case(judge, position, useful)
@@ -208,51 +215,9 @@ class _Check:
                 found.append(more)
         return found
 
-    def _corner(self, sample: Sample, position: int, where: Tensor) -> str:
-        index = first_index(where)
-        assert index is not None
-        estimate, yours = sample.numeric[position], sample.yours[position]
-        left, right = float(estimate.left[index]) + 0.0, float(estimate.right[index]) + 0.0  # no minus zero
-        entry = self.subject.entry(position, index)
-        says = f"{entry} is at a corner: the slope is {left:.6g} from the left and {right:.6g} from the right"
-        if not bool(sample.wrong[position][index]):
-            return f"{says}. Yours, {yours[index]:.6g}, lies between them and is allowed."
-        if position in sample.reference:
-            return (
-                f"{says}. Yours is {yours[index]:.6g}, the reference has "
-                f"{sample.reference[position][index]:.6g}."
-            )
-        return f"{says}. Yours, {yours[index]:.6g}, does not lie between them."
-
-    def _magnitudes(self, judge: Judge, base: Sample) -> None:
-        largest = max(
-            (float(base.values[i].abs().max()) for i in base.yours if base.values[i].numel()), default=0.0
-        )
-        probes = [(f, f"the inputs multiplied by {f:g}") for f in MAGNITUDES]
-        if largest > 0:
-            probes.append((EXTREME / largest, f"the inputs multiplied until the largest is {EXTREME:g}"))
-        for factor, where in probes:
-            values = list(base.values)
-            for i in self.subject.checked:
-                if i < self.subject.inputs:
-                    values[i] = values[i] * factor
-            self._probe(judge, values, where)
-            if not self.report.ok:
-                return
-
-    def _zeros(self, judge: Judge, base: Sample) -> None:
-        """With a reference, a value at a corner can be judged: put zeros where corners usually are."""
-        values = list(base.values)
-        for i in self.subject.checked:
-            if i < self.subject.inputs:
-                flat = values[i].clone().reshape(-1)
-                flat[::3] = 0
-                values[i] = flat.reshape(values[i].shape)
-        self._probe(judge, values, "some inputs set to 0", infinite_too=False)
-
-    def _probe(self, judge: Judge, values: list[Any], where: str, infinite_too: bool = True) -> None:
+    def _probe(self, judge: Judge, probe: Probe, infinite_too: bool = True) -> None:
         try:
-            sample = judge.sample(values, random_upstream(self.generator), where, FEW_DIRECTIONS)
+            sample = judge.sample(probe.values, random_upstream(self.generator), probe.where, FEW_DIRECTIONS)
         except StudentError:  # out of the function's domain
             return
         if not all(bool(output.isfinite().all()) for output in sample.record.outputs):
@@ -264,33 +229,7 @@ class _Check:
             self._values(judge, sample)
             self._rows(sample)
 
-    # ---- what is worked with
-
-    def _working_values(self, native: Run) -> list[Any]:
-        """Return the arguments in float64, if the function computes the same with them; else as they came."""
-        values = cast(self.subject.values, torch.float64)
-        try:
-            precise = run(self.subject, values, random_upstream(self.generator))
-        except StudentError:
-            return self.subject.values
-        if len(precise.outputs) != len(native.outputs):
-            return self.subject.values
-        # A backward that casts to the caller's dtype by name is judged in that.
-        returned = {r.gradient.dtype for r in precise.returned if r.gradient is not None}
-        if returned - {torch.float64}:
-            return self.subject.values
-        for ours, theirs in zip(precise.outputs, native.outputs, strict=True):
-            eps = torch.finfo(theirs.dtype).eps
-            scale = float(ours.abs().max()) if ours.numel() else 0.0
-            if ours.shape != theirs.shape or ours.dtype != torch.float64:
-                return self.subject.values
-            if not torch.allclose(theirs.double(), ours, rtol=eps**0.5, atol=eps**0.5 * (scale + 1e-30)):
-                return self.subject.values
-        return values
-
-    def _judge(self, values: list[Any]) -> Judge:
-        dtypes = [values[i].dtype for i in self.subject.checked]
-        return Judge(self.subject, self.reference, Tolerance.of(max(dtypes, key=_eps)), self.generator)
+    # ---- the forward
 
     def _forward_agrees(self, judge: Judge, base: Sample) -> None:
         if self.reference is None:
@@ -304,7 +243,7 @@ class _Check:
                 raise ValueError(f"the reference raised {type(error).__name__}: {error}") from error
         # In the caller's own dtype: the function may hold constants in it that the cast to float64 does not
         # reach.
-        coarse = Tolerance.of(max((self.subject.values[i].dtype for i in self.subject.checked), key=_eps))
+        coarse = tolerance_for(self.subject.values, self.subject.checked)
         results = [t.detach() for t in theirs if t.is_floating_point()]
         difference = judge.forward_difference(base.record.outputs, results, coarse)
         if difference:
@@ -350,10 +289,6 @@ class _Check:
             kinds = [f.kind for f in self.report.findings if f.wrong and f.argument in (row.argument, None)]
             if kinds:
                 row.verdict = ", ".join(dict.fromkeys(kinds))
-
-
-def _eps(dtype: torch.dtype) -> float:
-    return torch.finfo(dtype).eps
 
 
 @contextmanager
