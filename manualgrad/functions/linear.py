@@ -37,12 +37,12 @@ Goodfellow, Bengio, Courville, "Deep Learning" (2016), section 6.5.6.
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.autograd import Function
 
 from manualgrad.functions._apply import make_apply
 from manualgrad.functions._checks import check_numbers, check_one_dtype, check_tensors
+from manualgrad.products import affine, matmul  # the faster library's, where it matters
 
 
 class Linear(Function):
@@ -53,8 +53,8 @@ class Linear(Function):
     @staticmethod
     def forward(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if bias is not None and input.dim() == 2:
-            return torch.addmm(bias, input, weight.t())  # (N, I) @ (I, O) + (O,), in one pass over y
-        output = input @ weight.t()  # (..., I) @ (I, O) -> (..., O)
+            return affine(input, weight, bias)  # (N, I) @ (I, O) + (O,), in one pass over y
+        output = matmul(input, weight.t())  # (..., I) @ (I, O) -> (..., O)
         return output if bias is None else output + bias
 
     @staticmethod
@@ -70,9 +70,9 @@ class Linear(Function):
         input_needs_grad, weight_needs_grad, bias_needs_grad = ctx.needs_input_grad
         grad_input = grad_weight = grad_bias = None
         if input_needs_grad:
-            grad_input = grad_output @ weight  # (..., O) @ (O, I) -> (..., I)
+            grad_input = matmul(grad_output, weight)  # (..., O) @ (O, I) -> (..., I)
         if weight_needs_grad:
-            grad_weight = _rows(grad_output).t() @ _rows(input)  # (O, N) @ (N, I) -> (O, I)
+            grad_weight = matmul(_rows(grad_output).t(), _rows(input))  # (O, N) @ (N, I) -> (O, I)
         if bias_needs_grad:
             grad_bias = _rows(grad_output).sum(0)  # (N, O) -> (O,)
         return grad_input, grad_weight, grad_bias
