@@ -1,6 +1,7 @@
 """Can a network whose every gradient was derived by hand read handwritten digits?
 
     python experiments/mnist.py
+    python experiments/mnist.py --with my-backwards/relu.py
 
 trains 784-512-256-128-10 with ReLU, softmax and Adam for ten epochs on 48 000 images, keeps the last 12 000
 of the training images for validation, and ends with the accuracy on 10 000 images that it never saw. Expect
@@ -8,7 +9,7 @@ of the training images for validation, and ends with the accuracy on 10 000 imag
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import torch
 import manualgrad.nn as nn
 from manualgrad.data.mnist import load_mnist
 from manualgrad.errors import UserError
+from manualgrad.exercises.train_with import train_both
 from manualgrad.pages.digits import show_learning, show_reading
 from manualgrad.training import (
     Metrics,
@@ -51,10 +53,20 @@ class Settings(RunSettings):
     require_accuracy: float | None = option(
         None, "exit with status 1 below this test accuracy", minimum=0, maximum=1
     )
+    with_: Path | None = option(None, "an exercise's file: train again with the function in it, and compare")
     dry_run: bool = option(False, "two batches only, to see that everything works")
 
 
 def run(settings: Settings) -> Metrics:
+    """Train with our functions; if there is a student's, with that, too."""
+    if settings.with_ is None:
+        return run_once(settings)
+    ours = replace(settings, with_=None)
+    runs = settings.runs_dir / "mnist"
+    return train_both(settings.with_, runs, lambda: run_once(ours), lambda: run_once(settings))
+
+
+def run_once(settings: Settings) -> Metrics:
     """Train, validate after every epoch, test at the end."""
     device = prepare(settings.device, settings.seed)
     data = load_mnist(settings.data_dir, device)
@@ -67,7 +79,8 @@ def run(settings: Settings) -> Metrics:
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True)
     shuffle = torch.Generator().manual_seed(settings.seed)
 
-    with Run("mnist", changed_settings(settings), settings, device) as record:
+    variant = changed_settings(settings) + (f"-with-{settings.with_.stem}" if settings.with_ else "")
+    with Run("mnist", variant, settings, device) as record:
         watch = Watch(record, model, loss_function, optimizer, validation_images[:PROBE], WATCH_EVERY)
         for epoch in track(range(1, settings.epochs + 1), "training"):
             batches = gather_batches(images, labels, settings.batch_size, shuffle)

@@ -3,6 +3,7 @@
     python experiments/xor.py
     python experiments/xor.py --preset tanh
     python experiments/xor.py --preset keras --seeds 20
+    python experiments/xor.py --with my-backwards/sigmoid.py
 
 trains a small network on the four rows of exclusive or, as its document does:
 
@@ -17,7 +18,8 @@ All four rows are trained on, which leaves none to validate with: every curve is
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -29,6 +31,7 @@ import manualgrad.nn as nn
 from manualgrad.data.documents import compare, load
 from manualgrad.data.xor import xor
 from manualgrad.errors import UserError
+from manualgrad.exercises.train_with import train_both
 from manualgrad.pages.exclusive_or import ExclusiveOrPage
 from manualgrad.table import print_table
 from manualgrad.training import (
@@ -61,6 +64,7 @@ class Settings(RunSettings):
     require_accuracy: float | None = option(
         None, "exit with status 1 if a smaller part of the rows is right", minimum=0, maximum=1
     )
+    with_: Path | None = option(None, "an exercise's file: train again with the function in it, and compare")
     dry_run: bool = option(False, "two epochs only, to see that everything works")
 
 
@@ -88,13 +92,23 @@ class Outcome:
 
 
 def run(settings: Settings) -> Metrics:
+    """Train with our functions; if there is a student's, with that, too."""
+    if settings.with_ is None:
+        return run_once(settings)
+    ours = replace(settings, with_=None)
+    runs = settings.runs_dir / "xor"
+    return train_both(settings.with_, runs, lambda: run_once(ours), lambda: run_once(settings))
+
+
+def run_once(settings: Settings) -> Metrics:
     """Train one network or many; compare the first with its document."""
     device = prepare(settings.device, settings.seed, torch.float64)
     system = f"xor_{settings.preset}"
     document = load(system)
     epochs = 2 if settings.dry_run else settings.epochs or document.given["epochs"]
 
-    with Run("xor", changed_settings(settings), settings, device) as record:
+    variant = changed_settings(settings) + (f"-with-{settings.with_.stem}" if settings.with_ else "")
+    with Run("xor", variant, settings, device) as record:
         outcomes: list[Outcome] = []
         for number in range(settings.seeds):
             seed = (settings.seed + number) % 2**32  # NumPy's seeds end there
@@ -130,7 +144,8 @@ def run(settings: Settings) -> Metrics:
             }
             | comparison.metrics()
         )
-    comparison.raise_if_different()
+    if settings.with_ is None:  # a student's figures may differ
+        comparison.raise_if_different()
     if settings.require_accuracy is not None and accuracy < settings.require_accuracy:
         raise UserError(f"accuracy {accuracy} is below the required {settings.require_accuracy}")
     return metrics

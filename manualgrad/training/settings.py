@@ -97,7 +97,9 @@ def parse_settings(
         if field.metadata["positional"]:
             parser.add_argument(field.name, nargs="?", default=field.default, **argument)
         else:
-            parser.add_argument("--" + field.name.replace("_", "-"), default=field.default, **argument)
+            # An underscore at the end keeps a name off Python's own words: `with_` is `--with`.
+            flag = "--" + field.name.rstrip("_").replace("_", "-")
+            parser.add_argument(flag, dest=field.name, default=field.default, **argument)
     return settings_class(**vars(parser.parse_args(argv)))
 
 

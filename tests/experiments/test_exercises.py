@@ -1,9 +1,13 @@
 """The script of the course, as a process of its own."""
 
+import json
 import subprocess
 import sys
 import time
 
+import pytest
+
+from experiments import mnist, xor
 from manualgrad.exercises.course import PACKAGE, course
 from tests.exercises.attempts import attempt
 
@@ -46,3 +50,36 @@ def test_a_closed_output_is_no_traceback(tmp_path):
     done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.stdout.startswith(f"→ {course()[0].name}")
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def half_sigmoid(tmp_path):
+    """A sigmoid whose gradient is half of what it should be: it learns, but more slowly."""
+    file = tmp_path / "sigmoid.py"
+    file.write_text(attempt("sigmoid", "grad_input = 0.5 * grad_output * output * (1 - output)"))
+    return file
+
+
+def test_an_experiment_with_a_students_function(half_sigmoid, tmp_path, capsys):
+    runs = tmp_path / "runs"
+    assert xor.main(["--with", str(half_sigmoid), "--epochs", "500", "--runs-dir", str(runs)]) == 0
+    ours, theirs = sorted(runs.glob("xor/*"), key=lambda folder: len(folder.name))
+    assert ours.name.endswith("-epochs500-seed42")
+    assert theirs.name.endswith("-epochs500-with-sigmoid-seed42")
+    errors = [
+        json.loads((run / "metrics.json").read_text())["mean_absolute_errors"][0] for run in (ours, theirs)
+    ]
+    assert errors[0] != errors[1]
+    out = capsys.readouterr().out
+    assert "With our sigmoid and with yours" in out
+
+
+@pytest.mark.parametrize("experiment", [xor, mnist])
+def test_a_file_without_a_function_is_one_line(experiment, tmp_path, capsys):
+    (tmp_path / "empty.py").write_text("")
+    arguments = ["--with", str(tmp_path / "empty.py"), "--runs-dir", str(tmp_path / "runs"), "--dry-run"]
+    assert experiment.main(arguments) == 1
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "no class in it derives" in err
+    assert not (tmp_path / "runs").exists()
