@@ -41,7 +41,7 @@ from torch import Tensor
 from torch.nn import Module, Parameter
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from manualgrad.products import affine, matmul
+from manualgrad.kernels import affine, matmul
 
 
 @dataclass(frozen=True)

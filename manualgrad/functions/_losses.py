@@ -39,7 +39,7 @@ def labels(
     """Whether each row counts; its label, and that label's weight, both 0 where it does not: (...) each."""
     target = target.long()  # uint8 labels, too
     kept = target != ignore_index
-    label = torch.where(kept, target, 0)
+    label = target * kept
     return kept, label, kept.to(dtype) if weight is None else torch.where(kept, weight[label], 0)
 
 
@@ -69,4 +69,4 @@ def spread_weighted(grad_output: Tensor, kept: Tensor, label_weight: Tensor, red
     """Share it out to the rows: of a weighted mean each that counts gets 1 / Σ w: () or (...) -> (...)."""
     if reduction == "mean":
         grad_output = grad_output / kept.numel() / label_weight.mean()
-    return torch.where(kept, grad_output, 0)
+    return torch.where(kept, grad_output, 0.0)

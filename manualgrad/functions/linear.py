@@ -42,7 +42,7 @@ from torch.autograd import Function
 
 from manualgrad.functions._apply import make_apply
 from manualgrad.functions._checks import check_numbers, check_one_dtype, check_tensors
-from manualgrad.products import affine, matmul  # the faster library's, where it matters
+from manualgrad.kernels import affine, matmul  # the faster library's, where it matters
 
 
 class Linear(Function):

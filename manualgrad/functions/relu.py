@@ -42,6 +42,7 @@ from torch.autograd import Function
 
 from manualgrad.functions._apply import make_apply
 from manualgrad.functions._checks import check_numbers, check_tensors
+from manualgrad.kernels import keep_where_open  # torch.where(output <= 0, 0.0, ...), but faster
 
 
 class ReLU(Function):
@@ -61,12 +62,12 @@ class ReLU(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Tensor:
         (output,) = ctx.saved_tensors
-        return torch.where(output <= 0, 0.0, grad_output)  # same shape, elementwise
+        return keep_where_open(grad_output, output)  # same shape, elementwise
 
     @staticmethod
     def jvp(ctx: Any, input_tangent: Tensor) -> Tensor:
         (output,) = ctx.saved_tensors
-        return torch.where(output <= 0, 0.0, input_tangent)
+        return keep_where_open(input_tangent, output)
 
 
 _apply = make_apply(ReLU)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from manualgrad import products
+from manualgrad import kernels
 
 SHAPES = [(130, 120, 100), (3, 4, 5)]  # one that is large enough for oneDNN, one that is not
 
@@ -10,7 +10,7 @@ SHAPES = [(130, 120, 100), (3, 4, 5)]  # one that is large enough for oneDNN, on
 def library(request, monkeypatch):
     if request.param and not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         pytest.skip("this PyTorch has no oneDNN")
-    monkeypatch.setattr(products, "_onednn_is_faster", lambda: request.param)
+    monkeypatch.setattr(kernels, "_onednn_is_faster", lambda: request.param)
 
 
 @pytest.mark.usefixtures("library")
@@ -25,8 +25,8 @@ def test_the_product_is_right(shape, transposed):
     exact = left.double() @ right.double().t()
     with torch.no_grad():
         for bias_or_zero, compute in (
-            (0, lambda out: products.matmul(left, right.t(), out=out)),
-            (bias, lambda out: products.affine(left, right, bias, out=out)),
+            (0, lambda out: kernels.matmul(left, right.t(), out=out)),
+            (bias, lambda out: kernels.affine(left, right, bias, out=out)),
         ):
             out = torch.empty(n, o)
             assert compute(out) is out
@@ -38,9 +38,9 @@ def test_the_product_is_right(shape, transposed):
 def test_derivatives_are_not_lost():
     torch.manual_seed(0)
     left, right = torch.randn(130, 120, requires_grad=True), torch.randn(120, 100)
-    products.matmul(left, right).sum().backward()
+    kernels.matmul(left, right).sum().backward()
     torch.testing.assert_close(left.grad, right.sum(1).expand(130, 120))
-    product = torch.func.vmap(products.matmul, in_dims=(0, None))(left.detach().expand(2, 130, 120), right)
+    product = torch.func.vmap(kernels.matmul, in_dims=(0, None))(left.detach().expand(2, 130, 120), right)
     torch.testing.assert_close(product[1], left.detach() @ right)
 
 
@@ -55,4 +55,27 @@ def test_derivatives_are_not_lost():
 )
 def test_where_onednn_is_taken(processor, expected, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: processor)
-    assert products._onednn_is_faster.__wrapped__() is (expected and torch.backends.mkldnn.is_available())
+    assert kernels._onednn_is_faster.__wrapped__() is (expected and torch.backends.mkldnn.is_available())
+
+
+@pytest.mark.parametrize("size", [100, 10_000])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_selection(size, dtype):
+    torch.manual_seed(0)
+    output = torch.randn(2, size, dtype=dtype).relu_()
+    upstream = torch.randn(2, size, dtype=dtype)
+    infinity, nan = float("inf"), float("nan")
+    for value, here in (
+        (0.0, 1.0),
+        (infinity, 0.0),
+        (nan, 0.0),
+        (infinity, 2.0),
+        (1.0, nan),
+        (1.0, infinity),
+    ):
+        upstream[0, 3], output[0, 3] = value, here
+        with torch.no_grad():
+            kept = kernels.keep_where_open(upstream, output)
+        torch.testing.assert_close(
+            kept, torch.where(output <= 0, 0.0, upstream), rtol=0, atol=0, equal_nan=True
+        )
