@@ -90,10 +90,11 @@ def _kind(function: Any) -> str:
 
 
 def _card(function: Any) -> dict[str, str]:
+    """Return what a click on a node tells: in ASCII, for TensorBoard shows the bytes of anything else."""
+    if hasattr(function, "variable"):
+        return {"shape": " x ".join(map(str, function.variable.shape))}
     written = getattr(function, "_forward_cls", None)
-    if written:
-        return {"backward": f"by hand, in {written.__module__}", "lesson": lesson(written).partition("\n")[0]}
-    return {} if hasattr(function, "variable") else {"backward": "PyTorch's own"}
+    return {"backward": f"by hand, in {written.__module__}" if written else "PyTorch's own"}
 
 
 def _add_node(

@@ -61,8 +61,8 @@ class Run:
         write_json(self.folder / "config.json", config)
         self.page = Page(self.folder, settings.log)
         lesson = sys.modules[type(settings).__module__].__doc__  # the script's own docstring
-        self.page.text("lesson", inspect.cleandoc(lesson or ""))
-        self.page.text("settings", _table(self._settings | {"computed on": device} | versions))
+        self.page.text("about/lesson", inspect.cleandoc(lesson or ""))
+        self.page.text("about/settings", _table(self._settings | {"computed on": device} | versions))
 
     def __enter__(self) -> Self:
         return self

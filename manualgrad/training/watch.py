@@ -8,7 +8,7 @@ from torch import Tensor
 
 import manualgrad.nn as nn
 from manualgrad.training.backward_graph import backward_graph, hand_written, lesson
-from manualgrad.training.charts import arrange_charts
+from manualgrad.training.charts import LAYOUT
 from manualgrad.training.layers import layer_outputs, split_into_layers, stuck_parts
 from manualgrad.training.run import Run
 from manualgrad.training.spot_check import worst_relative_error
@@ -125,8 +125,7 @@ class Watch:
         self.page.graph(backward_graph(loss, self.model))
         for function in hand_written(loss):
             self.page.text(f"lessons/{function.__name__}", lesson(function))
-        stuck = stuck_parts(self.layers, layer_outputs(self.layers, self.probe))
-        self.page.layout(arrange_charts([layer.name for layer in self.layers], list(stuck)))
+        self.page.layout(LAYOUT)
 
     def _measure(self, what: str, tensors: Sequence[Sequence[Tensor]]) -> None:
         norms = torch.stack([_norm(of_layer) for of_layer in tensors]).tolist()  # one wait for the device

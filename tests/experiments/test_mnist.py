@@ -11,8 +11,8 @@ from experiments import mnist
 from manualgrad.data.mnist import MNIST
 
 
-@pytest.fixture(autouse=True)
-def small_set(monkeypatch):
+@pytest.fixture(scope="module", autouse=True)
+def small_set():
     """Stand in for MNIST: 500 images of ten noisy patterns."""
     generator = torch.Generator().manual_seed(0)
     patterns = torch.rand(10, 28, 28, generator=generator)
@@ -22,7 +22,9 @@ def small_set(monkeypatch):
         return (patterns[labels] + 0.3 * torch.rand(count, 28, 28, generator=generator)).clamp(0, 1), labels
 
     data = MNIST(*draw(500), *draw(100))
-    monkeypatch.setattr(mnist, "load_mnist", lambda data_dir, device: data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mnist, "load_mnist", lambda data_dir, device: data)
+        yield
 
 
 def train(runs_dir, *argv):
@@ -80,3 +82,40 @@ def test_the_model_is_made_of_hand_written_layers():
 def test_torchvision_is_imported_only_to_download():
     script = "import sys, experiments.mnist; sys.exit('torchvision' in sys.modules)"
     assert subprocess.run([sys.executable, "-W", "ignore", "-c", script]).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """One small run of each log level."""
+    levels = ("none", "scalars", "standard", "everything")
+    return {level: train(tmp_path_factory.mktemp(level), "--log", level) for level in levels}
+
+
+def test_what_is_logged_changes_no_figure(finished):
+    figures = []
+    for _, _, metrics in finished.values():
+        del metrics["seconds"]
+        figures.append(metrics)
+    assert figures[1:] == figures[:1] * 3
+
+
+def test_pictures_of_the_last_epoch_or_of_all(finished):
+    def pictures(level):
+        return sorted(path.name for path in (finished[level][1] / "pictures").glob("*"))
+
+    assert pictures("none") == pictures("scalars") == []
+    last = ["confusion-2.png", "first-layer-2.png", "pixel-gradients-2.png", "worst-mistakes-2.png"]
+    assert pictures("standard") == last
+    assert pictures("everything") == sorted([*last, "first-layer-1.png", "pixel-gradients-1.png"])
+
+
+def test_the_page_has_everything(finished):
+    events = EventAccumulator(str(finished["standard"][1]))
+    events.Reload()
+    tags = events.Tags()
+    assert set(tags["images"]) == {"confusion", "first layer", "pixel gradients", "worst mistakes"}
+    assert {f"digit {digit}" for digit in range(10)} <= set(tags["tensors"])
+    assert {"gradients/layer 4", "weights/layer 1", "activations/layer 2"} <= set(tags["histograms"])
+    assert {"loss/batch", "final/test_accuracy", "dead ReLUs/layer 3"} <= set(tags["scalars"])
+    assert tags["graph"]
+    assert (finished["standard"][1] / "projector_config.pbtxt").exists()
