@@ -4,6 +4,8 @@
     python experiments/xor.py --preset tanh
     python experiments/xor.py --preset keras --seeds 20
     python experiments/xor.py --with my-backwards/sigmoid.py
+    python experiments/xor.py --engine by-hand
+    python experiments/xor.py --networks 1000
 
 trains a small network on the four rows of exclusive or, as its document does:
 
@@ -14,11 +16,16 @@ trains a small network on the four rows of exclusive or, as its document does:
 Expect every row right, and all the errors and outputs that the documents print. Where the weights start
 decides much: see with --seeds how many networks learn. The first two take about five seconds, the third one.
 All four rows are trained on, which leaves none to validate with: every curve is the training's.
+
+--engine by-hand trains without autograd (manualgrad/by_hand/xor.py), in a fraction of a second.
+--networks trains that many at once, with sigmoid and tanh at four learning rates each: how many learn, and
+where do the others get stuck? A thousand take about a minute.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,11 +35,14 @@ from torch import Tensor
 
 import manualgrad.functions as F
 import manualgrad.nn as nn
+from manualgrad.by_hand.survey import survey
+from manualgrad.by_hand.xor import Squash, train_xor
 from manualgrad.data.documents import compare, load
 from manualgrad.data.xor import xor
 from manualgrad.errors import UserError
 from manualgrad.exercises.train_with import train_both
 from manualgrad.pages.exclusive_or import ExclusiveOrPage
+from manualgrad.pages.networks import show_groups
 from manualgrad.table import print_table
 from manualgrad.training import (
     Metrics,
@@ -49,6 +59,7 @@ from manualgrad.training import (
 DOCUMENTS_SEED = 42
 LOG_EVERY = 100  # epochs
 LOOKS = 100  # of the watch, during the whole training
+LEARNING_RATES = (0.1, 0.3, 1.0, 3.0)  # that --networks tries
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +72,10 @@ class Settings(RunSettings):
     preset: Literal["sigmoid", "tanh", "keras"] = option("sigmoid", "the network and how it learns")
     epochs: int | None = option(None, "passes over the four rows (default: the document's)", minimum=1)
     seeds: int = option(1, "networks to train one after another, each from the next seed", minimum=1)
+    engine: Literal["functions", "by-hand"] = option(
+        "functions", "autograd with our functions, or no autograd"
+    )
+    networks: int | None = option(None, "survey that many networks, all trained at once", minimum=1)
     require_accuracy: float | None = option(
         None, "exit with status 1 if a smaller part of the rows is right", minimum=0, maximum=1
     )
@@ -75,7 +90,8 @@ class Network:
     model: nn.Sequential
     answer: Callable[[Tensor], Tensor]  # from what the model returns to a number that is rounded to 0 or 1
     loss_function: Callable[[Tensor, Tensor], Tensor]
-    optimizer: torch.optim.Optimizer
+    learning_rate: float
+    make_optimizer: Callable[[], torch.optim.Optimizer]  # by hand needs none, and making one takes a second
 
 
 @dataclass(frozen=True)
@@ -93,6 +109,11 @@ class Outcome:
 
 def run(settings: Settings) -> Metrics:
     """Train with our functions; if there is a student's, with that, too."""
+    by_hand = settings.engine == "by-hand" or settings.networks
+    if by_hand and (settings.preset == "keras" or settings.with_):
+        raise UserError("--engine by-hand and --networks know the presets sigmoid and tanh, and no --with")
+    if settings.networks:
+        return survey_networks(settings, settings.networks)
     if settings.with_ is None:
         return run_once(settings)
     ours = replace(settings, with_=None)
@@ -113,7 +134,8 @@ def run_once(settings: Settings) -> Metrics:
         for number in range(settings.seeds):
             seed = (settings.seed + number) % 2**32  # NumPy's seeds end there
             network = build(settings.preset, document.given, seed, device)
-            outcomes.append(train(network, epochs, device, None if outcomes else record))
+            learn = train_by_hand if settings.engine == "by-hand" else train
+            outcomes.append(learn(network, epochs, device, None if outcomes else record))
             if settings.seeds > 1:
                 print(f"seed {seed}: {outcomes[-1]}")
         first = outcomes[0]
@@ -151,24 +173,39 @@ def run_once(settings: Settings) -> Metrics:
     return metrics
 
 
+def survey_networks(settings: Settings, networks: int) -> Metrics:
+    """Train many networks of both kinds at several learning rates, and count those that learn."""
+    device = prepare(settings.device, settings.seed, torch.float64)
+    with Run("xor", changed_settings(settings), settings, device) as record:
+        groups = []
+        presets: tuple[Squash, ...] = ("sigmoid", "tanh")
+        for preset in track(presets, "training"):
+            given = load(f"xor_{preset}").given
+            epochs = 2 if settings.dry_run else settings.epochs or given["epochs"]
+            groups += survey(networks, epochs, given["hidden"], LEARNING_RATES, preset, settings.seed, device)
+        show_groups(record, groups)
+        shares = {f"{group.squash} at {group.learning_rate:g}": group.learnt for group in groups}
+        return record.finish({"networks": networks, "epochs": epochs} | shares)
+
+
 def train(network: Network, epochs: int, device: torch.device, record: Run | None) -> Outcome:
     """Train on all four rows at once, epoch after epoch."""
     inputs, targets = xor(torch.float64, device)
+    optimizer = network.make_optimizer()
     watch = page = None
     if record:
-        watch = Watch(
-            record, network.model, network.loss_function, network.optimizer, inputs, max(1, epochs // LOOKS)
-        )
+        every = max(1, epochs // LOOKS)
+        watch = Watch(record, network.model, network.loss_function, optimizer, inputs, every)
         page = ExclusiveOrPage(record, network.model, network.answer, epochs)
     errors: dict[int, float] = {}
     for epoch in track(range(epochs), "training"):
-        network.optimizer.zero_grad()
+        optimizer.zero_grad()
         output = network.model(inputs)
         loss = network.loss_function(output, targets)
         loss.backward()
         if watch:
             watch.after_backward(loss, inputs, targets)
-        network.optimizer.step()
+        optimizer.step()
         if watch and page:
             watch.after_step()
             page.look(epoch)
@@ -180,6 +217,32 @@ def train(network: Network, epochs: int, device: torch.device, record: Run | Non
             if record:
                 curves = {"loss/training": loss.item(), "accuracy/training": accuracy}
                 record.log(epoch, curves | {"mean absolute error": errors[epoch]})
+    return Outcome(answers.flatten().tolist(), accuracy, errors[epochs - 1], errors)
+
+
+def train_by_hand(network: Network, epochs: int, device: torch.device, record: Run | None) -> Outcome:
+    """Do the same without autograd, as one loop from each look at the network to the next."""
+    inputs, targets = xor(torch.float64, device)
+    parameters = [parameter.detach() for parameter in network.model.parameters()]
+    hidden, output = (parameter.t().clone() for parameter in parameters)  # the documents' transpose
+    squash: Squash = "sigmoid" if isinstance(network.model[1], nn.Sigmoid) else "tanh"
+    page = ExclusiveOrPage(record, network.model, network.answer, epochs) if record else None
+    looks = {*range(0, epochs, LOG_EVERY), epochs - 1}
+    if page:
+        looks |= page.frames | page.path_epochs
+    done, errors = 0, {}
+    for epoch in sorted(looks):
+        steps, done = epoch + 1 - done, epoch + 1
+        answers = train_xor(hidden, output, inputs, targets, network.learning_rate, steps, squash)
+        accuracy = (answers.round() == targets).double().mean().item()
+        errors[epoch] = (answers - targets).abs().mean().item()
+        if record and page:
+            for parameter, weight in zip(parameters, (hidden, output), strict=True):
+                parameter.copy_(weight.t())
+            page.look(epoch)
+            curves = {"loss/training": (answers - targets).square().sum().item() / 2}
+            curves |= {"accuracy/training": accuracy, "mean absolute error": errors[epoch]}
+            record.log(epoch, curves)
     return Outcome(answers.flatten().tolist(), accuracy, errors[epochs - 1], errors)
 
 
@@ -198,14 +261,15 @@ def build(preset: str, given: dict[str, Any], seed: int, device: torch.device) -
         if keras:
             nn.init.zeros_(layer.bias)
 
+    rate = given["learning_rate"]
     if keras:
         model = nn.Sequential(hidden, nn.Tanh(), output).to(device)
-        adam = torch.optim.Adam(model.parameters(), lr=given["learning_rate"], eps=given["epsilon"])
-        return Network(model, F.sigmoid, F.binary_cross_entropy_with_logits, adam)
+        adam = partial(torch.optim.Adam, model.parameters(), lr=rate, eps=given["epsilon"])
+        return Network(model, F.sigmoid, F.binary_cross_entropy_with_logits, rate, adam)
     squash = nn.Sigmoid() if preset == "sigmoid" else nn.Tanh()
     model = nn.Sequential(hidden, squash, output, squash).to(device)
-    sgd = torch.optim.SGD(model.parameters(), lr=given["learning_rate"])
-    return Network(model, nn.Identity(), half_squared_error, sgd)
+    sgd = partial(torch.optim.SGD, model.parameters(), lr=rate)
+    return Network(model, nn.Identity(), half_squared_error, rate, sgd)
 
 
 def half_squared_error(output: Tensor, target: Tensor) -> Tensor:

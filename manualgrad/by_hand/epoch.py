@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from manualgrad.by_hand.classifier import Classifier
-from manualgrad.training import Score
 
 WARM_UP = 3  # steps before the recording, in which CUDA's libraries set themselves up
 
@@ -37,7 +36,7 @@ class Trainer:
         self._correct = torch.zeros((), dtype=torch.int64, device=device)
         self._step: Step = Recorded(self.step) if device.type == "cuda" else self.step
 
-    def train_epoch(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Score:
+    def train_epoch(self, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[float, float]:
         """Train on each batch once.
 
         Parameters
@@ -47,8 +46,8 @@ class Trainer:
 
         Returns
         -------
-        Score
-            Over the epoch, each batch as it was before its own step.
+        (float, float)
+            Loss and accuracy over the epoch, each batch as it was before its own step.
         """
         examples = 0
         self._loss.zero_()
@@ -56,7 +55,7 @@ class Trainer:
         for inputs, labels in batches:
             self._step(inputs, labels)
             examples += len(labels)
-        return Score(self._loss.item() / examples, self._correct.item() / examples)
+        return self._loss.item() / examples, self._correct.item() / examples
 
     def step(self, inputs: Tensor, labels: Tensor) -> None:
         """Forward, backward, update; and add to the epoch's sums."""

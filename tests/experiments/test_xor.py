@@ -113,3 +113,24 @@ def test_the_keras_network_starts_as_keras_would():
 def test_torchvision_stays_out():
     code = "import sys; from experiments import xor; sys.exit('torchvision' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("preset", ["sigmoid", "tanh"])
+def test_by_hand_reproduces_the_document_s_figures(preset, perform, reproduces):
+    performance = perform(xor, "--preset", preset, "--engine", "by-hand")
+    assert performance.status == 0
+    assert reproduces(performance.metrics, f"xor_{preset}")
+    assert list(performance.curve("accuracy/training").values())[-1] == 1
+
+
+def test_a_survey_of_networks(perform):
+    performance = perform(xor, "--networks", "30", "--epochs", "300")
+    assert performance.status == 0
+    assert performance.metrics["tanh at 0.3"] > performance.metrics["sigmoid at 0.1"]
+    assert "Networks that learn exclusive or" in performance.out
+
+
+@pytest.mark.parametrize("option", ["--engine=by-hand", "--networks=10"])
+def test_what_by_hand_does_not_know(option, tmp_path, capsys):
+    assert xor.main([option, "--preset", "keras", "--runs-dir", str(tmp_path)]) == 1
+    assert "know the presets sigmoid and tanh" in capsys.readouterr().err

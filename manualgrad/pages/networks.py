@@ -1,0 +1,41 @@
+"""The page of many networks: how many learn exclusive or, and where the others get stuck."""
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from manualgrad.by_hand.survey import Group
+from manualgrad.table import print_table
+from manualgrad.training.run import Run
+
+ENDS = 3  # of the others' answers, the most frequent ones
+
+
+def show_groups(run: Run, groups: Sequence[Group]) -> None:
+    """Print a table, and draw the share that learns against the learning rate.
+
+    Parameters
+    ----------
+    run : Run
+        On whose page, and in whose folder, the picture goes.
+    groups : sequence of Group
+        One row each.
+    """
+    rows = []
+    for group in groups:
+        ends = "   ".join(f"{answers} ({count})" for answers, count in group.stuck.most_common(ENDS))
+        rows.append((group.squash, f"{group.learning_rate:g}", f"{group.learnt:.1%}", ends))
+    header = ("", "learning rate", "learn it", "what most others answer to 00 01 10 11 (how many)")
+    print_table("Networks that learn exclusive or", header, rows)
+
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axis = figure.subplots()
+    for squash in dict.fromkeys(group.squash for group in groups):
+        ours = [group for group in groups if group.squash == squash]
+        rates, shares = [group.learning_rate for group in ours], [group.learnt for group in ours]
+        axis.plot(rates, shares, marker="o", label=squash)
+    axis.set(xscale="log", ylim=(0, 1.02), xlabel="learning rate", ylabel="share of networks that learn it")
+    axis.legend()
+    figure.savefig(run.folder / "networks.png")
+    if run.page.shows("standard"):
+        run.page.writer.add_figure("networks that learn", figure)
