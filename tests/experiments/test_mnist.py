@@ -28,7 +28,7 @@ def small_set():
 
 
 def train(runs_dir, *argv):
-    status = mnist.main(["--runs-dir", str(runs_dir), "--epochs", "2", *argv])
+    status = mnist.main(["--runs-dir", str(runs_dir), "--epochs", "2", "--log", "scalars", *argv])
     (folder,) = (runs_dir / "mnist").iterdir()
     return status, folder, json.loads((folder / "metrics.json").read_text())
 
@@ -119,3 +119,29 @@ def test_the_page_has_everything(finished):
     assert {"loss/batch", "final/test_accuracy", "dead ReLUs/layer 3"} <= set(tags["scalars"])
     assert tags["graph"]
     assert (finished["standard"][1] / "projector_config.pbtxt").exists()
+
+
+def test_by_hand_trains_like_the_functions(tmp_path):
+    figures = [train(tmp_path / engine, "--engine", engine)[2] for engine in ("functions", "by-hand")]
+    for name in ("test_accuracy", "test_loss", "training_loss", "validation_loss"):
+        assert figures[0][name] == pytest.approx(figures[1][name], rel=1e-3)
+
+
+@pytest.mark.parametrize("engine", ["functions", "by-hand"])
+@pytest.mark.parametrize("precision", ["medium", "bfloat16", "float16"])
+def test_lower_precision_learns_as_well(tmp_path, engine, precision):
+    status, folder, metrics = train(tmp_path, "--engine", engine, "--precision", precision)
+    assert status == 0
+    assert metrics["test_accuracy"] > 0.8
+    assert f"precision{precision}" in folder.name
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+@pytest.mark.slow
+def test_compiled(tmp_path):
+    assert train(tmp_path, "--compile")[2]["test_accuracy"] > 0.8
+
+
+def test_what_by_hand_does_not_do(tmp_path, capsys):
+    assert mnist.main(["--runs-dir", str(tmp_path), "--engine", "by-hand", "--compile"]) == 1
+    assert "neither --with nor --compile applies" in capsys.readouterr().err
