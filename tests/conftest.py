@@ -1,6 +1,18 @@
 """Settings for all tests."""
 
+import pytest
+import torch
+
 
 def pytest_configure(config):
     # PyTorch's own: it comes with the first use of forward mode.
     config.addinivalue_line("filterwarnings", "ignore:`torch.jit.script:FutureWarning")
+    # Small tensors everywhere: a second thread mostly waits for the first.
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def denormals_stay():
+    """Undo what scripts set for their whole process: flushing would hide the smallest numbers."""
+    yield
+    torch.set_flush_denormal(False)

@@ -7,7 +7,10 @@ from experiments import xor
 from manualgrad.data.documents import load
 
 
-@pytest.mark.parametrize("preset", ["sigmoid", "tanh", "keras"])
+@pytest.mark.parametrize(
+    "preset",
+    ["sigmoid", pytest.param("tanh", marks=pytest.mark.slow), pytest.param("keras", marks=pytest.mark.slow)],
+)
 def test_the_document_s_figures(preset, perform, reproduces):
     performance = perform(xor, "--preset", preset, "--require-accuracy", "1")
     assert performance.status == 0
