@@ -1,4 +1,3 @@
-# ruff: noqa: D102 (the lesson explains forward, setup_context and backward)
 """A chain of three: the chain rule, twice.
 
 Forward

@@ -1,4 +1,3 @@
-# ruff: noqa: D103 (the lesson explains the function)
 """The whole network by hand: two inputs, two hidden units, one output, line by line.
 
 Forward
