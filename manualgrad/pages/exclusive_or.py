@@ -11,7 +11,7 @@ from manualgrad.data.xor import xor
 from manualgrad.training.layers import layer_outputs, split_into_layers
 from manualgrad.training.run import Run
 
-FRAMES = 10  # pictures of the boundary: as many as TensorBoard keeps unasked
+FRAMES = 6  # pictures of the boundary; TensorBoard keeps ten unasked
 MANY_FRAMES = 40  # with --log everything
 PATH_POINTS = 200
 EXTENT = (-0.5, 1.5)

@@ -55,7 +55,8 @@ def draw_boundary(
         left, base = number % columns * (size + 1), (rows - 1 - number // columns) * (size + 1)
         corner = np.array([left, base])
         _show_points(axes, corner + (inputs - low) / (high - low) * (size - 1), targets, size=20)
-        axes.text(left + 3, base + size - 3, f"h{number + 1}", color="white", weight="bold", va="top")
+        name_plate = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+        axes.text(left + 3, base + size - 3, f"h{number + 1}", va="top", fontsize=9, bbox=name_plate)
     axes.set_title("each hidden unit's output")
     axes.axis("off")
     add_scale(figure, shown, place(figure, 5.05 + 2.0 * columns, 0.55, 0.15, 3.9), "output")

@@ -2,8 +2,10 @@
 
 import shlex
 import sys
+import sys
 from collections import Counter
 from pathlib import Path
+from types import ModuleType
 from typing import Any, get_args
 
 import numpy as np
@@ -32,6 +34,9 @@ class Page:
     """
 
     def __init__(self, folder: Path, level: LogLevel) -> None:
+        # Where TensorFlow is installed TensorBoard imports it, unless there is this module; and beside
+        # PyTorch, whose LLVM is another one, it ends the process.
+        sys.modules.setdefault("tensorboard.compat.notf", ModuleType("notf"))
         # Imported here, because `--help` should not wait for it.
         from torch.utils.tensorboard import SummaryWriter
 

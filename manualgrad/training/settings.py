@@ -54,7 +54,8 @@ class RunSettings:
     )
     runs_dir: Path = option(Path("runs"), "where the run's folder goes")
     log: LogLevel = option(
-        "standard", "what TensorBoard gets: curves; pictures and distributions; more often"
+        "standard",
+        "for TensorBoard: nothing; curves; also pictures and distributions; all of them more often",
     )
 
 

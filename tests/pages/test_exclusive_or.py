@@ -1,0 +1,59 @@
+import pytest
+import torch
+
+import manualgrad.nn as nn
+from manualgrad.pages.exclusive_or import FRAMES, MANY_FRAMES, ExclusiveOrPage
+from manualgrad.training import Run, RunSettings
+
+
+def pictures(tmp_path, level, epochs=100):
+    model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1)).double()
+    with Run("xor", "test", RunSettings(runs_dir=tmp_path, log=level), torch.device("cpu")) as run:
+        page = ExclusiveOrPage(run, model, nn.Sigmoid(), epochs)
+        for epoch in range(epochs):
+            page.look(epoch)
+        run.page.finish()
+        command = run.page.command()
+    names = [path.stem for path in (run.folder / "pictures").glob("*.png")]
+    return sorted(int(name.split("-")[-1]) for name in names if name.startswith("boundary")), names, command
+
+
+def test_the_boundary_is_drawn_from_the_first_epoch_to_the_last(tmp_path):
+    epochs, names, command = pictures(tmp_path, "standard")
+    assert len(epochs) == FRAMES
+    assert (epochs[0], epochs[-1]) == (0, 99)
+    assert epochs[1] - epochs[0] < epochs[-1] - epochs[-2]
+    assert "hidden-space-99" in names
+    assert "samples_per_plugin" not in command
+
+
+def test_with_everything_the_command_asks_for_all_pictures(tmp_path, monkeypatch):
+    monkeypatch.setattr("manualgrad.pictures.artist.Artist.draw", lambda *_, **__: None)
+    command = pictures(tmp_path, "everything", epochs=2000)[2]
+    assert command.endswith(f"--samples_per_plugin images={MANY_FRAMES}")
+
+
+@pytest.mark.parametrize("level", ["none", "scalars"])
+def test_without_pictures_nothing_is_drawn(level, tmp_path):
+    assert pictures(tmp_path, level)[1] == []
+
+
+def test_one_epoch_is_enough(tmp_path):
+    assert pictures(tmp_path, "standard", epochs=1)[0] == [0]
+
+
+def test_the_plane_is_seen_as_the_axes_say(tmp_path, monkeypatch):
+    """The first input runs from left to right, the second from bottom to top."""
+    drawn = {}
+    monkeypatch.setattr(
+        "manualgrad.pictures.artist.Artist.draw", lambda self, name, path, content, **_: drawn.update(content)
+    )
+    model = nn.Sequential(nn.Linear(2, 1), nn.Identity(), nn.Linear(1, 1)).double()
+    with torch.no_grad():
+        model[0].weight.copy_(torch.tensor([[1.0, 0.0]]))  # the hidden unit is the first input
+        model[0].bias.zero_()
+    with Run("xor", "test", RunSettings(runs_dir=tmp_path), torch.device("cpu")) as run:
+        ExclusiveOrPage(run, model, nn.Identity(), 2).look(0)
+    hidden = drawn["hidden"][0]
+    assert hidden[:, 0] == pytest.approx(-0.5)
+    assert hidden[:, -1] == pytest.approx(1.5)
