@@ -6,6 +6,7 @@ run of ``experiments/mnist.py`` tells. Denormal numbers are flushed for everyone
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from itertools import pairwise
 from typing import Any
 
@@ -14,8 +15,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 import manualgrad.nn
-from manualgrad.benchmark.opponents import train_in_keras, train_in_numpy
-from manualgrad.benchmark.race import Contender, Effort, Result, Table, race, tabulate
+from manualgrad.benchmark.opponents import Keras, train_in_numpy
+from manualgrad.benchmark.race import Contender, Effort, Result, Table, missing, race, tabulate
 from manualgrad.by_hand import Classifier
 from manualgrad.training import gather_batches
 
@@ -64,10 +65,12 @@ def measure(effort: Effort) -> Iterator[Table]:
     if not effort.quick:
         compiled = _step(_build(manualgrad.nn), None, compiled=True)
         others.append(ours("functions compiled", compiled, "torch.compile, fused Adam"))
-    keras = train_in_keras(SIZES, images, labels, BATCH)
-    if keras:
-        others.append(Contender("Keras", keras, steps, "as the document has it: fit"))
-    yield tabulate("mnist: one step in float32", race([*contenders, *others], effort.rounds), "step")
+    with ExitStack() as stack:
+        if not missing("tensorflow", "Keras"):
+            keras = stack.enter_context(closing(Keras(SIZES, len(images), BATCH)))
+            others.append(Contender("Keras", keras.train_epoch, steps, "as the document has it: fit"))
+        results = race([*contenders, *others], effort.rounds)
+    yield tabulate("mnist: one step in float32", results, "step")
 
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")

@@ -1,6 +1,7 @@
 """Opponents from outside PyTorch, each with its best honest settings."""
 
-import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -8,42 +9,66 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from manualgrad.benchmark.race import missing
+from manualgrad.errors import UserError
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
 
-def train_in_keras(
-    sizes: Sequence[int], images: Tensor, labels: Tensor, batch_size: int
-) -> Callable[[], object] | None:
-    """Return an epoch of training in Keras as the source document has it, or None without Keras.
+# TensorFlow and PyTorch do not bear each other in one process: both bring an LLVM.
+KERAS = """
+import sys
+import keras
+import numpy as np
+sizes, rows, batch_size = {sizes}, {rows}, {batch_size}
+model = keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten()])
+for units in sizes[1:-1]:
+    model.add(keras.layers.Dense(units, activation="relu"))
+model.add(keras.layers.Dense(sizes[-1], activation="softmax"))
+model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
+numbers = np.random.default_rng(0)
+images = numbers.random((rows, 28, 28), dtype=np.float32)
+images *= images > 0.8
+labels = np.eye(sizes[-1], dtype=np.float32)[numbers.integers(sizes[-1], size=rows)]
+for line in sys.stdin:
+    model.fit(images, labels, epochs=1, batch_size=batch_size, verbose=0)
+    print("done", flush=True)
+"""
+
+
+class Keras:
+    """Keras training as the source document has it, in a process of its own.
 
     Parameters
     ----------
     sizes : sequence of int
         Features, units, classes.
-    images, labels : Tensor
-        (N, 28, 28) and (N,).
+    rows : int
+        Images of an epoch.
     batch_size : int
         Rows a step.
-
-    Returns
-    -------
-    callable or None
-        Trains once on everything.
     """
-    if missing("tensorflow", "Keras"):
-        return None
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import keras  # type: ignore[import-not-found, unused-ignore]
 
-    model = keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten()])
-    for units in sizes[1:-1]:
-        model.add(keras.layers.Dense(units, activation="relu"))
-    model.add(keras.layers.Dense(sizes[-1], activation="softmax"))
-    model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
-    inputs, targets = images.numpy(), np.eye(sizes[-1], dtype=np.float32)[labels.numpy()]
-    return lambda: model.fit(inputs, targets, epochs=1, batch_size=batch_size, verbose=0)
+    def __init__(self, sizes: Sequence[int], rows: int, batch_size: int) -> None:
+        code = KERAS.format(sizes=tuple(sizes), rows=rows, batch_size=batch_size)
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def train_epoch(self) -> None:
+        """Train once on everything, and wait until it is done."""
+        assert self._process.stdin
+        assert self._process.stdout
+        print("go", file=self._process.stdin, flush=True)
+        if self._process.stdout.readline() != "done\n":
+            raise UserError("Keras is installed, but does not train; uninstall tensorflow to leave it out")
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
 
 
 def train_in_numpy(

@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-import sys
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
