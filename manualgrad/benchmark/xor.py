@@ -63,7 +63,7 @@ def train_in_numpy(hidden_weight: Array, output_weight: Array, steps: int) -> Ar
     numpy.ndarray
         (4, 1): the outputs before the last step.
     """
-    inputs, targets = (part.numpy() for part in xor())
+    inputs, targets = (part.long().numpy() for part in xor())  # the document writes them as integers
     for _ in range(steps):
         hidden = 1 / (1 + np.exp(-np.dot(inputs, hidden_weight)))
         output = 1 / (1 + np.exp(-np.dot(hidden, output_weight)))
