@@ -45,7 +45,7 @@ from manualgrad.training import (
 from manualgrad.training.precision import Autocast, Precision, low_dtype, matmul_precision
 
 EVALUATION_BATCH = 2000  # rows at a time where nothing is learnt; any number gives the same figures
-WATCH_EVERY = 50  # steps
+WATCH_EVERY = 75  # steps
 PROBE = 256  # validation images on which activations are observed
 SIZES = (28 * 28, 512, 256, 128, 10)
 

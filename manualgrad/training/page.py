@@ -91,8 +91,10 @@ class Page:
         """Show how numbers are distributed. What is not finite is left out."""
         if not self.shows("standard"):
             return
-        numbers = values.detach().cpu().double().numpy().ravel()
-        numbers = numbers[np.isfinite(numbers)]
+        numbers = values.detach().cpu().numpy().ravel()
+        finite = np.isfinite(numbers)
+        if not finite.all():
+            numbers = numbers[finite]
         if not len(numbers):
             return
         # NumPy's even buckets take a fifth of the time of the 1500 that add_histogram sorts numbers into.
@@ -102,7 +104,7 @@ class Page:
             min=numbers.min(),
             max=numbers.max(),
             num=len(numbers),
-            sum=numbers.sum(),
+            sum=numbers.sum(dtype=np.float64),
             sum_squares=numbers @ numbers,
             bucket_limits=edges[1:].tolist(),
             bucket_counts=counts.tolist(),

@@ -7,13 +7,14 @@ import torch
 from torch import Tensor
 
 import manualgrad.nn as nn
+from manualgrad.training.layers import layer_outputs, split_into_layers
 
 MOVE = 1e-6  # of a weight, each way: the slope is then right to about 1e-9, and seldom crosses a kink
 
 
 @torch.no_grad()
 def worst_relative_error(
-    model: nn.Module,
+    model: nn.Sequential,
     loss_function: Callable[[Tensor, Tensor], Tensor],
     inputs: Tensor,
     targets: Tensor,
@@ -27,7 +28,7 @@ def worst_relative_error(
 
     Parameters
     ----------
-    model : Module
+    model : Sequential
         After ``backward``: its gradients are still those of the loss of ``inputs`` and ``targets``.
     loss_function : callable
         The loss of the model's outputs and the targets.
@@ -45,24 +46,28 @@ def worst_relative_error(
         root mean square of the parameter's whole gradient: an entry that happens to be almost zero would
         otherwise show nothing but its rounding.
     """
-    exact = copy.deepcopy(model).cpu().double()
+    exact = split_into_layers(copy.deepcopy(model).cpu().double())
     inputs = inputs.cpu().double()
     targets = targets.cpu().double() if targets.is_floating_point() else targets.cpu()
+    arriving = [inputs, *layer_outputs(exact, inputs)]
     worst = 0.0
-    for parameter, twin in zip(model.parameters(), exact.parameters(), strict=True):
-        if parameter.grad is None:
-            continue
-        gradients, weights = parameter.grad.flatten(), twin.view(-1)
-        typical = gradients.double().square().mean().sqrt().item()
-        for index in torch.randint(len(weights), (entries,), generator=generator).tolist():
-            weight = weights[index].item()
-            losses = []
-            for moved in (weight - MOVE, weight + MOVE):
-                weights[index] = moved
-                losses.append(loss_function(exact(inputs), targets).item())
-            weights[index] = weight
-            slope = (losses[1] - losses[0]) / (2 * MOVE)
-            gradient = gradients[index].item()
-            scale = max(abs(gradient), abs(slope), typical)
-            worst = max(worst, abs(gradient - slope) / scale if scale else 0.0)
+    for number, (layer, twin) in enumerate(zip(split_into_layers(model), exact, strict=True)):
+        for parameter, copied in zip(layer.parameters, twin.parameters, strict=True):
+            if parameter.grad is None:
+                continue
+            gradients, weights = parameter.grad.flatten(), copied.view(-1)
+            typical = gradients.square().mean().sqrt().item()
+            for index in torch.randint(len(weights), (entries,), generator=generator).tolist():
+                weight = weights[index].item()
+                losses = []
+                for moved in (weight - MOVE, weight + MOVE):
+                    weights[index] = moved
+                    # What arrives at the weight's own layer stays as it is: begin there.
+                    output = layer_outputs(exact[number:], arriving[number])[-1]
+                    losses.append(loss_function(output, targets).item())
+                weights[index] = weight
+                slope = (losses[1] - losses[0]) / (2 * MOVE)
+                gradient = gradients[index].item()
+                scale = max(abs(gradient), abs(slope), typical)
+                worst = max(worst, abs(gradient - slope) / scale if scale else 0.0)
     return worst
