@@ -20,7 +20,7 @@ Speed
 Every result has a tensor that waits for it (``out=``) and is written over once nobody reads it: aₗ₋₁
 turns into its own slope, sign(aₗ₋₁) = [aₗ₋₁ > 0], as soon as Wₗ has its gradient. All parameters lie in
 one vector and all gradients in another; a layer's are views into them, so the optimizer sees one tensor.
-Of a step of MNIST's network half is products, and a seventh Adam.
+Of a step of MNIST's network two thirds are products, and an eighth is Adam.
 
 Pitfalls
 --------
