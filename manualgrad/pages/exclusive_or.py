@@ -11,7 +11,7 @@ from manualgrad.data.xor import xor
 from manualgrad.training.layers import layer_outputs, split_into_layers
 from manualgrad.training.run import Run
 
-FRAMES = 6  # pictures of the boundary; TensorBoard keeps ten unasked
+FRAMES = 5  # pictures of the boundary; TensorBoard keeps ten unasked
 MANY_FRAMES = 40  # with --log everything
 PATH_POINTS = 200
 EXTENT = (-0.5, 1.5)

@@ -38,3 +38,4 @@ def draw(drawing: str, path: Path, content: dict[str, Any]) -> str | None:
 
 if __name__ == "__main__":
     main(sys.stdin.buffer, sys.stdout.buffer)
+    os._exit(0)  # every answer is out; taking matplotlib down in order would keep the run waiting
