@@ -45,6 +45,7 @@ from manualgrad.training import (
 from manualgrad.training.precision import Autocast, Precision, low_dtype, matmul_precision
 
 EVALUATION_BATCH = 2000  # rows at a time where nothing is learnt; any number gives the same figures
+KERAS_EPSILON = 1e-7  # Adam's; PyTorch's own default is 1e-8
 WATCH_EVERY = 75  # steps
 PROBE = 256  # validation images on which activations are observed
 SIZES = (28 * 28, 512, 256, 128, 10)
@@ -143,7 +144,7 @@ def by_functions(
     settings: Settings, model: nn.Sequential, loss_function: nn.Module, record: Run, probe: Tensor
 ) -> Epoch:
     """Return an epoch of training in which autograd calls our backwards."""
-    optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True)
+    optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, eps=KERAS_EPSILON, fused=True)
     watch = Watch(record, model, loss_function, optimizer, probe, WATCH_EVERY)
     low = low_dtype(settings.precision)
     trained = Autocast(model, low) if low else nn.Sequential(model)
@@ -157,7 +158,11 @@ def by_hand(settings: Settings, model: nn.Sequential) -> Epoch:
     device = next(model.parameters()).device
     network = Classifier(SIZES, device, precision=low_dtype(settings.precision)).load(model)
     adam = torch.optim.Adam(
-        [network.parameters], lr=settings.learning_rate, fused=True, capturable=device.type == "cuda"
+        [network.parameters],
+        lr=settings.learning_rate,
+        eps=KERAS_EPSILON,
+        fused=True,
+        capturable=device.type == "cuda",
     )
     trainer = Trainer(network, adam)
 
@@ -170,8 +175,8 @@ def by_hand(settings: Settings, model: nn.Sequential) -> Epoch:
 
 
 def build_model() -> nn.Sequential:
-    """Return the network: images (N, 28, 28) to logits (N, 10)."""
-    return nn.Sequential(
+    """Return the network, images (N, 28, 28) to logits (N, 10), with the weights that Keras begins with."""
+    model = nn.Sequential(
         nn.Flatten(),
         nn.Linear(28 * 28, 512),
         nn.ReLU(),
@@ -181,6 +186,11 @@ def build_model() -> nn.Sequential:
         nn.ReLU(),
         nn.Linear(128, 10),
     )
+    for layer in model:
+        if isinstance(layer, nn.Linear):
+            nn.init.xavier_uniform_(layer.weight)  # Keras calls it Glorot uniform
+            nn.init.zeros_(layer.bias)
+    return model
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -98,9 +98,10 @@ def _suits(left: Tensor, right: Tensor) -> bool:
 
 
 def _is_plain(tensor: Tensor) -> bool:
-    """Return whether this is float32 on a CPU, and nobody records or transforms."""
+    """Return whether this is an ordinary float32 tensor on a CPU, and nobody records or transforms."""
     return (
-        tensor.dtype == torch.float32
+        type(tensor) in (Tensor, torch.nn.Parameter)  # a fake tensor, for one, has no values to look at
+        and tensor.dtype == torch.float32
         and tensor.device.type == "cpu"
         and not torch.is_grad_enabled()
         and not torch._C._are_functorch_transforms_active()
