@@ -122,9 +122,15 @@ def test_the_page_has_everything(finished):
 
 
 def test_by_hand_trains_like_the_functions(tmp_path):
-    figures = [train(tmp_path / engine, "--engine", engine)[2] for engine in ("functions", "by-hand")]
-    for name in ("test_accuracy", "test_loss", "training_loss", "validation_loss"):
+    # Two steps: after more, a unit that rounding has put on the other side of 0 gets a full step of Adam's,
+    # and the two drift apart. In float64 tests/by_hand compares them to 1e-12.
+    engines = ("functions", "by-hand")
+    figures = [train(tmp_path / engine, "--engine", engine, "--dry-run")[2] for engine in engines]
+    assert figures[0]["training_loss"] == pytest.approx(figures[1]["training_loss"], rel=1e-6)
+    for name in ("test_loss", "validation_loss"):
         assert figures[0][name] == pytest.approx(figures[1][name], rel=1e-3)
+    for engine in engines:
+        assert train(tmp_path / f"{engine} on", "--engine", engine)[2]["test_accuracy"] > 0.8
 
 
 @pytest.mark.parametrize("engine", ["functions", "by-hand"])
