@@ -42,7 +42,7 @@ from torch.autograd import Function
 
 from manualgrad.functions._apply import make_apply
 from manualgrad.functions._checks import check_numbers, check_tensors
-from manualgrad.kernels import keep_where_open  # torch.where(output <= 0, 0.0, ...), but faster
+from manualgrad.kernels import keep_where_open  # torch.where, but faster
 
 
 class ReLU(Function):
@@ -62,7 +62,7 @@ class ReLU(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Tensor:
         (output,) = ctx.saved_tensors
-        return keep_where_open(grad_output, output)  # same shape, elementwise
+        return keep_where_open(grad_output, output)  # torch.where(output <= 0, 0.0, grad_output)
 
     @staticmethod
     def jvp(ctx: Any, input_tangent: Tensor) -> Tensor:
