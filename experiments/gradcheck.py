@@ -4,7 +4,7 @@
 
 checks every function of the package against PyTorch's counterpart and against finite differences, at several
 magnitudes, in several layouts, and differentiated twice: a row for each function, all of them "right". It
-takes about ten seconds. With --function NAME see the worst element of each gradient.
+takes a quarter of a minute. With --function NAME see the worst element of each gradient.
 
     python experiments/gradcheck.py path/to/file.py:ClassName
 

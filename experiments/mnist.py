@@ -6,7 +6,7 @@
 
 trains 784-512-256-128-10 with ReLU, softmax and Adam for ten epochs on 48 000 images, keeps the last 12 000
 of the training images for validation, and ends with the accuracy on 10 000 images that it never saw. Expect
-97.5 to 98 %, in about half a minute on two CPU cores.
+97.5 to 98 %, in about twenty seconds on two CPU cores.
 
 --engine by-hand trains without autograd (manualgrad/by_hand/classifier.py), and faster. --compile and
 --precision are for those who want to see what else there is to gain, and what it costs in accuracy.

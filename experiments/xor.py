@@ -14,7 +14,7 @@ trains a small network on the four rows of exclusive or, as its document does:
     keras     2-4-1, tanh, then a sigmoid; Adam on binary cross-entropy, 1000 epochs
 
 Expect every row right, and all the errors and outputs that the documents print. Where the weights start
-decides much: see with --seeds how many networks learn. The first two take about five seconds, the third one.
+decides much: see with --seeds how many networks learn. The first two take about ten seconds, the third six.
 All four rows are trained on, which leaves none to validate with: every curve is the training's.
 
 --engine by-hand trains without autograd (manualgrad/by_hand/xor.py), in a fraction of a second.

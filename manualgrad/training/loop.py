@@ -115,7 +115,7 @@ def gather_batches(
     if generator is None:
         yield from zip(inputs.split(batch_size), labels.split(batch_size), strict=True)
         return
-    # By index, on the device: a DataLoader over the same tensors adds a third to MNIST's step.
+    # By index, on the device: a DataLoader over the same tensors adds a fifth to MNIST's step.
     order = torch.randperm(len(inputs), generator=generator).to(inputs.device)
     for rows in order.split(batch_size):
         yield inputs.index_select(0, rows), labels.index_select(0, rows)
