@@ -10,7 +10,7 @@ from torch import Tensor
 import manualgrad.nn as nn
 
 if TYPE_CHECKING:
-    from tensorboard.compat.proto.graph_pb2 import GraphDef  # type: ignore[import-untyped]
+    from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 
 def backward_graph(loss: Tensor, model: nn.Module) -> "GraphDef":

@@ -55,7 +55,7 @@ class Page:
         """Draw one point on each named curve."""
         if not self.shows("scalars"):
             return
-        from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]
+        from tensorboard.compat.proto.summary_pb2 import Summary
 
         # All in one event: twenty of add_scalar's, with an event each, take twenty times as long.
         values = [Summary.Value(tag=tag, simple_value=value) for tag, value in figures.items()]
@@ -144,7 +144,7 @@ class Page:
         """Show a graph, given as TensorFlow's ``GraphDef`` message, in the Graphs tab."""
         if not self.shows("standard"):
             return
-        from tensorboard.compat.proto.event_pb2 import Event  # type: ignore[import-untyped]
+        from tensorboard.compat.proto.event_pb2 import Event
 
         self._events.add_event(Event(graph_def=graph.SerializeToString()))
 
