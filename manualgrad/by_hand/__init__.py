@@ -11,8 +11,8 @@ see that backpropagation is a few matrix products in the right order, and the fa
 """
 
 from manualgrad.by_hand.classifier import Classifier
-from manualgrad.by_hand.epoch import Trainer
+from manualgrad.by_hand.epoch import Mirror, Trainer
 from manualgrad.by_hand.many import train_many
 from manualgrad.by_hand.xor import train_xor
 
-__all__ = ["Classifier", "Trainer", "train_many", "train_xor"]
+__all__ = ["Classifier", "Mirror", "Trainer", "train_many", "train_xor"]

@@ -6,12 +6,16 @@ graph, and replayed with one call. Nothing in an epoch waits for the device: its
 """
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import Module
 from torch.optim import Optimizer
 
 from manualgrad.by_hand.classifier import Classifier
+from manualgrad.training.keeper import Keeper
+from manualgrad.training.loop import Score, Tally
 
 WARM_UP = 3  # steps before the recording, in which CUDA's libraries set themselves up
 
@@ -27,43 +31,75 @@ class Trainer:
         Computes its own gradients.
     optimizer : Optimizer
         Over ``network.parameters``; on CUDA it must be ``capturable``.
+    tally : Tally, optional
+        Where its sums are kept, if an epoch that was interrupted should go on.
     """
 
-    def __init__(self, network: Classifier, optimizer: Optimizer) -> None:
+    def __init__(self, network: Classifier, optimizer: Optimizer, tally: Tally | None = None) -> None:
         self.network, self.optimizer = network, optimizer
         device = network.parameters.device
-        self._loss = torch.zeros((), dtype=torch.float64, device=device)
-        self._correct = torch.zeros((), dtype=torch.int64, device=device)
+        self.tally = tally or Tally(device)
         self._step: Step = Recorded(self.step) if device.type == "cuda" else self.step
 
-    def train_epoch(self, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[float, float]:
+    def train_epoch(self, batches: Iterable[tuple[Tensor, Tensor]], keeper: Keeper | None = None) -> Score:
         """Train on each batch once.
 
         Parameters
         ----------
         batches : iterable of (Tensor, Tensor)
             Inputs (N, ...) and labels (N,), on the network's device.
+        keeper : Keeper, optional
+            Saves when it is time to, and stops when asked to.
 
         Returns
         -------
-        (float, float)
-            Loss and accuracy over the epoch, each batch as it was before its own step.
+        Score
+            Over the epoch, each batch as it was before its own step.
+
+        Raises
+        ------
+        Interrupted
+            After a whole step, and once everything is saved.
         """
-        examples = 0
-        self._loss.zero_()
-        self._correct.zero_()
+        if keeper is None:
+            self.tally.clear()
         for inputs, labels in batches:
             self._step(inputs, labels)
-            examples += len(labels)
-        return self._loss.item() / examples, self._correct.item() / examples
+            if keeper:
+                keeper.after_step()
+        return self.tally.score()
 
     def step(self, inputs: Tensor, labels: Tensor) -> None:
         """Forward, backward, update; and add to the epoch's sums."""
         loss = self.network.forward(inputs, labels)
         self.network.backward()
         self.optimizer.step()
-        self._loss.add_(loss, alpha=len(labels))
-        self._correct.add_((self.network.logits.argmax(1) == labels).sum())
+        self.tally.add(loss, self.network.logits, labels)
+
+
+class Mirror:
+    """A model as a checkpoint keeps it, with the weights that the network by hand has by then.
+
+    Parameters
+    ----------
+    network : Classifier
+        Learns.
+    model : Module
+        Gets its weights whenever they are saved, and gives them back.
+    """
+
+    def __init__(self, network: Classifier, model: Module) -> None:
+        self.network, self.model = network, model
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the weights by the model's names."""
+        self.network.store(self.model)
+        return self.model.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over weights by the model's names."""
+        self.model.load_state_dict(state)
+        self.network.load(self.model)
 
 
 class Recorded:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from manualgrad.errors import UserError
+from manualgrad.training.interruption import Interrupted
 from manualgrad.training.settings import Settings, parse_settings
 
 Metrics = dict[str, Any]
@@ -36,7 +37,8 @@ def launch(
     Returns
     -------
     int
-        The exit status: 0, 1 after a problem that its reader can mend, 130 after Ctrl-C.
+        The exit status: 0, 1 after a problem that its reader can mend, 130 after Ctrl-C and SIGTERM. The
+        problem is one line on standard error, with what was added to it by ``add_note``.
 
     Raises
     ------
@@ -44,20 +46,21 @@ def launch(
         With status 2 for a wrong argument.
     """
     program = Path(inspect.getfile(run)).stem
-    settings = parse_settings(settings_class, argv, program, description or "")
     try:
-        run(settings)
+        run(parse_settings(settings_class, argv, program, description or ""))
     except UserError as problem:
-        print(f"{program}: error: {problem}", file=sys.stderr)
-        return 1
+        return _complain(program, f"error: {problem}", problem, 1)
     except OSError as problem:  # a full disk, a folder that may not be written
         where = f": {problem.filename}" if problem.filename else ""
-        print(f"{program}: error: {problem.strerror or problem}{where}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
-        return 130
+        return _complain(program, f"error: {problem.strerror or problem}{where}", problem, 1)
+    except (KeyboardInterrupt, Interrupted) as wish:
+        return _complain(program, "interrupted", wish, 130)
     return 0
+
+
+def _complain(program: str, message: str, reason: BaseException, status: int) -> int:
+    print(f"{program}: {'; '.join([message, *getattr(reason, '__notes__', [])])}", file=sys.stderr)
+    return status
 
 
 def prepare(device: str, seed: int, dtype: torch.dtype = torch.float32) -> torch.device:

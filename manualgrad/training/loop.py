@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,6 +11,7 @@ from torch.nn import Module
 from torch.optim import Optimizer
 
 if TYPE_CHECKING:
+    from manualgrad.training.keeper import Keeper
     from manualgrad.training.watch import Watch
 
 Batch = tuple[Tensor, Tensor]
@@ -30,6 +32,7 @@ def train_epoch(
     optimizer: Optimizer,
     batches: Iterable[Batch],
     watch: "Watch | None" = None,
+    keeper: "Keeper | None" = None,
 ) -> Score:
     """Train on each batch once.
 
@@ -45,13 +48,20 @@ def train_epoch(
         Inputs (N, ...) and labels (N,), on the model's device.
     watch : Watch, optional
         Looks on, and changes nothing.
+    keeper : Keeper, optional
+        Saves when it is time to, and stops when asked to.
 
     Returns
     -------
     Score
         Over the epoch, each batch as it was before its own step.
+
+    Raises
+    ------
+    Interrupted
+        After a whole step, and once everything is saved.
     """
-    tally = _Tally()
+    tally = keeper.position.tally if keeper else Tally(_device(model))
     if watch:
         watch.begin_epoch()
     for inputs, labels in batches:
@@ -65,6 +75,8 @@ def train_epoch(
         if watch:
             watch.after_step()
         tally.add(loss, logits, labels)
+        if keeper:
+            keeper.after_step()
     return tally.score()
 
 
@@ -86,7 +98,7 @@ def evaluate(model: Module, loss_function: LossFunction, batches: Iterable[Batch
     Score
         Over all examples.
     """
-    tally = _Tally()
+    tally = Tally(_device(model))
     for inputs, labels in batches:
         logits = model(inputs)
         tally.add(loss_function(logits, labels), logits, labels)
@@ -94,7 +106,11 @@ def evaluate(model: Module, loss_function: LossFunction, batches: Iterable[Batch
 
 
 def gather_batches(
-    inputs: Tensor, labels: Tensor, batch_size: int, generator: torch.Generator | None = None
+    inputs: Tensor,
+    labels: Tensor,
+    batch_size: int,
+    generator: torch.Generator | None = None,
+    skip: int = 0,
 ) -> Iterator[Batch]:
     """Cut data that already lies on its device into batches.
 
@@ -106,6 +122,8 @@ def gather_batches(
         Rows a batch; the last one may be shorter.
     generator : torch.Generator, optional
         On the CPU; shuffles. Without one the order stays.
+    skip : int
+        Batches to leave out at the beginning: those that an interrupted epoch has done.
 
     Yields
     ------
@@ -113,26 +131,48 @@ def gather_batches(
         Inputs (B, ...) and labels (B,).
     """
     if generator is None:
-        yield from zip(inputs.split(batch_size), labels.split(batch_size), strict=True)
+        yield from islice(zip(inputs.split(batch_size), labels.split(batch_size), strict=True), skip, None)
         return
     # By index, on the device: a DataLoader over the same tensors adds a fifth to MNIST's step.
     order = torch.randperm(len(inputs), generator=generator).to(inputs.device)
-    for rows in order.split(batch_size):
+    for rows in order.split(batch_size)[skip:]:
         yield inputs.index_select(0, rows), labels.index_select(0, rows)
 
 
-class _Tally:
-    """Sums that stay on the device, so that no step waits for the one before to be read."""
+class Tally:
+    """Sums that stay on the device, so that no step waits for the one before to be read.
 
-    def __init__(self) -> None:
-        self.examples = 0
-        self.loss: Tensor | float = 0.0
-        self.correct: Tensor | int = 0
+    Parameters
+    ----------
+    device : torch.device or str
+        Where the losses and labels will lie.
+
+    Attributes
+    ----------
+    sums : Tensor
+        (3,): examples, the sum of their losses, and how many were classified rightly.
+    """
+
+    def __init__(self, device: torch.device | str) -> None:
+        exact = torch.float32 if torch.device(device).type == "mps" else torch.float64  # MPS has no float64
+        self.sums = torch.zeros(3, dtype=exact, device=device)
+        self._examples, self._loss, self._correct = self.sums
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        self.examples += len(labels)
-        self.loss = self.loss + loss.detach() * len(labels)
-        self.correct = self.correct + (logits.detach().argmax(1) == labels).sum()
+        """Count a batch: its mean loss (), logits (N, C) and labels (N,)."""
+        self._examples += len(labels)
+        self._loss.add_(loss.detach(), alpha=len(labels))
+        self._correct += (logits.detach().argmax(1) == labels).sum()
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.sums.zero_()
 
     def score(self) -> Score:
-        return Score(float(self.loss) / self.examples, int(self.correct) / self.examples)
+        """Return the averages over all examples."""
+        examples, loss, correct = self.sums.tolist()
+        return Score(loss / examples, correct / examples)
+
+
+def _device(model: Module) -> torch.device:
+    return next(model.parameters()).device

@@ -1,5 +1,6 @@
 """A run's page in TensorBoard: one method for each kind of thing that can be shown on it."""
 
+import os
 import shlex
 import sys
 from collections import Counter
@@ -18,6 +19,7 @@ Layout = dict[str, dict[str, list[Any]]]
 # What TensorBoard keeps of each tag unless its command says otherwise; of more it shows a random sample.
 KEPT = {"scalars": 1000, "images": 10, "histograms": 500, "pr_curves": 100}
 BUCKETS = 40  # of a histogram; TensorBoard draws 30
+EVENT_FILES = "events.out.tfevents.*"
 FLUSH_SECONDS = 1  # how much of a page is lost when its run is killed
 
 
@@ -41,6 +43,7 @@ class Page:
 
         self.folder = folder
         self.level = level
+        self._earlier = set(folder.glob(EVENT_FILES))  # of a run that is resumed
         self.writer = SummaryWriter(str(folder), flush_secs=FLUSH_SECONDS)
         self._events = self.writer._get_file_writer()
         self._artist = Artist()
@@ -188,6 +191,26 @@ class Page:
         more = [f"{plugin}={count}" for plugin, count in most.items() if count > KEPT[plugin]]
         command = f"tensorboard --logdir {shlex.quote(str(self.folder))}"
         return command + (f" --samples_per_plugin {','.join(more)}" if more else "")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return how far the page has come: the length of each event file, once everything is in it."""
+        self.finish()
+        files = {path.name: path.stat().st_size for path in self.folder.glob(EVENT_FILES)}
+        entries = [[kind, tag, count] for (kind, tag), count in self._entries.items()]
+        return {"files": files, "entries": entries}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Cut off what earlier processes put on the page after ``state_dict``, so that no point is doubled.
+
+        TensorBoard's own way, ``purge_step``, would not do: some curves count steps, others epochs.
+        """
+        for path in self._earlier:
+            length = state["files"].get(path.name)
+            if length is None:
+                path.unlink()
+            elif length < path.stat().st_size:
+                os.truncate(path, length)
+        self._entries = Counter({(kind, tag): count for kind, tag, count in state["entries"]})
 
     def finish(self) -> None:
         """Wait until every picture is drawn and everything is in the file."""

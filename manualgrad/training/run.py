@@ -1,12 +1,12 @@
 """The run folder: settings at the start, TensorBoard's event file on the way, the figures at the end."""
 
-import dataclasses
 import inspect
 import json
 import os
 import platform
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,13 +15,14 @@ import torch
 
 from manualgrad.training.loop import Score
 from manualgrad.training.page import Page
-from manualgrad.training.settings import RunSettings
+from manualgrad.training.settings import RunSettings, TrainingSettings, kept_settings
 
 
 class Run:
     """One run and its folder ``runs/<experiment>/<date-time>-<variant>-seed<N>/``.
 
-    Use it as a context manager: the event file is closed whatever happens.
+    Use it as a context manager: the event file is closed whatever happens. With ``--resume`` the folder is
+    that of the run which goes on.
 
     Parameters
     ----------
@@ -37,7 +38,11 @@ class Run:
     Attributes
     ----------
     folder : Path
-        The run's own folder, new.
+        The run's own folder.
+    experiment : str
+        The script's name.
+    settings : RunSettings
+        As given.
     page : Page
         What TensorBoard shows of the run, for everything that ``log`` does not cover.
 
@@ -48,21 +53,28 @@ class Run:
     """
 
     def __init__(self, experiment: str, variant: str, settings: RunSettings, device: torch.device) -> None:
-        self.folder = _make_folder(settings.runs_dir / experiment, f"{variant}-seed{settings.seed}")
-        self.started = time.perf_counter()
-        self._settings = dataclasses.asdict(settings)
+        resumed = settings.resume if isinstance(settings, TrainingSettings) else None
+        self.folder = resumed or _make_folder(
+            settings.runs_dir / experiment, f"{variant}-seed{settings.seed}"
+        )
+        self.experiment = experiment
+        self.settings = settings
+        self._started = time.perf_counter()
+        self._seconds_before = 0.0
         versions = {"python": platform.python_version(), "torch": torch.__version__}
-        config = {
+        self._config = {
             "experiment": experiment,
-            "settings": self._settings,
+            "settings": kept_settings(settings),
             "device": str(device),
             "versions": versions,
         }
-        write_json(self.folder / "config.json", config)
         self.page = Page(self.folder, settings.log)
+        if resumed:
+            return
+        write_json(self.folder / "config.json", self._config)
         lesson = sys.modules[type(settings).__module__].__doc__  # the script's own docstring
         self.page.text("about/lesson", inspect.cleandoc(lesson or ""))
-        self.page.text("about/settings", _table(self._settings | {"computed on": device} | versions))
+        self.page.text("about/settings", _table(kept_settings(settings) | {"computed on": device} | versions))
 
     def __enter__(self) -> Self:
         return self
@@ -70,7 +82,26 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.page.close()
+        if error is None:
+            self.page.close()
+        else:
+            with suppress(OSError):  # a full disk, say: what ended the run says it, and first
+                self.page.close()
+
+    def seconds(self) -> float:
+        """Return the time since the run began; of one that was resumed, without its pauses."""
+        return self._seconds_before + time.perf_counter() - self._started
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return how far the run and its page have come."""
+        return {"seconds": self.seconds(), "page": self.page.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to where ``state_dict`` was called: what was shown since then will be shown again."""
+        self._seconds_before = state["seconds"]
+        self.page.load_state_dict(state["page"])
+        write_json(self.folder / "config.json", self._config)  # with more epochs, say
+        (self.folder / "metrics.json").unlink(missing_ok=True)  # that was the end of fewer epochs
 
     def log(self, step: int, figures: dict[str, float]) -> None:
         """Draw one point on each named curve.
@@ -113,12 +144,12 @@ class Run:
         figures = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
         plain = {
             name: value
-            for name, value in self._settings.items()
+            for name, value in kept_settings(self.settings).items()
             if name != "log" and isinstance(value, bool | int | float | str)
         }
         self.page.hyper_parameters(plain, figures)
         self.page.finish()
-        metrics = metrics | {"seconds": round(time.perf_counter() - self.started, 3)}
+        metrics = metrics | {"seconds": round(self.seconds(), 3)}
         write_json(self.folder / "metrics.json", metrics)
         print(f"run folder: {self.folder}")
         print(f"look at it: {self.page.command()}")

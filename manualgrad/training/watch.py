@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -109,6 +110,15 @@ class Watch:
             self.page.scalars(self.step, self.figures)
             self.begin_epoch()  # the look took time, but is no training either
         self.step += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what decides when the next look is, and at what."""
+        return {"step": self.step, "generator": self.generator.get_state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what ``state_dict`` returned."""
+        self.step = state["step"]
+        self.generator.set_state(state["generator"])
 
     def _is_time(self, every: int) -> bool:
         return self.step % every == 0 and self.page.shows("scalars")

@@ -1,0 +1,43 @@
+"""Ctrl-C and SIGTERM as a wish, which the loop grants between two steps."""
+
+import os
+import signal
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(Exception):  # noqa: N818 (nothing went wrong)
+    """The training was asked to stop, and has stopped after a whole step."""
+
+
+class Interruption:
+    """Hears the signals for the length of a ``with`` block; a second one stops at once.
+
+    Attributes
+    ----------
+    asked : bool
+        A signal has come.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._hear) for number in SIGNALS}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        # Not print: the signal may have come in the middle of one, which cannot be entered twice.
+        os.write(2, b"stopping after this step (once more: at once)\n")
