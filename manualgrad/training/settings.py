@@ -11,6 +11,7 @@ from typing import Any, Literal, NoReturn, TypeVar
 
 from manualgrad.errors import UserError
 
+REQUIRED = dataclasses.MISSING  # as the default of a setting that has none
 WhenResumed = Literal["the same", "another", "anew"]
 
 
@@ -28,13 +29,14 @@ def option(
     Parameters
     ----------
     default : Any
-        What the setting is unless the command line says otherwise.
+        What the setting is unless the command line says otherwise. ``REQUIRED``: the command line must.
     help : str
         One line for ``--help``.
     minimum, maximum : float, optional
         The smallest and the largest number that makes sense.
     positional : bool
-        Given by its place on the command line instead of by ``--name``.
+        Given by its place on the command line instead of by ``--name``. Of the type ``tuple[X, ...]`` it
+        takes all that follow.
     resumed : {"the same", "another", "anew"}
         When a run is resumed, the setting must be what it was; may be another; or begins at its default
         again, because it is about this start of the run and is not kept with it.
@@ -58,12 +60,18 @@ LogLevel = Literal["none", "scalars", "standard", "everything"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RunSettings:
-    """The settings that every experiment has."""
+class ScriptSettings:
+    """The setting that every script has."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = option(
         "auto", "where to compute; auto: cuda if it is there", resumed="another"
     )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunSettings(ScriptSettings):
+    """The settings that every experiment has which leaves a run folder."""
+
     seed: int = option(
         0, "same seed, same machine, same device: the same figures", minimum=0, maximum=2**32 - 1
     )
@@ -90,7 +98,7 @@ class TrainingSettings(RunSettings):
     anomaly: bool = option(False, "if a number goes wrong, find the operation that made it", resumed="anew")
 
 
-Settings = TypeVar("Settings", bound=RunSettings)
+Settings = TypeVar("Settings", bound=ScriptSettings)
 
 
 def parse_settings(
@@ -130,10 +138,11 @@ def parse_settings(
     for field in dataclasses.fields(settings_class):
         argument = _argument(field, kinds[field.name])
         if field.metadata["positional"]:
-            parser.add_argument(field.name, nargs="?", **argument)
+            parser.add_argument(field.name, **argument)
         else:
             parser.add_argument(_flag(field), dest=field.name, **argument)
-    given = vars(parser.parse_args(argv))
+    given = vars(parser.parse_intermixed_args(argv))  # options may stand between the positional arguments
+    given |= {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
     folder = given.get("resume")
     if folder is None:
         return settings_class(**given)
@@ -249,13 +258,21 @@ def _argument(field: "dataclasses.Field[Any]", kind: Any) -> dict[str, Any]:
     help = field.metadata["help"]
     if kind is bool:
         return {"action": "store_true", "help": help}
-    if field.default is not None:
+    if field.default not in (None, REQUIRED, ()):
         help += f" (default: {field.default})"
     kind = _without_none(kind)
     if typing.get_origin(kind) is Literal:
         return {"choices": typing.get_args(kind), "help": help}
+    several = typing.get_origin(kind) is tuple
+    if several:
+        kind = typing.get_args(kind)[0]
     convert = _bounded(kind, field.metadata["minimum"], field.metadata["maximum"])
-    return {"type": convert, "metavar": kind.__name__.upper(), "help": help}
+    if not field.metadata["positional"]:
+        return {"type": convert, "metavar": kind.__name__.upper(), "help": help}
+    optional = field.default is not REQUIRED
+    times = ("*" if optional else "+") if several else ("?" if optional else None)
+    name = field.name.upper().removesuffix("S" if several else "")
+    return {"type": convert, "nargs": times, "metavar": name, "help": help}
 
 
 def _without_none(kind: Any) -> Any:

@@ -5,6 +5,7 @@ from typing import Literal
 import pytest
 
 from manualgrad.training import RunSettings, changed_settings, option, parse_settings
+from manualgrad.training.settings import REQUIRED, ScriptSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +75,33 @@ def test_help_lists_every_setting_with_its_default(capsys):
     ):
         assert part in text
     assert "None" not in text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places(ScriptSettings):
+    folder: Path = option(REQUIRED, "which", positional=True)
+    files: tuple[Path, ...] = option((), "what", positional=True)
+    loud: bool = option(False, "how")
+
+
+def test_arguments_by_their_place():
+    def places(*argv):
+        return parse_settings(Places, argv, "program", "What it does.")
+
+    assert places("a") == Places(folder=Path("a"))
+    two = Places(folder=Path("a"), files=(Path("b"), Path("c")), loud=True)
+    assert places("a", "b", "c", "--loud") == two
+    assert places("--loud", "a", "b", "c") == two
+    assert places("a", "b", "--loud", "c") == two
+
+
+def test_arguments_by_their_place_in_help_and_error(capsys):
+    for argv, text in (([], "required: FOLDER"), (["--help"], "FOLDER [FILE ...]")):
+        with pytest.raises(SystemExit):
+            parse_settings(Places, argv, "program", "What it does.")
+        out, err = capsys.readouterr()
+        assert text in " ".join((out + err).split())
+        assert "MISSING" not in out
 
 
 def test_a_run_is_named_by_what_differs():
