@@ -158,10 +158,7 @@ class Keeper:
             "experiment": self.run.experiment,
             "settings": kept_settings(self.settings),
         }
-        try:
-            write_checkpoint(path, header | content)
-        except FileNotFoundError:
-            raise UserError(f"{self.run.folder} was removed while the run was going on") from None
+        write_checkpoint(path, header | content)
 
     def _restore(self) -> None:
         content = read_checkpoint(self._last, "last")

@@ -1,6 +1,7 @@
 """What every script does around its ``run``: read settings, set the process up, end with one clear line."""
 
 import inspect
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -51,7 +52,7 @@ def launch(
     except UserError as problem:
         return _complain(program, f"error: {problem}", problem, 1)
     except OSError as problem:  # a full disk, a folder that may not be written
-        where = f": {problem.filename}" if problem.filename else ""
+        where = f": {os.fsdecode(problem.filename)}" if problem.filename else ""
         return _complain(program, f"error: {problem.strerror or problem}{where}", problem, 1)
     except (KeyboardInterrupt, Interrupted) as wish:
         return _complain(program, "interrupted", wish, 130)

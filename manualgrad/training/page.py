@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
@@ -45,6 +46,7 @@ class Page:
         self.level = level
         self._earlier = set(folder.glob(EVENT_FILES))  # of a run that is resumed
         self.writer = SummaryWriter(str(folder), flush_secs=FLUSH_SECONDS)
+        threading.excepthook = _report_in_thread
         self._events = self.writer._get_file_writer()
         self._artist = Artist()
         self._entries: Counter[tuple[str, str]] = Counter()
@@ -231,3 +233,10 @@ class Page:
         width, height = int.from_bytes(png[16:20]), int.from_bytes(png[20:24])  # where its header has them
         image = Summary.Image(height=height, width=width, colorspace=4, encoded_image_string=png)
         self._events.add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
+
+
+def _report_in_thread(failure: threading.ExceptHookArgs) -> None:
+    """Print nothing of a disk that is full: TensorBoard's thread raises it again where the run writes next."""
+    writes = type(failure.thread).__module__.startswith("tensorboard")
+    if not (writes and issubclass(failure.exc_type, OSError)):
+        threading.__excepthook__(failure)

@@ -6,13 +6,13 @@ import os
 import platform
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import torch
 
+from manualgrad.errors import UserError
 from manualgrad.training.loop import Score
 from manualgrad.training.page import Page
 from manualgrad.training.settings import RunSettings, TrainingSettings, kept_settings
@@ -82,11 +82,13 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None:
+        try:
             self.page.close()
-        else:
-            with suppress(OSError):  # a full disk, say: what ended the run says it, and first
-                self.page.close()
+        except OSError:  # a full disk, say: if that ended the run, its error is on its way already
+            if error is None:
+                raise
+        if isinstance(error, FileNotFoundError) and not self.folder.exists():
+            raise UserError(f"{self.folder} was removed while the run was going on") from error
 
     def seconds(self) -> float:
         """Return the time since the run began; of one that was resumed, without its pauses."""

@@ -1,0 +1,241 @@
+import itertools
+import os
+import shutil
+import signal
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import manualgrad.nn as nn
+from manualgrad.errors import UserError
+from manualgrad.training import (
+    Keeper,
+    Position,
+    Run,
+    Score,
+    TrainingSettings,
+    Watch,
+    evaluate,
+    gather_batches,
+    train_epoch,
+)
+from manualgrad.training.checkpoint import read_checkpoint
+from manualgrad.training.interruption import Interrupted
+
+EPOCHS, STEPS = 3, 5  # of each epoch; the last batch is a short one
+LOSS = nn.CrossEntropyLoss()
+
+
+class Killed(BaseException):
+    """Ends a training as nothing else does, so that nobody can have prepared for it."""
+
+
+def draw(rows, seed=0):
+    inputs = torch.randn(rows, 6, generator=torch.Generator().manual_seed(seed))
+    return inputs, inputs[:, :3].argmax(1)
+
+
+PASSED = itertools.count(2, 2)
+
+
+def train(settings, end=None, at=-1, hidden=5):
+    """Train a little network as experiments/mnist.py does, and call ``end`` before step ``at``.
+
+    Two seconds pass before it begins, as when a process starts: TensorBoard reads event files in the order of
+    the second that their names begin with.
+    """
+    now, passed = time.time, next(PASSED)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "time", lambda: now() + passed)
+        return train_now(settings, end, at, hidden)
+
+
+def train_now(settings, end, at, hidden):
+    torch.manual_seed(settings.seed)
+    model = nn.Sequential(nn.Linear(6, hidden), nn.ReLU(), nn.Linear(hidden, 3))
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.05, fused=True)
+    position = Position(settings.seed)
+    inputs, labels = draw(4 * STEPS - 1)
+
+    def until_the_end(batches):
+        for batch in batches:
+            if position.steps == at:
+                end()
+            yield batch
+
+    with Run("lesson", "test", settings, torch.device("cpu")) as run:
+        watch = Watch(run, model, LOSS, optimizer, inputs[:4], 2)
+        with Keeper(run, model, position, {"optimizer": optimizer, "watch": watch}) as keeper:
+            for epoch in range(position.epoch, settings.epochs + 1):
+                position.begin(epoch)
+                batches = gather_batches(inputs, labels, 4, position.shuffling(), position.batches)
+                training = train_epoch(model, LOSS, optimizer, until_the_end(batches), watch, keeper)
+                keeper.after_training()
+                validation = evaluate(model, LOSS, [draw(30, seed=1)])
+                keeper.after_validation(validation)
+                run.log_scores(epoch, training=training, validation=validation)
+            best = keeper.take_best()
+        run.finish({"training_loss": training.loss} | best)
+    weights = [p.detach().clone() for p in model.parameters()]
+    return run.folder, weights, (training, validation, best, torch.rand(3))
+
+
+def kill():
+    raise Killed
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return TrainingSettings(runs_dir=tmp_path / "runs", epochs=EPOCHS, log="scalars", checkpoint_steps=3)
+
+
+def the_folder(settings):
+    (folder,) = (settings.runs_dir / "lesson").iterdir()
+    return folder
+
+
+def curves(folder):
+    """Return every curve as its points, but for the speed."""
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return {
+        tag: [(point.step, point.value) for point in events.Scalars(tag)]
+        for tag in events.Tags()["scalars"]
+        if not tag.startswith("speed")
+    }
+
+
+def assert_same(one, other):
+    assert all(map(torch.equal, one[1], other[1]))
+    assert one[2][:3] == other[2][:3]
+    assert torch.equal(one[2][3], other[2][3])
+    assert curves(one[0]) == curves(other[0])
+
+
+def test_killed_before_any_step_and_resumed_it_ends_as_if_nothing_had_been(settings, tmp_path):
+    whole = train(replace(settings, runs_dir=tmp_path / "whole"))
+    assert {len(points) for tag, points in curves(whole[0]).items() if tag.startswith("loss/t")} == {EPOCHS}
+    for at in range(EPOCHS * STEPS):
+        broken = replace(settings, runs_dir=tmp_path / f"killed before step {at}")
+        with pytest.raises(Killed):
+            train(broken, kill, at)
+        assert_same(whole, train(replace(broken, resume=the_folder(broken))))
+
+
+def test_killed_again_and_again(settings, tmp_path):
+    whole = train(replace(settings, runs_dir=tmp_path / "whole"))
+    with pytest.raises(Killed):
+        train(settings, kill, 4)
+    resumed = replace(settings, resume=the_folder(settings))
+    for at in (5, 5, 9, 14):
+        with pytest.raises(Killed):
+            train(resumed, kill, at)
+    assert_same(whole, train(resumed))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_after_a_whole_step_with_everything_saved(settings, tmp_path, number, capfd):
+    whole = train(replace(settings, runs_dir=tmp_path / "whole"))
+    handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(Interrupted) as caught:
+        train(settings, lambda: os.kill(os.getpid(), number), 7)
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
+    folder = the_folder(settings)
+    assert caught.value.__notes__ == [
+        f"to go on from the last checkpoint: python experiments/lesson.py --resume {folder}"
+    ]
+    assert "stopping after this step" in capfd.readouterr().err
+    last = read_checkpoint(folder / "checkpoints" / "last.pt", "last")
+    assert last["position"]["steps"] == 8  # the step that was going on, and 3 is not one of its divisors
+    assert_same(whole, train(replace(settings, resume=folder)))
+
+
+def test_a_second_signal_ends_it_at_once(settings):
+    def twice():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, twice, 7)
+    last = read_checkpoint(the_folder(settings) / "checkpoints" / "last.pt", "last")
+    assert last["position"]["steps"] == 6  # the last multiple of 3
+
+
+def test_more_epochs_train_a_finished_run_further(settings, tmp_path):
+    longer = train(replace(settings, epochs=EPOCHS + 2, runs_dir=tmp_path / "longer"))
+    train(settings)
+    resumed = train(replace(settings, epochs=EPOCHS + 2, resume=the_folder(settings)))
+    assert all(map(torch.equal, longer[1], resumed[1]))
+    final = {f"final/{name}" for name in ("training_loss", "seconds")}
+    for tag, points in curves(resumed[0]).items():
+        assert tag in final or points == curves(longer[0])[tag], tag
+
+
+def test_a_finished_run_is_not_done_again(settings):
+    folder = train(settings)[0]
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match="is finished; --epochs with more than 3 trains it further"):
+        train(replace(settings, resume=folder))
+    with pytest.raises(UserError, match="--epochs 2: .* is in epoch 3 already"):
+        train(replace(settings, epochs=2, resume=folder))
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_the_best_weights_are_those_with_the_best_validation(settings):
+    model = nn.Sequential(nn.Linear(1, 1))
+    with (
+        Run("lesson", "test", settings, torch.device("cpu")) as run,
+        Keeper(run, model, Position(0), {}) as keeper,
+    ):
+        for epoch, accuracy in enumerate((0.5, 0.7, 0.7, 0.6), 1):
+            keeper.position.begin(epoch)
+            torch.nn.init.constant_(model[0].weight, epoch)
+            keeper.after_validation(Score(1 / epoch, accuracy))
+        assert keeper.take_best() == {"epoch": 2, "validation_accuracy": 0.7, "validation_loss": 0.5}
+        assert model[0].weight.item() == 2
+    best = read_checkpoint(run.folder / "checkpoints" / "best.pt", "best")
+    assert (best["epoch"], best["model"]["0.weight"].item()) == (2, 2)
+
+
+def test_another_network_is_refused(settings):
+    with pytest.raises(Killed):
+        train(settings, kill, 4)
+    resumed = replace(settings, resume=the_folder(settings))
+    with pytest.raises(UserError, match=r"its 0.weight is \(5, 6\), this network's \(7, 6\)"):
+        train(resumed, hidden=7)
+
+
+def test_another_run_s_checkpoint_is_refused(settings, tmp_path):
+    with pytest.raises(Killed):
+        train(settings, kill, 4)
+    resumed = replace(settings, resume=the_folder(settings), seed=1)
+    with pytest.raises(UserError, match="was made with --seed 0, config.json says 1"):
+        train(resumed)
+
+
+def test_a_run_that_is_still_going_cannot_be_resumed(settings):
+    def resume_meanwhile():
+        with pytest.raises(UserError, match="is still running, in another process"):
+            train(replace(settings, resume=the_folder(settings)))
+
+    train(settings, resume_meanwhile, 4)
+
+
+def test_the_folder_removed_under_way(settings):
+    def remove():
+        shutil.rmtree(the_folder(settings))
+
+    with pytest.raises(UserError, match="was removed while the run was going on") as caught:
+        train(settings, remove, 4)
+    assert not hasattr(caught.value, "__notes__")  # there is nothing to go on from
+
+
+def test_a_long_training_is_saved_by_the_clock(settings):
+    clocked = replace(settings, checkpoint_steps=None, checkpoint_minutes=1e-9)
+    with pytest.raises(Killed):
+        train(clocked, kill, 7)
+    last = read_checkpoint(the_folder(settings) / "checkpoints" / "last.pt", "last")
+    assert last["position"]["steps"] == 7
