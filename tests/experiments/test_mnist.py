@@ -8,22 +8,14 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from experiments import mnist
-from manualgrad.data.mnist import MNIST
+from tests.experiments.small_mnist import load_small_set
 
 
 @pytest.fixture(scope="module", autouse=True)
 def small_set():
-    """Stand in for MNIST: 500 images of ten noisy patterns."""
-    generator = torch.Generator().manual_seed(0)
-    patterns = torch.rand(10, 28, 28, generator=generator)
-
-    def draw(count):
-        labels = torch.randint(10, (count,), generator=generator)
-        return (patterns[labels] + 0.3 * torch.rand(count, 28, 28, generator=generator)).clamp(0, 1), labels
-
-    data = MNIST(*draw(500), *draw(100))
+    """Stand in for MNIST."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mnist, "load_mnist", lambda data_dir, device: data)
+        patch.setattr(mnist, "load_mnist", load_small_set)
         yield
 
 
