@@ -229,7 +229,7 @@ def train_by_hand(network: Network, epochs: int, device: torch.device, record: R
     page = ExclusiveOrPage(record, network.model, network.answer, epochs) if record else None
     looks = {*range(0, epochs, LOG_EVERY), epochs - 1}
     if page:
-        looks |= page.frames | page.path_epochs
+        looks |= page.epochs_to_see
     done, errors = 0, {}
     for epoch in sorted(looks):
         steps, done = epoch + 1 - done, epoch + 1

@@ -11,8 +11,8 @@ from manualgrad.data.xor import xor
 from manualgrad.training.layers import layer_outputs, split_into_layers
 from manualgrad.training.run import Run
 
-FRAMES = 5  # pictures of the boundary; TensorBoard keeps ten unasked
-MANY_FRAMES = 40  # with --log everything
+ANSWERS = 7  # of different times in one picture, the last of them large
+PICTURES = 40  # of the boundary with --log everything; otherwise one, of the end
 PATH_POINTS = 200
 EXTENT = (-0.5, 1.5)
 GRID = 60  # points on each side of the plane
@@ -31,6 +31,11 @@ class ExclusiveOrPage:
         From what the model returns to a number between 0 and 1, or about that.
     epochs : int
         How long it will be trained.
+
+    Attributes
+    ----------
+    epochs_to_see : set of int
+        In which ``look`` does something.
     """
 
     def __init__(
@@ -45,13 +50,18 @@ class ExclusiveOrPage:
         ticks = torch.linspace(*EXTENT, GRID, dtype=weight.dtype, device=weight.device)
         self.plane = torch.cartesian_prod(ticks, ticks).flip(1)  # (GRID², 2): the first input runs fastest
         self.path: dict[int, Tensor] = {}
-        self.frames: set[int] = set()
+        self.answers: dict[int, Tensor] = {}
+        self.answer_epochs: set[int] = set()
+        self.picture_epochs: set[int] = set()
         self.path_epochs: set[int] = set()
         if self.page.shows("standard"):
-            frames = MANY_FRAMES if self.page.shows("everything") else FRAMES
             # Closer together at first, where most happens.
-            self.frames = {round((epochs - 1) * (k / (frames - 1)) ** 2) for k in range(frames)}
+            self.answer_epochs = {round((epochs - 1) * (k / (ANSWERS - 1)) ** 2) for k in range(ANSWERS)}
+            self.picture_epochs = {epochs - 1}
             self.path_epochs = {round((epochs - 1) * k / PATH_POINTS) for k in range(PATH_POINTS + 1)}
+        if self.page.shows("everything"):
+            self.picture_epochs = {round((epochs - 1) * (k / (PICTURES - 1)) ** 2) for k in range(PICTURES)}
+        self.epochs_to_see = self.path_epochs | self.answer_epochs | self.picture_epochs
 
     def look(self, epoch: int) -> None:
         """Draw what there is to draw after an epoch's step; mostly nothing.
@@ -61,11 +71,18 @@ class ExclusiveOrPage:
         epoch : int
             Counted from 0.
         """
+        if epoch not in self.epochs_to_see:
+            return
         if epoch in self.path_epochs:
             self.path[epoch] = layer_outputs(self.layers, self.inputs)[0]
-        if epoch in self.frames:
-            self._draw_boundary(epoch)
-        if epoch == self.epochs - 1 and self.path:
+        if epoch in self.answer_epochs or epoch in self.picture_epochs:
+            hidden, *_, output = layer_outputs(self.layers, self.plane)
+            answer = self.answer(output)
+            if epoch in self.picture_epochs:
+                self._draw_boundary(epoch, hidden, answer)
+            if epoch in self.answer_epochs:
+                self.answers[epoch] = answer
+        if epoch == self.epochs - 1:
             self.page.picture(
                 "hidden space",
                 epoch,
@@ -76,15 +93,16 @@ class ExclusiveOrPage:
                 **self._truth_table(),
             )
 
-    def _draw_boundary(self, epoch: int) -> None:
-        hidden, *_, output = layer_outputs(self.layers, self.plane)
+    def _draw_boundary(self, epoch: int, hidden: Tensor, answer: Tensor) -> None:
+        answers = self.answers | {epoch: answer}
         self.page.picture(
             "boundary",
             epoch,
             "boundary",
             title=f"Where does the network draw its line? After epoch {epoch}",
             extent=EXTENT,
-            output=self.answer(output).view(GRID, GRID).float().cpu().numpy(),
+            answers=torch.stack(list(answers.values())).view(-1, GRID, GRID).float().cpu().numpy(),
+            epochs=list(answers),
             hidden=hidden.t().reshape(-1, GRID, GRID).float().cpu().numpy(),
             **self._truth_table(),
         )

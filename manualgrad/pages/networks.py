@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from matplotlib.figure import Figure
-
 from manualgrad.by_hand.survey import Group
 from manualgrad.table import print_table
 from manualgrad.training.run import Run
@@ -27,6 +25,8 @@ def show_groups(run: Run, groups: Sequence[Group]) -> None:
         rows.append((group.squash, f"{group.learning_rate:g}", f"{group.learnt:.1%}", ends))
     header = ("", "learning rate", "learn it", "what most others answer to 00 01 10 11 (how many)")
     print_table("Networks that learn exclusive or", header, rows)
+
+    from matplotlib.figure import Figure  # here, because importing it takes half a second
 
     figure = Figure(figsize=(6, 4), layout="constrained")
     axis = figure.subplots()

@@ -1,7 +1,7 @@
-"""Pictures of networks, drawn by matplotlib from plain arrays in a process of their own.
+"""Pictures of networks, drawn from plain arrays.
 
-Nothing here knows of PyTorch, so that this process starts in half a second. A picture is a function from
-keyword arguments to a figure; ``DRAWINGS`` names them all. ``Artist`` has them drawn while training goes on.
+Nothing here knows of PyTorch. A picture is a function from keyword arguments to a ``Canvas``; ``DRAWINGS``
+names them all.
 """
 
 from manualgrad.pictures.artist import Artist

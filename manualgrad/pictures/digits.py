@@ -1,13 +1,13 @@
 """Handwritten digits: what the first layer looks for, what goes wrong, and which pixels would mend it."""
 
 import numpy as np
-from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
 
-from manualgrad.pictures.canvas import SIGNED, Array, add_scale, new_figure, place, tile, without_ticks
+from manualgrad.pictures.canvas import AMOUNT, INK, SIGNED, Array, Canvas, paint, tile
+
+DIGIT = 28  # pixels, each side
 
 
-def draw_weights(title: str, weights: Array) -> Figure:
+def draw_weights(title: str, weights: Array) -> Canvas:
     """Draw each unit's weights as the picture that it looks for.
 
     Parameters
@@ -19,21 +19,21 @@ def draw_weights(title: str, weights: Array) -> Figure:
 
     Returns
     -------
-    Figure
+    Canvas
         The picture.
     """
-    figure = new_figure(7.6, 6.9, title)
-    axes = place(figure, 0.2, 0.4, 6.1, 6.1)
+    canvas = Canvas(640, 680, title)
     limit = np.quantile(np.abs(weights), 0.995)
-    shown = axes.imshow(tile(weights, columns=8), cmap=SIGNED, vmin=-limit, vmax=limit)
-    without_ticks(axes)
-    axes.set_xlabel("each tile: one unit's 28 × 28 weights, the largest units first")
-    scale = place(figure, 6.5, 0.4, 0.15, 6.1)
-    add_scale(figure, shown, scale, "weight: ink here excites (+), inhibits (−)", extend="both")
-    return figure
+    sheet = paint(tile(weights, columns=8), SIGNED, -limit, limit)
+    height, width, _ = sheet.shape
+    canvas.image((31, 40, 31 + 2.5 * width, 40 + 2.5 * height), sheet)
+    canvas.write(320, 636, "each tile: one unit's 28 × 28 weights, the largest units first")
+    label = "weight: ink here excites (+) or inhibits (−)"
+    canvas.scale(60, 660, SIGNED, f"{-limit:.2g}", f"{limit:.2g}", label)
+    return canvas
 
 
-def draw_mistakes(title: str, images: Array, labels: Array, predictions: Array, confidences: Array) -> Figure:
+def draw_mistakes(title: str, images: Array, labels: Array, predictions: Array, confidences: Array) -> Canvas:
     """Draw the digits that were read wrongly with the greatest confidence.
 
     Parameters
@@ -47,25 +47,23 @@ def draw_mistakes(title: str, images: Array, labels: Array, predictions: Array, 
 
     Returns
     -------
-    Figure
+    Canvas
         The picture.
     """
-    columns = 6
-    rows = max(1, -(-len(images) // columns))
-    figure = new_figure(8.2, 1.7 * rows + 0.4, title)
-    axes = place(figure, 0.2, 0.05, 7.8, 1.7 * rows)
-    axes.axis("off")
-    side, room = 28, 10  # pixels; the room above each digit is for the words
-    padded = np.pad(images, ((0, 0), (room, 0), (0, 6)))
-    axes.imshow(tile(padded, columns), cmap="gray_r", vmin=0, vmax=1)
-    for number, (label, reading, sure) in enumerate(zip(labels, predictions, confidences, strict=True)):
+    columns, side, across, down = 6, 3 * DIGIT, 126, 132
+    rows = -(-len(images) // columns)
+    canvas = Canvas(columns * across + 20, rows * down + 50, title)
+    mistakes = zip(images, labels, predictions, confidences, strict=True)
+    for number, (image, label, reading, sure) in enumerate(mistakes):
         row, column = divmod(number, columns)
-        x, y = column * (side + 7) + side / 2, row * (side + room + 1) + room
-        axes.text(x, y, f"{label} read as {reading}\n{sure:.1%} sure", ha="center", va="bottom", fontsize=9)
-    return figure
+        left, top = 10 + column * across + (across - side) / 2, 72 + row * down
+        canvas.image((left, top, left + side, top + side), paint(image, INK, 0, 1))
+        words = f"{label} read as {reading}\n{sure:.1%} sure"
+        canvas.write(left + side / 2, top - 1, words, anchor="md")
+    return canvas
 
 
-def draw_confusion(title: str, counts: Array) -> Figure:
+def draw_confusion(title: str, counts: Array) -> Canvas:
     """Draw how often each digit was read as each other one.
 
     Parameters
@@ -77,26 +75,37 @@ def draw_confusion(title: str, counts: Array) -> Figure:
 
     Returns
     -------
-    Figure
+    Canvas
         The picture.
     """
-    figure = new_figure(6.9, 5.8, title)
-    axes = place(figure, 0.6, 0.5, 4.9, 4.9)
-    # The diagonal would outshine everything: only mistakes get a colour.
+    cell, left, top = 50, 70, 45
+    side = cell * len(counts)
+    canvas = Canvas(left + side + 30, top + side + 90, title)
+    # The diagonal would outshine everything: only mistakes get a colour. On a scale of logarithms, because
+    # a few pairs of digits make most of them.
     mistakes = np.where(np.eye(len(counts), dtype=bool) | (counts == 0), np.nan, counts)
     largest = max(2.0, np.nanmax(mistakes, initial=2.0))
-    shown = axes.imshow(mistakes, cmap="viridis_r", norm=LogNorm(1, largest))
+    shade = -np.log(mistakes)  # the most frequent are darkest
+    canvas.image((left, top, left + side, top + side), paint(shade, AMOUNT, -np.log(largest), 0))
     for (label, reading), count in np.ndenumerate(counts):
         dark = label != reading and count > largest**0.5
-        colour = "white" if dark else "black" if count else "0.7"
-        axes.text(reading, label, f"{count}", ha="center", va="center", fontsize=8, color=colour)
-    axes.set(xticks=range(10), yticks=range(10), xlabel="read as", ylabel="label")
-    scale = place(figure, 5.7, 0.5, 0.15, 4.9)
-    add_scale(figure, shown, scale, "mistakes (diagonal: read rightly)", format="%d")
-    return figure
+        colour = "white" if dark else "black" if count else "#aaaaaa"
+        x, y = left + (reading + 0.5) * cell, top + (label + 0.5) * cell
+        canvas.write(x, y, str(count), colour=colour)
+    for digit in range(len(counts)):
+        middle = (digit + 0.5) * cell
+        canvas.write(left - 10, top + middle, str(digit), anchor="rm")
+        canvas.write(left + middle, top + side + 8, str(digit), anchor="ma")
+    canvas.box((left, top, left + side, top + side), "#888888")
+    canvas.write_upwards(22, top + side / 2, "label")
+    canvas.write(left + side / 2, top + side + 28, "read as", anchor="ma")
+    backwards = " ".join(reversed(AMOUNT.split()))
+    label = "mistakes (diagonal: read rightly)"
+    canvas.scale(left + 60, top + side + 66, backwards, "1", f"{largest:.0f}", label)
+    return canvas
 
 
-def draw_pixel_gradients(title: str, images: Array, gradients: Array, sizes: Array) -> Figure:
+def draw_pixel_gradients(title: str, images: Array, gradients: Array, sizes: Array) -> Canvas:
     """Draw what gradient the pixels receive.
 
     Parameters
@@ -110,30 +119,29 @@ def draw_pixel_gradients(title: str, images: Array, gradients: Array, sizes: Arr
 
     Returns
     -------
-    Figure
+    Canvas
         The picture.
     """
-    figure = new_figure(11, 3.6, title)
-    top, middle, bottom = (place(figure, 1.3, height, 8.6, 0.9) for height in (2.25, 1.2, 0.15))
-    top.imshow(tile(images, 10), cmap="gray_r", vmin=0, vmax=1)
     # Each example on its own scale: one that is read with certainty has a loss, and a gradient, near zero.
     own_scale = gradients / np.maximum(np.abs(gradients).max(axis=(1, 2), keepdims=True), 1e-30)
-    signed = middle.imshow(tile(own_scale, 10), cmap=SIGNED, vmin=-1, vmax=1)
-    average = bottom.imshow(tile(sizes, 10), cmap="cividis", vmin=0, vmax=np.quantile(sizes, 0.99))
+    largest = max(np.quantile(sizes, 0.99), 1e-30)
     rows = {
-        top: "a test digit",
-        middle: "∂L/∂pixel, as part\nof its largest",
-        bottom: "mean |∂L/∂pixel|\nof all such digits",
+        "a test digit": paint(tile(images, 10), INK, 0, 1),
+        "∂L/∂pixel, as part\nof its largest": paint(tile(own_scale, 10), SIGNED, -1, 1),
+        "mean |∂L/∂pixel|\nof all such digits": paint(tile(sizes, 10), AMOUNT, 0, largest),
     }
-    for axes, words in rows.items():
-        without_ticks(axes)
-        axes.set_ylabel(words, rotation=0, ha="right", va="center", fontsize=9)
-    add_scale(figure, signed, place(figure, 10.1, 1.2, 0.12, 0.9), "more ink:\nloss − / +")
-    add_scale(figure, average, place(figure, 10.1, 0.15, 0.12, 0.9), "per pixel", extend="max")
-    return figure
+    canvas = Canvas(1040, 400, title)
+    for number, (words, sheet) in enumerate(rows.items()):
+        height, width, _ = sheet.shape
+        top = 45 + number * 102
+        canvas.image((150, top, 150 + 3 * width, top + 3 * height), sheet)
+        canvas.write(140, top + 1.5 * height, words, anchor="rm")
+    canvas.scale(150, 370, SIGNED, "−1", "1", "with more ink the loss falls (−) or rises (+)")
+    canvas.scale(640, 370, AMOUNT, "0", f"{largest:.2g}", "mean |∂L/∂pixel|")
+    return canvas
 
 
-def draw_sprite(images: Array, columns: int) -> Figure:
+def draw_sprite(images: Array, columns: int) -> Canvas:
     """Draw a sheet of small images for the projector, pixel for pixel.
 
     Parameters
@@ -145,14 +153,13 @@ def draw_sprite(images: Array, columns: int) -> Figure:
 
     Returns
     -------
-    Figure
+    Canvas
         As many pixels as the images have together.
     """
     count, height, width = images.shape
     sheet = np.zeros((columns, columns, height, width), dtype=np.float32)
     sheet.reshape(-1, height, width)[:count] = images
-    figure = Figure(figsize=(columns * width / 100, columns * height / 100), dpi=100)
-    figure.figimage(
-        sheet.swapaxes(1, 2).reshape(columns * height, columns * width), cmap="gray_r", vmin=0, vmax=1
-    )
-    return figure
+    pixels = sheet.swapaxes(1, 2).reshape(columns * height, columns * width)
+    canvas = Canvas(columns * width, columns * height)
+    canvas.image((0, 0, *canvas.size), paint(pixels, INK, 0, 1))
+    return canvas

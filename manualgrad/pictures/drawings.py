@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 
-from matplotlib.figure import Figure
-
+from manualgrad.pictures.canvas import Canvas
 from manualgrad.pictures.digits import (
     draw_confusion,
     draw_mistakes,
@@ -14,7 +13,7 @@ from manualgrad.pictures.digits import (
 from manualgrad.pictures.exclusive_or import draw_boundary, draw_hidden_path
 from manualgrad.pictures.network import draw_network
 
-DRAWINGS: dict[str, Callable[..., Figure]] = {
+DRAWINGS: dict[str, Callable[..., Canvas]] = {
     "boundary": draw_boundary,
     "confusion": draw_confusion,
     "hidden path": draw_hidden_path,

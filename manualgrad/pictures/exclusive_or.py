@@ -1,21 +1,29 @@
 """Exclusive or: the plane as the network sees it, and where it moves the four points."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from PIL import Image
 
-from manualgrad.pictures.canvas import PALETTE, Array, add_scale, new_figure, place, tile
+from manualgrad.pictures.canvas import AMOUNT, PALETTE, Array, Box, Canvas, Point, paint, round_numbers
 
-MARKERS = {0: "s", 1: "o"}  # by target: a square is to become 0, a circle 1
+SHAPES = {0: "square", 1: "circle"}  # by target
+ANSWER = 340  # pixels, the side of the answer's map
+UNIT = 160  # of a hidden unit's
+BEFORE = 100  # of an earlier answer's
+GAP = 10
 
 
 def draw_boundary(
-    title: str, extent: tuple[float, float], output: Array, hidden: Array, inputs: Array, targets: Array
-) -> Figure:
-    """Draw the network's answer over the plane, and beside it every hidden unit's.
+    title: str,
+    extent: tuple[float, float],
+    answers: Array,
+    epochs: Sequence[int],
+    hidden: Array,
+    inputs: Array,
+    targets: Array,
+) -> Canvas:
+    """Draw the network's answer over the plane, how it came to be, and what each hidden unit adds.
 
     Parameters
     ----------
@@ -23,47 +31,96 @@ def draw_boundary(
         When this was.
     extent : (float, float)
         The plane reaches from the one to the other on both axes.
-    output : Array
-        (R, R): the answer, row by row from the bottom.
+    answers : Array
+        (T, R, R): the answer at T times, the last one now, row by row from the bottom.
+    epochs : sequence of int
+        (T,): those times.
     hidden : Array
-        (H, R, R): the same of each hidden unit.
+        (H, R, R): what each hidden unit puts out now.
     inputs, targets : Array
         (4, 2) and (4,): the truth table.
 
     Returns
     -------
-    Figure
+    Canvas
         The picture.
     """
-    rows, columns = 2, -(-len(hidden) // 2)
-    figure = new_figure(6.1 + 2.0 * columns, 5.1, title)
+    columns = -(-len(hidden) // 2)
+    strip = answers[:-1]
+    width = 70 + max(ANSWER + 30 + columns * (UNIT + GAP), len(strip) * (BEFORE + GAP)) + 10
+    height = 70 + ANSWER + 95 + (BEFORE + 50 if len(strip) else 0)
+    canvas = Canvas(width, height, title)
     bottom = -1 if hidden.min() < 0 else 0  # tanh reaches from -1, sigmoid from 0
-    style: dict[str, Any] = {"origin": "lower", "cmap": "cividis", "vmin": bottom, "vmax": 1}
 
-    axes = place(figure, 0.75, 0.55, 3.9, 3.9)
-    shown = axes.imshow(output, extent=extent * 2, **style)
-    axes.contour(output, levels=[0.5], extent=extent * 2, colors="white", linewidths=2.5)
-    _show_points(axes, inputs, targets, size=110)
-    axes.set(title="the network's answer (white line: ½)", xlabel="first input", ylabel="second input")
-    axes.legend(loc="upper right", fontsize=8)
+    def show(box: Box, output: Array, size: float, line: float = 0) -> None:
+        """Draw one map of the plane, the line at one half where it is asked for, and the four points."""
+        left, top, right, low = box
+        canvas.image(box, _with_line(output, bottom, right - left, line), smooth=True)
+        for point, target in zip(inputs, targets, strict=True):
+            across, up = (point - extent[0]) / (extent[1] - extent[0])
+            x, y = left + across * (right - left), low - up * (low - top)
+            canvas.mark(x, y, SHAPES[int(target)], size, "white")
 
-    # All hidden units in one image: axes for each of them would take most of the time.
-    axes = place(figure, 4.85, 0.55, 2.0 * columns, 3.9)
-    size, (low, high) = len(output), extent
-    axes.imshow(tile(hidden, columns, upside_down=True), **style)
-    for number in range(len(hidden)):
-        left, base = number % columns * (size + 1), (rows - 1 - number // columns) * (size + 1)
-        corner = np.array([left, base])
-        _show_points(axes, corner + (inputs - low) / (high - low) * (size - 1), targets, size=20)
-        name_plate = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
-        axes.text(left + 3, base + size - 3, f"h{number + 1}", va="top", fontsize=9, bbox=name_plate)
-    axes.set_title("each hidden unit's output")
-    axes.axis("off")
-    add_scale(figure, shown, place(figure, 5.05 + 2.0 * columns, 0.55, 0.15, 3.9), "output")
-    return figure
+    left, top = 70, 65
+    base = top + ANSWER
+    canvas.write(left + ANSWER / 2, top - 8, "the network's answer (white line: ½)", anchor="md")
+    show((left, top, left + ANSWER, base), answers[-1], 15, line=3)
+    for number in round_numbers(*extent):
+        part = (number - extent[0]) / (extent[1] - extent[0]) * ANSWER
+        canvas.line([(left + part, base), (left + part, base + 4)])
+        canvas.write(left + part, base + 7, f"{number:g}", size=11, anchor="ma")
+        canvas.line([(left - 4, base - part), (left, base - part)])
+        canvas.write(left - 7, base - part, f"{number:g}", size=11, anchor="rm")
+    canvas.write(left + ANSWER / 2, base + 26, "first input", anchor="ma")
+    canvas.write_upwards(left - 48, top + ANSWER / 2, "second input")
+
+    right = left + ANSWER + 30
+    canvas.write(right + columns * (UNIT + GAP) / 2, top - 8, "each hidden unit's output", anchor="md")
+    for number, output in enumerate(hidden):
+        row, column = divmod(number, columns)
+        x, y = right + column * (UNIT + GAP), top + row * (UNIT + 2 * GAP)
+        show((x, y, x + UNIT, y + UNIT), output, 8)
+        canvas.write(x + 7, y + 7, f"h{number + 1}", anchor="la", plate=True)
+    for number, (target, shape) in enumerate(SHAPES.items()):
+        canvas.mark(right + 8 + 85 * number, base + 34, shape, 13, "white")
+        canvas.write(right + 20 + 85 * number, base + 34, f"target {target}", size=11, anchor="lm")
+    canvas.scale(right + 185, base + 34, AMOUNT, str(bottom), "1", "output")
+
+    base += 80
+    if len(strip):
+        canvas.write(left, base, "the answer before, after epoch", anchor="ld")
+    for number, (epoch, output) in enumerate(zip(epochs, strip, strict=False)):
+        x = left + number * (BEFORE + GAP)
+        show((x, base + 8, x + BEFORE, base + 8 + BEFORE), output, 8, line=2)
+        canvas.write(x + BEFORE / 2, base + 14 + BEFORE, str(epoch), size=11, anchor="ma")
+    return canvas
 
 
-def draw_hidden_path(title: str, path: Array, epochs: Sequence[int], inputs: Array, targets: Array) -> Figure:
+def _with_line(output: Array, bottom: float, side: float, width: float) -> Array:
+    """Paint a map, from the top row on, with a white line where the output passes one half."""
+    if not width:
+        return paint(output[::-1], AMOUNT, bottom, 1)
+    # As fine as it will be drawn, so that the line is no staircase.
+    fine = round(2 * side)
+    large = Image.fromarray(output[::-1].astype(np.float32)).resize((fine, fine), Image.Resampling.BILINEAR)
+    numbers = np.asarray(large)
+    colours = paint(numbers, AMOUNT, bottom, 1)
+    above = numbers > 0.5
+    reach = round(width)
+    high, low = above.copy(), above.copy()
+    for step in range(1, reach + 1):
+        for axis in (0, 1):
+            for way in (step, -step):
+                moved = np.roll(above, way, axis)
+                high |= moved
+                low &= moved
+    line = high & ~low
+    line[:reach] = line[-reach:] = line[:, :reach] = line[:, -reach:] = False  # rolled over the edge
+    colours[line] = 255
+    return colours
+
+
+def draw_hidden_path(title: str, path: Array, epochs: Sequence[int], inputs: Array, targets: Array) -> Canvas:
     """Draw how the four points move through the space of the hidden units.
 
     Parameters
@@ -79,35 +136,50 @@ def draw_hidden_path(title: str, path: Array, epochs: Sequence[int], inputs: Arr
 
     Returns
     -------
-    Figure
+    Canvas
         The picture.
     """
     # The two directions in which the points lie furthest apart at the end: the plane in which to look.
-    last = path[-1] - path[-1].mean(axis=0)
-    directions = np.linalg.svd(last, full_matrices=False)[2][:2]
-    flat = (path - path[-1].mean(axis=0)) @ directions.T  # (T, 4, 2)
+    middle = path[-1].mean(axis=0)
+    directions = np.linalg.svd(path[-1] - middle, full_matrices=False)[2][:2]
+    flat = (path - middle) @ directions.T  # (T, 4, 1 or 2)
+    flat = np.pad(flat, ((0, 0), (0, 0), (0, 2 - flat.shape[2])))
 
-    figure = new_figure(7.2, 5.8, title)
-    axes = place(figure, 0.7, 0.6, 6.2, 4.5)
-    for row, (bits, target) in enumerate(zip(inputs, targets, strict=True)):
-        colour, mark = PALETTE[row], MARKERS[int(target)]
-        x, y = flat[:, row].T
-        axes.plot(x, y, color=colour, lw=1)
-        axes.plot(x[0], y[0], marker=mark, mec=colour, mfc="white", ms=9, ls="")
-        label = f"{bits[0]:.0f} {bits[1]:.0f}, target {target:.0f}"
-        axes.plot(x[-1], y[-1], marker=mark, mec="black", mfc=colour, ms=11, ls="", label=label)
-    axes.set(
-        xlabel="hidden units, along the direction of greatest spread",
-        ylabel="along the second direction",
-        title=f"hollow: after epoch {epochs[0]}, filled: after epoch {epochs[-1]}",
+    canvas = Canvas(760, 620, title)
+    canvas.write(380, 32, f"hollow: after epoch {epochs[0]}, filled: after epoch {epochs[-1]}", anchor="ma")
+    left, top, right, base = 80, 60, 740, 510
+    low, high = flat.min(axis=(0, 1)), flat.max(axis=(0, 1))
+    # The same length of both directions is the same length on the page.
+    unit = min((right - left) / (high - low)[0].clip(1e-6), (base - top) / (high - low)[1].clip(1e-6)) * 0.9
+    centre = (low + high) / 2
+
+    def place(point: Array) -> Point:
+        across, up = (point - centre) * unit
+        return (left + right) / 2 + across, (top + base) / 2 - up
+
+    spread = np.array([right - left, base - top]) / 2 / unit
+    for number in round_numbers(centre[0] - spread[0], centre[0] + spread[0]):
+        x, _ = place(np.array([number, 0]))
+        canvas.line([(x, top), (x, base)], "#dddddd")
+        canvas.write(x, base + 7, f"{number:.3g}", size=11, anchor="ma")
+    for number in round_numbers(centre[1] - spread[1], centre[1] + spread[1]):
+        _, y = place(np.array([0, number]))
+        canvas.line([(left, y), (right, y)], "#dddddd")
+        canvas.write(left - 7, y, f"{number:.3g}", size=11, anchor="rm")
+    canvas.box((left, top, right, base), "#888888")
+    canvas.write(
+        (left + right) / 2, base + 28, "hidden units, along the direction of greatest spread", anchor="ma"
     )
-    axes.set_aspect("equal", adjustable="datalim")
-    axes.grid(alpha=0.3)
-    axes.legend(title="input")
-    return figure
+    canvas.write_upwards(20, (top + base) / 2, "along the second direction")
 
-
-def _show_points(axes: Axes, points: Array, targets: Array, size: float) -> None:
-    for target, mark in MARKERS.items():
-        x, y = points[targets == target].T
-        axes.scatter(x, y, s=size, c="white", marker=mark, ec="black", zorder=3, label=f"target {target}")
+    for row, (bits, target) in enumerate(zip(inputs, targets, strict=True)):
+        colour, shape = PALETTE[row], SHAPES[int(target)]
+        points = [place(point) for point in flat[:, row]]
+        canvas.line(points, colour, 1.5)
+        canvas.mark(*points[0], shape, 12, "white", colour)
+        canvas.mark(*points[-1], shape, 15, colour)
+        x = left + 10 + 170 * row
+        canvas.mark(x, base + 80, shape, 15, colour)
+        words = f"{bits[0]:.0f} {bits[1]:.0f}, target {target:.0f}"
+        canvas.write(x + 14, base + 80, words, anchor="lm")
+    return canvas

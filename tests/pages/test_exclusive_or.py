@@ -2,8 +2,20 @@ import pytest
 import torch
 
 import manualgrad.nn as nn
-from manualgrad.pages.exclusive_or import FRAMES, MANY_FRAMES, ExclusiveOrPage
+from manualgrad.pages.exclusive_or import ANSWERS, PICTURES, ExclusiveOrPage
 from manualgrad.training import Run, RunSettings
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Draw nothing, and return what would be drawn last, by its name."""
+    contents = {}
+
+    def draw(self, name, path, content, when_done=None):
+        contents[name] = content
+
+    monkeypatch.setattr("manualgrad.pictures.artist.Artist.draw", draw)
+    return contents
 
 
 def pictures(tmp_path, level, epochs=100):
@@ -18,19 +30,24 @@ def pictures(tmp_path, level, epochs=100):
     return sorted(int(name.split("-")[-1]) for name in names if name.startswith("boundary")), names, command
 
 
-def test_the_boundary_is_drawn_from_the_first_epoch_to_the_last(tmp_path):
+def test_the_boundary_is_drawn_at_the_end(tmp_path):
     epochs, names, command = pictures(tmp_path, "standard")
-    assert len(epochs) == FRAMES
-    assert (epochs[0], epochs[-1]) == (0, 99)
-    assert epochs[1] - epochs[0] < epochs[-1] - epochs[-2]
+    assert epochs == [99]
     assert "hidden-space-99" in names
     assert "samples_per_plugin" not in command
 
 
-def test_with_everything_the_command_asks_for_all_pictures(tmp_path, monkeypatch):
-    monkeypatch.setattr("manualgrad.pictures.artist.Artist.draw", lambda *_, **__: None)
+def test_one_picture_shows_the_answers_from_the_first_epoch_to_the_last(tmp_path, drawn):
+    pictures(tmp_path, "standard")
+    assert drawn["boundary"]["answers"].shape[0] == len(drawn["boundary"]["epochs"]) == ANSWERS
+    epochs = drawn["boundary"]["epochs"]
+    assert (epochs[0], epochs[-1]) == (0, 99)
+    assert epochs[1] - epochs[0] < epochs[-1] - epochs[-2]
+
+
+def test_with_everything_the_boundary_moves_and_the_command_asks_for_all_pictures(tmp_path, drawn):
     command = pictures(tmp_path, "everything", epochs=2000)[2]
-    assert command.endswith(f"--samples_per_plugin images={MANY_FRAMES}")
+    assert command.endswith(f"--samples_per_plugin images={PICTURES}")
 
 
 @pytest.mark.parametrize("level", ["none", "scalars"])
@@ -42,18 +59,14 @@ def test_one_epoch_is_enough(tmp_path):
     assert pictures(tmp_path, "standard", epochs=1)[0] == [0]
 
 
-def test_the_plane_is_seen_as_the_axes_say(tmp_path, monkeypatch):
+def test_the_plane_is_seen_as_the_axes_say(tmp_path, drawn):
     """The first input runs from left to right, the second from bottom to top."""
-    drawn = {}
-    monkeypatch.setattr(
-        "manualgrad.pictures.artist.Artist.draw", lambda self, name, path, content, **_: drawn.update(content)
-    )
     model = nn.Sequential(nn.Linear(2, 1), nn.Identity(), nn.Linear(1, 1)).double()
     with torch.no_grad():
         model[0].weight.copy_(torch.tensor([[1.0, 0.0]]))  # the hidden unit is the first input
         model[0].bias.zero_()
     with Run("xor", "test", RunSettings(runs_dir=tmp_path), torch.device("cpu")) as run:
-        ExclusiveOrPage(run, model, nn.Identity(), 2).look(0)
-    hidden = drawn["hidden"][0]
+        ExclusiveOrPage(run, model, nn.Identity(), 1).look(0)
+    hidden = drawn["boundary"]["hidden"][0]
     assert hidden[:, 0] == pytest.approx(-0.5)
     assert hidden[:, -1] == pytest.approx(1.5)

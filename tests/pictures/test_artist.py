@@ -1,6 +1,3 @@
-import os
-import signal
-
 import numpy as np
 
 from manualgrad.pictures import Artist
@@ -8,32 +5,23 @@ from manualgrad.pictures import Artist
 COUNTS = {"title": "Which?", "counts": np.eye(10, dtype=int)}
 
 
-def test_pictures_come_in_the_order_in_which_they_were_asked_for(tmp_path):
-    artist = Artist()
+def test_a_picture_is_there_when_it_is_said_to_be(tmp_path):
     done = []
-    for name in ("b.png", "a.png", "c.png"):
-        artist.draw("confusion", tmp_path / name, COUNTS, when_done=lambda path: done.append(path.name))
-    assert artist.finish() == []
-    artist.close()
-    assert done == ["b.png", "a.png", "c.png"]
-
-
-def test_a_drawing_process_that_dies_is_told_and_replaced(tmp_path):
     artist = Artist()
-    artist.draw("confusion", tmp_path / "a.png", COUNTS)
-    artist.finish()
-    os.kill(artist._process.pid, signal.SIGKILL)
-    artist._process.wait()
-    artist.draw("confusion", tmp_path / "b.png", COUNTS)
-    artist.draw("confusion", tmp_path / "c.png", COUNTS)
-    (problem,) = artist.finish()
-    artist.close()
-    assert problem == "b.png could not be drawn: the drawing process ended"
-    assert (tmp_path / "c.png").exists()
-
-
-def test_without_pictures_there_is_no_process():
-    artist = Artist()
+    artist.draw(
+        "confusion", tmp_path / "a.png", COUNTS, when_done=lambda path: done.append(path.read_bytes())
+    )
     assert artist.finish() == []
-    artist.close()
-    assert artist._process is None
+    assert done[0].startswith(b"\x89PNG")
+
+
+def test_a_picture_that_cannot_be_drawn_is_told_and_leaves_no_file(tmp_path):
+    done = []
+    artist = Artist()
+    artist.draw("confusion", tmp_path / "a.png", {"title": "no counts"}, when_done=done.append)
+    artist.draw("confusion", tmp_path / "no folder" / "b.png", COUNTS, when_done=done.append)
+    artist.draw("confusion", tmp_path / "c.png", COUNTS, when_done=done.append)
+    first, second = artist.finish()
+    assert first.startswith("a.png could not be drawn: Traceback")
+    assert second.startswith("b.png could not be drawn: Traceback")
+    assert done == list(tmp_path.iterdir()) == [tmp_path / "c.png"]

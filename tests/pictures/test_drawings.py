@@ -1,16 +1,19 @@
 import numpy as np
 import pytest
-from matplotlib.text import Text
+from PIL import Image
 
+from manualgrad.pictures.canvas import AMOUNT, INK, SIGNED, Canvas, paint, round_numbers, tile
 from manualgrad.pictures.drawings import DRAWINGS
 
 NUMBERS = np.random.default_rng(0)
 TABLE = {"inputs": np.array([[0, 0], [0, 1], [1, 0], [1, 1.0]]), "targets": np.array([0, 1, 1, 0.0])}
+ROWS = [("net", [-0.12345e-9] * 2, [-0.5432e-9] * 2)]
 CONTENTS = {
     "boundary": {
         "title": "Where?",
         "extent": (-0.5, 1.5),
-        "output": NUMBERS.random((20, 20)),
+        "answers": NUMBERS.random((7, 20, 20)),
+        "epochs": [0, 1, 2, 3, 5000, 10000, 19999],
         "hidden": NUMBERS.random((5, 20, 20)),
         **TABLE,
     },
@@ -32,24 +35,33 @@ CONTENTS = {
     },
     "network": {
         "title": "How?",
-        "columns": [[("x", [("", [2.0], [12.0])])], [("u", [("net", [8.0], [1.0]), ("out", [8.5], [1.5])])]],
-        "links": [("x", "u", "w1", 0.25, -0.125)],
+        "columns": [
+            [("x1", ROWS), ("x2", [("", [2.0], [12.0])]), ("b1", ROWS)],
+            [("h1", [("net", [8.0], [1.0]), ("out", [8.5], [1.5])]), ("h2", ROWS), ("b2", ROWS)],
+            [("o1", ROWS), ("o2", ROWS)],
+            [("E", [("", [0.125], [1.0])])],
+        ],
+        "links": [
+            *[(x, h, f"w{x}{h}", 0.25, -0.125) for x in ("x1", "x2") for h in ("h1", "h2")],
+            *[(h, o, "w", -0.12345e-9, -0.5432e-9) for h in ("h1", "h2") for o in ("o1", "o2")],
+            *[(b, unit, "", None, None) for b, unit in (("b1", "h1"), ("b2", "o1"), ("o1", "E"))],
+        ],
         "gradient_of": "E",
     },
 }
 LABELS = {
-    "boundary": {"first input", "second input", "output", "target 0", "target 1", "h1", "h5"},
+    "boundary": {"first input", "second input", "output", "target 0", "target 1", "h1", "h5", "10000"},
     "hidden path": {"0 1, target 1", "along the second direction"},
-    "weights": {"weight: ink here excites (+), inhibits (−)"},
+    "weights": {"weight: ink here excites (+) or inhibits (−)"},
     "mistakes": {"4 read as 9\n87.5% sure"},
     "confusion": {"label", "read as", "mistakes (diagonal: read rightly)"},
     "pixel gradients": {"a test digit", "mean |∂L/∂pixel|\nof all such digits"},
-    "network": {"w1 0.25", "-0.125", "value", "gradient of E"},
+    "network": {"wx1h2 0.25", "-0.125", "value", "gradient of E"},
 }
 
 
-def words(figure):
-    return {text.get_text() for text in figure.findobj(Text)}
+def words(drawing):
+    return [words for words, _ in DRAWINGS[drawing](**CONTENTS[drawing]).words]
 
 
 def test_every_drawing_is_tested():
@@ -57,29 +69,49 @@ def test_every_drawing_is_tested():
 
 
 @pytest.mark.parametrize("drawing", CONTENTS)
-def test_a_picture_has_its_title_and_says_what_is_what(drawing, tmp_path):
-    figure = DRAWINGS[drawing](**CONTENTS[drawing])
-    figure.savefig(tmp_path / "picture.png")
-    assert {CONTENTS[drawing]["title"], *LABELS[drawing]} <= words(figure)
+def test_a_picture_has_its_title_and_says_what_is_what(drawing):
+    assert {CONTENTS[drawing]["title"], *LABELS[drawing]} <= set(words(drawing))
 
 
 @pytest.mark.parametrize("drawing", CONTENTS)
-def test_no_words_are_cut_off(drawing):
-    figure = DRAWINGS[drawing](**CONTENTS[drawing])
-    figure.canvas.draw()
-    width, height = figure.bbox.size
-    for axes in figure.axes:
-        box = axes.get_tightbbox()
-        assert box.x0 >= 0
-        assert box.y0 >= 0
-        assert box.x1 <= width
-        assert box.y1 <= height
+def test_no_words_are_cut_off_or_lie_on_others(drawing):
+    canvas = DRAWINGS[drawing](**CONTENTS[drawing])
+    width, height = canvas.size
+    for number, (name, (left, top, right, bottom)) in enumerate(canvas.words):
+        assert left >= 0, name
+        assert top >= 0, name
+        assert right <= width, name
+        assert bottom <= height, name
+        for other, (left2, top2, right2, bottom2) in canvas.words[:number]:
+            apart = right <= left2 or right2 <= left or bottom <= top2 or bottom2 <= top
+            assert apart, f"{name} lies on {other}"
 
 
 def test_a_network_s_numbers_are_all_there():
-    text = "\n".join(words(DRAWINGS["network"](**CONTENTS["network"])))
+    written = words("network")
     for number in ("2", "12", "8", "1", "8.5", "1.5"):
-        assert f" {number} " in text or f" {number}\n" in f"{text}\n"
+        assert number in written
+
+
+def test_the_line_passes_where_the_answer_is_one_half(tmp_path):
+    """An answer that is the first input: the line is vertical, in the middle of the plane's right part."""
+    ramp = np.tile(np.linspace(-0.5, 1.5, 20), (20, 1))
+    content = CONTENTS["boundary"] | {"answers": ramp[None], "epochs": [0], "hidden": ramp[None]}
+    DRAWINGS["boundary"](**content).save(tmp_path / "boundary.png")
+    pixels = np.asarray(Image.open(tmp_path / "boundary.png").convert("L"))
+    row = pixels[100]  # above all points
+    white = np.flatnonzero(row[75:405] > 250) + 75  # inside the map, which begins at 70 and is 340 wide
+    assert white.mean() == pytest.approx(70 + 340 / 2, abs=1)
+    assert 1 <= len(white) <= 4
+    assert row[80] < row[220] < row[260] < row[400]
+
+
+def test_one_hidden_unit_has_a_path_too():
+    DRAWINGS["hidden path"](title="Where to?", path=NUMBERS.random((7, 4, 1)), epochs=range(7), **TABLE)
+
+
+def test_a_path_that_does_not_move():
+    DRAWINGS["hidden path"](title="Where to?", path=np.zeros((3, 4, 2)), epochs=range(3), **TABLE)
 
 
 def test_no_mistakes_at_all():
@@ -89,10 +121,43 @@ def test_no_mistakes_at_all():
 
 
 def test_a_sprite_is_pixel_for_pixel(tmp_path):
-    from matplotlib.image import imread
-
     images = np.zeros((3, 28, 28))
     images[2, 0, 0] = 1  # the third image is the first of the second row
-    DRAWINGS["sprite"](images=images, columns=2).savefig(tmp_path / "sprite.png")
-    ink = np.argwhere(imread(tmp_path / "sprite.png")[..., 0] < 0.5)
+    DRAWINGS["sprite"](images=images, columns=2).save(tmp_path / "sprite.png")
+    ink = np.argwhere(np.asarray(Image.open(tmp_path / "sprite.png").convert("L")) < 128)
     assert ink.tolist() == [[28, 0]]
+
+
+def test_colours():
+    values = np.array([[-3.0, 0.0, 1.0, 9.0, np.nan]])
+    assert paint(values, INK, 0, 1)[0].tolist() == [[255] * 3, [255] * 3, [0] * 3, [0] * 3, [255] * 3]
+    for scale in (AMOUNT, SIGNED):
+        ends = paint(np.array([[0.0, 1.0]]), scale, 0, 1)[0]
+        assert [bytes(end.tolist()).hex() for end in ends] == [scale.split()[0], scale.split()[-1]]
+
+
+def test_tiles_stand_side_by_side_with_a_pixel_between():
+    sheet = tile(np.arange(3.0).repeat(4).reshape(3, 2, 2), columns=2)
+    nothing = np.nan
+    expected = [[0, 0, nothing, 1, 1]] * 2 + [[nothing] * 5] + [[2, 2, nothing, nothing, nothing]] * 2
+    assert np.array_equal(sheet, np.array(expected), equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "numbers"),
+    [(-0.5, 1.5, [-0.5, 0, 0.5, 1, 1.5]), (0.1, 0.9, [0.2, 0.4, 0.6, 0.8]), (-30, 40, [-20, 0, 20, 40])],
+)
+def test_round_numbers(low, high, numbers):
+    assert round_numbers(low, high) == pytest.approx(numbers)
+
+
+def test_words_are_where_they_are_said_to_be(tmp_path):
+    canvas = Canvas(200, 100)
+    canvas.write(100, 40, "here\nand there")
+    canvas.write_upwards(20, 50, "up")
+    canvas.save(tmp_path / "words.png")
+    ink = np.asarray(Image.open(tmp_path / "words.png").convert("L")) < 255
+    assert ink.any()
+    for _, (left, top, right, bottom) in canvas.words:
+        ink[int(top) : int(bottom) + 1, int(left) : int(right) + 1] = False
+    assert not ink.any()

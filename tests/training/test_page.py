@@ -57,7 +57,7 @@ def test_a_picture_is_a_file_and_the_same_bytes_on_the_page(page, tmp_path):
     file = tmp_path / "pictures" / "which-digits-7.png"
     (image,) = read(tmp_path).Images("which digits")
     assert image.encoded_image_string == file.read_bytes()
-    assert (image.step, image.width, image.height) == (7, 690, 580)
+    assert (image.step, image.width, image.height) == (7, 600, 635)
     assert not list(tmp_path.rglob("*.part"))
 
 
@@ -67,14 +67,6 @@ def test_a_picture_that_fails_is_told_and_the_others_are_drawn(page, tmp_path, c
     page.finish()
     assert "bad-0.png could not be drawn: Traceback" in capsys.readouterr().err
     assert (tmp_path / "pictures" / "good-0.png").exists()
-
-
-def test_pictures_that_are_not_begun_are_given_up_when_the_run_breaks_off(tmp_path):
-    page = Page(tmp_path, "standard")
-    for step in range(50):
-        page.picture("many", step, "confusion", **COUNTS)
-    page.close()
-    assert len(list((tmp_path / "pictures").iterdir())) < 50
 
 
 def test_the_command_raises_the_limits_that_this_page_needs(page, tmp_path):
@@ -152,8 +144,7 @@ def test_a_killed_run_leaves_a_page_that_opens(tmp_path):
     assert "lesson/text_summary" in events.Tags()["tensors"]
 
 
-def test_nothing_of_tensorboard_or_matplotlib_is_imported_in_vain():
-    script = (
-        "import sys, manualgrad.training; sys.exit(bool({'tensorboard', 'matplotlib'} & set(sys.modules)))"
-    )
+def test_neither_tensorboard_nor_what_draws_is_imported_in_vain():
+    heavy = {"tensorboard", "matplotlib", "PIL"}
+    script = f"import sys, manualgrad.training; sys.exit(bool({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", script], env=os.environ).returncode == 0
