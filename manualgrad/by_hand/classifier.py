@@ -153,6 +153,19 @@ class Classifier:
         if not exact:
             torch.mul(self._grads, share, out=self.grad)
 
+    def arrays(self) -> dict[str, Tensor]:
+        """Return the arrays that the last ``forward`` and its ``backward`` write, by name."""
+        kept = self._kept
+        named = {"the image of the parameters in low precision": self._values, "the gradient": self.grad}
+        named["the log-softmax of the logits"] = kept.log_probs
+        for number, (layer, output) in enumerate(zip(self.layers, kept.outputs, strict=True), 1):
+            named[f"the output of layer {number}"] = output
+            named[f"the gradient of layer {number}'s weight"] = layer.grad_weight
+            named[f"the gradient of layer {number}'s bias"] = layer.grad_bias
+        for number, delta in enumerate(kept.deltas, 1):
+            named[f"the gradient of layer {number}'s output"] = delta
+        return named
+
     def _forward(self, below: Tensor, outputs: Sequence[Tensor | None]) -> Tensor:
         """Compute the logits, each layer's output in the tensor that is given for it."""
         if self.precision != self.parameters.dtype:
