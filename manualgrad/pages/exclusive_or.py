@@ -56,7 +56,7 @@ class ExclusiveOrPage:
         self.path_epochs: set[int] = set()
         if self.page.shows("standard"):
             # Closer together at first, where most happens.
-            self.answer_epochs = {round((epochs - 1) * (k / (ANSWERS - 1)) ** 2) for k in range(ANSWERS)}
+            self.answer_epochs = {round((epochs - 1) * (k / (ANSWERS - 1)) ** 3) for k in range(ANSWERS)}
             self.picture_epochs = {epochs - 1}
             self.path_epochs = {round((epochs - 1) * k / PATH_POINTS) for k in range(PATH_POINTS + 1)}
         if self.page.shows("everything"):

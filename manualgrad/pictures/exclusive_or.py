@@ -48,7 +48,7 @@ def draw_boundary(
     columns = -(-len(hidden) // 2)
     strip = answers[:-1]
     width = 70 + max(ANSWER + 30 + columns * (UNIT + GAP), len(strip) * (BEFORE + GAP)) + 10
-    height = 70 + ANSWER + 95 + (BEFORE + 50 if len(strip) else 0)
+    height = 70 + ANSWER + 60 + (BEFORE + 55 if len(strip) else 0)
     canvas = Canvas(width, height, title)
     bottom = -1 if hidden.min() < 0 else 0  # tanh reaches from -1, sigmoid from 0
 

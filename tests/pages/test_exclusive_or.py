@@ -38,10 +38,10 @@ def test_the_boundary_is_drawn_at_the_end(tmp_path):
 
 
 def test_one_picture_shows_the_answers_from_the_first_epoch_to_the_last(tmp_path, drawn):
-    pictures(tmp_path, "standard")
+    pictures(tmp_path, "standard", epochs=500)
     assert drawn["boundary"]["answers"].shape[0] == len(drawn["boundary"]["epochs"]) == ANSWERS
     epochs = drawn["boundary"]["epochs"]
-    assert (epochs[0], epochs[-1]) == (0, 99)
+    assert (epochs[0], epochs[-1]) == (0, 499)
     assert epochs[1] - epochs[0] < epochs[-1] - epochs[-2]
 
 
