@@ -1,13 +1,13 @@
 """The student's folder: their files, and how far they have come. Nothing in it is ever overwritten."""
 
 import json
-import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from manualgrad.errors import UserError
 from manualgrad.exercises.course import PACKAGE, Exercise
+from manualgrad.files import write_whole
 
 DEFAULT = Path("my-backwards")
 PROGRESS = "progress.json"
@@ -174,11 +174,8 @@ class Folder:
 
     def _write(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
-        file = self.path / PROGRESS
         content = {name: asdict(progress) for name, progress in self._progress.items()}
-        aside = file.with_name(f".{PROGRESS}.part")
-        aside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        os.replace(aside, file)
+        write_whole(self.path / PROGRESS, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def choose_next(exercises: list[Exercise], folder: Folder) -> Exercise | None:

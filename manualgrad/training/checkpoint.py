@@ -14,7 +14,6 @@ another machine, or was sent by someone else:
 
 import io
 import itertools
-import os
 import pickletools
 import re
 import zipfile
@@ -26,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from manualgrad.errors import UserError
+from manualgrad.files import write_whole
 
 FORMAT, VERSION = "manualgrad checkpoint", 1
 ENTRIES: dict[str, dict[str, type]] = {  # what each kind has at least
@@ -53,26 +53,9 @@ def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
     OSError
         If the disk is full or the folder cannot be written. What lay at ``path`` still does.
     """
-    saved = (
-        io.BytesIO()
-    )  # in memory first: a disk that fails then raises an OSError, not an error of PyTorch's
+    saved = io.BytesIO()  # in memory first: a full disk then raises an OSError, not an error of PyTorch's
     torch.save(content, saved)
-    aside = path.with_name(path.name + ".part")
-    try:
-        with aside.open("wb") as file:
-            file.write(saved.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())  # else the new name could reach the disk before what it names
-        os.replace(aside, path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-    if os.name == "posix":  # the folder holds the name; Windows opens no folders
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    write_whole(path, saved.getbuffer())
 
 
 def read_checkpoint(path: Path, kind: Literal["last", "best"]) -> dict[str, Any]:

@@ -236,7 +236,7 @@ class Page:
 
 
 def _report_in_thread(failure: threading.ExceptHookArgs) -> None:
-    """Print nothing of a full disk: what TensorBoard's thread raises comes again where the run writes next."""
+    """Print nothing of a full disk: TensorBoard's thread raises it again where the run writes next."""
     writes = type(failure.thread).__module__.startswith("tensorboard")
     if not (writes and issubclass(failure.exc_type, OSError)):
         threading.__excepthook__(failure)

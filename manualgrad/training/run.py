@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import os
 import platform
 import sys
 import time
@@ -13,6 +12,7 @@ from typing import Any, Self
 import torch
 
 from manualgrad.errors import UserError
+from manualgrad.files import write_whole
 from manualgrad.training.loop import Score
 from manualgrad.training.page import Page
 from manualgrad.training.settings import RunSettings, TrainingSettings, kept_settings
@@ -87,6 +87,8 @@ class Run:
         except OSError:  # a full disk, say: if that ended the run, its error is on its way already
             if error is None:
                 raise
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(self.folder)
         if isinstance(error, FileNotFoundError) and not self.folder.exists():
             raise UserError(f"{self.folder} was removed while the run was going on") from error
 
@@ -168,9 +170,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     content : dict
         What JSON can hold; anything else, such as a path, is written as its string.
     """
-    aside = path.with_name(path.name + ".part")
-    aside.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
-    os.replace(aside, path)
+    write_whole(path, (json.dumps(content, indent=2, default=str) + "\n").encode())
 
 
 def _table(entries: dict[str, Any]) -> str:

@@ -7,6 +7,13 @@ import torch
 from experiments import mnist
 from manualgrad.data.mnist import MNIST
 
+COMMAND = [sys.executable, "-W", "ignore", "-m", "tests.experiments.small_mnist", "--device", "cpu"]
+
+
+def the_folder(runs_dir):
+    (folder,) = (runs_dir / "mnist").iterdir()
+    return folder
+
 
 def load_small_set(data_dir=None, device="cpu"):
     generator = torch.Generator().manual_seed(0)

@@ -5,13 +5,14 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tests.experiments.small_mnist import COMMAND, the_folder
 
 RUNS = {  # settings, and the seed of what happens to the run
     "functions, saved by the epoch": (["--log", "scalars", "--seed", "3", "--epochs", "40"], 0),
@@ -26,19 +27,13 @@ INTERRUPTIONS = 5  # of each run
 
 
 def start(runs_dir, *argv):
-    script = [sys.executable, "-W", "ignore", "-m", "tests.experiments.small_mnist"]
     return subprocess.Popen(
-        [*script, "--device", "cpu", "--runs-dir", str(runs_dir), *argv],
+        [*COMMAND, "--runs-dir", str(runs_dir), *argv],
         cwd=Path(__file__).parents[2],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def the_folder(runs_dir):
-    (folder,) = (runs_dir / "mnist").iterdir()
-    return folder
 
 
 def outcome(folder):

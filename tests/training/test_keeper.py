@@ -179,7 +179,7 @@ def test_a_finished_run_is_not_done_again(settings):
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     with pytest.raises(UserError, match="is finished; --epochs with more than 3 trains it further"):
         train(replace(settings, resume=folder))
-    with pytest.raises(UserError, match="--epochs 2: .* is in epoch 3 already"):
+    with pytest.raises(UserError, match=r"--epochs 2: .* is in epoch 3 already"):
         train(replace(settings, epochs=2, resume=folder))
     assert {path: path.read_bytes() for path in before} == before
 
@@ -212,7 +212,7 @@ def test_another_run_s_checkpoint_is_refused(settings, tmp_path):
     with pytest.raises(Killed):
         train(settings, kill, 4)
     resumed = replace(settings, resume=the_folder(settings), seed=1)
-    with pytest.raises(UserError, match="was made with --seed 0, config.json says 1"):
+    with pytest.raises(UserError, match=r"was made with --seed 0, config\.json says 1"):
         train(resumed)
 
 

@@ -1,0 +1,81 @@
+"""What can go wrong around a run, each done for real: it ends in one clear line, and loses nothing."""
+
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from manualgrad.training.checkpoint import read_checkpoint
+from tests.experiments.small_mnist import COMMAND, the_folder
+
+ROOT = Path(__file__).parents[2]
+
+
+def start(*argv, wrap=()):
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([*wrap, *COMMAND, *map(str, argv)], cwd=ROOT, **pipes)
+
+
+@pytest.fixture(scope="module")
+def on_a_small_disk():
+    """Return a command that runs another one with a disk of its own, of 9 MB, mounted at a folder."""
+    mount = 'mount -t tmpfs -o size=9m small "$0" && mkdir "$0/runs" && mount -o "remount,$1" "$0" && shift'
+    command = ["unshare", "-rm", "sh", "-c", mount + ' && exec "$@"']
+    if shutil.which("unshare") is None or subprocess.run([*command, "/mnt", "rw", "true"]).returncode:
+        pytest.skip("needs Linux, and the right to mount a disk in a namespace")
+    return lambda folder, how: [*command, str(folder), how]
+
+
+def test_a_full_disk(tmp_path, on_a_small_disk):
+    # There is room for best.pt and one last.pt of 7 MB, not for the second, which is to take its place. The
+    # disk ends with the command, so the command itself has to say what was on it.
+    command = [
+        *on_a_small_disk(tmp_path, "rw"),
+        "sh",
+        "-c",
+        '"$@"; echo $?; find "$0" -name "*.p*t*"',
+        tmp_path,
+    ]
+    run = start("--runs-dir", tmp_path / "runs", "--checkpoint-steps", "3", wrap=map(str, command))
+    out, complaint = run.communicate()
+    *_, status, best, last = out.splitlines()
+    assert status == "1"
+    best, last = sorted([best, last])
+    folder = Path(last).parents[1]
+    assert [best, last] == [f"{folder}/checkpoints/{kind}.pt" for kind in ("best", "last")]  # and no .part
+    assert complaint == (
+        f"mnist: error: No space left on device: {last}; to go on from the last checkpoint: "
+        f"python experiments/mnist.py --resume {folder}\n"
+    )
+
+
+def test_a_read_only_folder(tmp_path, on_a_small_disk):
+    run = start("--runs-dir", tmp_path / "runs", wrap=on_a_small_disk(tmp_path, "ro"))
+    out, complaint = run.communicate()
+    assert (run.returncode, out) == (1, "")
+    assert complaint == f"mnist: error: Read-only file system: {tmp_path}/runs/mnist\n"
+
+
+def test_the_folder_removed_under_way(tmp_path):
+    run = start("--runs-dir", tmp_path, "--epochs", 10_000, "--checkpoint-steps", 50)
+    while run.poll() is None and not list(tmp_path.glob("mnist/*/checkpoints/best.pt")):
+        time.sleep(0.01)
+    folder = the_folder(tmp_path)
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)  # a file may have come while the first was at work
+    _, complaint = run.communicate(timeout=60)
+    assert run.returncode == 1
+    assert complaint == f"mnist: error: {folder} was removed while the run was going on\n"
+
+
+def test_two_runs_begun_in_the_same_second(tmp_path):
+    both = [start("--runs-dir", tmp_path, "--epochs", 1, "--seed", 5) for _ in range(2)]
+    outs = [run.communicate() for run in both]
+    assert [run.returncode for run in both] == [0, 0], outs
+    folders = list((tmp_path / "mnist").iterdir())
+    assert len(folders) == 2
+    checkpoints = [read_checkpoint(folder / "checkpoints" / "last.pt", "last") for folder in folders]
+    weights = [checkpoint["model"]["1.weight"] for checkpoint in checkpoints]
+    assert weights[0].equal(weights[1])
