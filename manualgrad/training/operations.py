@@ -81,8 +81,6 @@ class Operations(TorchDispatchMode):
         inputs = tree_leaves((args, {name: value for name, value in kwargs.items() if name not in targets}))
         read = {memory(tensor) for tensor in inputs if is_bad(tensor)}
         result = func(*args, **kwargs)
-        if func.is_view:  # the same memory, of which it may show a part
-            return result
         bad = [tensor for tensor in tree_leaves(result) if is_bad(tensor)]
         if "empty" in func.__name__:  # whatever is in there, it is no result
             bad = []
