@@ -13,7 +13,7 @@ from manualgrad.training.run import Run
 
 ANSWERS = 7  # of different times in one picture, the last of them large
 PICTURES = 40  # of the boundary with --log everything; otherwise one, of the end
-PATH_POINTS = 200
+PATH_POINTS = 100
 EXTENT = (-0.5, 1.5)
 GRID = 60  # points on each side of the plane
 
@@ -58,7 +58,7 @@ class ExclusiveOrPage:
             # Closer together at first, where most happens.
             self.answer_epochs = {round((epochs - 1) * (k / (ANSWERS - 1)) ** 3) for k in range(ANSWERS)}
             self.picture_epochs = {epochs - 1}
-            self.path_epochs = {round((epochs - 1) * k / PATH_POINTS) for k in range(PATH_POINTS + 1)}
+            self.path_epochs = {round((epochs - 1) * (k / PATH_POINTS) ** 2) for k in range(PATH_POINTS + 1)}
         if self.page.shows("everything"):
             self.picture_epochs = {round((epochs - 1) * (k / (PICTURES - 1)) ** 2) for k in range(PICTURES)}
         self.epochs_to_see = self.path_epochs | self.answer_epochs | self.picture_epochs

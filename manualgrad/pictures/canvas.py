@@ -24,9 +24,10 @@ GRADIENT = "#D55E00"  # vermilion: what comes back
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 
 # Scales of colours, from low to high: cividis; ColorBrewer's PuOr, in which positive and negative are told
-# apart without red and green; ink on paper.
+# apart without red and green, and the orange half of it; ink on paper.
 AMOUNT = "00224e 1a386f 434e6c 61656f 7d7c78 9b9476 bcae6c dec958 fee838"
 SIGNED = "2d004b 532687 8073ac b1aad1 d8daeb f7f7f6 fee0b6 fcb761 e08214 b25706 7f3b08"
+ORANGE = "fff1dc fee0b6 fcb761 e08214 b25706 7f3b08"
 INK = "ffffff 000000"
 
 FINE = 2  # drawn so many times as large, then reduced: that makes edges smooth
@@ -148,7 +149,7 @@ def paint(values: Array, scale: str, low: float, high: float) -> Array:
     values : Array
         (H, W). What is not a number stays white, what is out of the scale takes its end's colour.
     scale : str
-        Of colours, in hexadecimal: ``AMOUNT``, ``SIGNED`` or ``INK``.
+        Of colours, in hexadecimal: ``AMOUNT``, ``SIGNED``, ``ORANGE`` or ``INK``.
     low, high : float
         The numbers at its ends.
 

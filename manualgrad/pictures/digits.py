@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from manualgrad.pictures.canvas import AMOUNT, INK, SIGNED, Array, Canvas, paint, tile
+from manualgrad.pictures.canvas import AMOUNT, INK, ORANGE, SIGNED, Array, Canvas, paint, tile
 
 DIGIT = 28  # pixels, each side
 
@@ -85,8 +85,8 @@ def draw_confusion(title: str, counts: Array) -> Canvas:
     # a few pairs of digits make most of them.
     mistakes = np.where(np.eye(len(counts), dtype=bool) | (counts == 0), np.nan, counts)
     largest = max(2.0, np.nanmax(mistakes, initial=2.0))
-    shade = -np.log(mistakes)  # the most frequent are darkest
-    canvas.image((left, top, left + side, top + side), paint(shade, AMOUNT, -np.log(largest), 0))
+    colours = paint(np.log(mistakes), ORANGE, 0, np.log(largest))
+    canvas.image((left, top, left + side, top + side), colours)
     for (label, reading), count in np.ndenumerate(counts):
         dark = label != reading and count > largest**0.5
         colour = "white" if dark else "black" if count else "#aaaaaa"
@@ -99,9 +99,8 @@ def draw_confusion(title: str, counts: Array) -> Canvas:
     canvas.box((left, top, left + side, top + side), "#888888")
     canvas.write_upwards(22, top + side / 2, "label")
     canvas.write(left + side / 2, top + side + 28, "read as", anchor="ma")
-    backwards = " ".join(reversed(AMOUNT.split()))
     label = "mistakes (diagonal: read rightly)"
-    canvas.scale(left + 60, top + side + 66, backwards, "1", f"{largest:.0f}", label)
+    canvas.scale(left + 60, top + side + 66, ORANGE, "1", f"{largest:.0f}", label)
     return canvas
 
 

@@ -1,9 +1,19 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from experiments import xor
 import manualgrad.nn as nn
 from manualgrad.pages.exclusive_or import ANSWERS, PICTURES, ExclusiveOrPage
 from manualgrad.training import Run, RunSettings
+from manualgrad.training.page import KEPT
 
 
 @pytest.fixture
@@ -70,3 +80,45 @@ def test_the_plane_is_seen_as_the_axes_say(tmp_path, drawn):
     hidden = drawn["boundary"]["hidden"][0]
     assert hidden[:, 0] == pytest.approx(-0.5)
     assert hidden[:, -1] == pytest.approx(1.5)
+
+
+def read(folder):
+    everything = dict.fromkeys(("scalars", "images", "histograms", "tensors"), 0)
+    events = EventAccumulator(str(folder), size_guidance=everything)
+    events.Reload()
+    return events
+
+
+def test_tensorboard_drops_nothing_if_it_is_opened_as_the_run_says(tmp_path, capsys):
+    assert xor.main(["--epochs", "2000", "--log", "everything", "--runs-dir", str(tmp_path)]) == 0
+    command = capsys.readouterr().out.splitlines()[-1]
+    raised = {kind: int(count) for kind, count in re.findall(r"(\w+)=(\d+)", command)}
+    (folder,) = (tmp_path / "xor").iterdir()
+    events = read(folder)
+    for kind, entries in (
+        ("scalars", events.Scalars),
+        ("images", events.Images),
+        ("histograms", events.Histograms),
+    ):
+        tags = events.Tags()[kind]
+        assert tags
+        for tag in tags:
+            assert len(entries(tag)) <= raised.get(kind, KEPT[kind]), tag
+    assert all(len(events.Tensors(tag)) == 1 for tag in events.Tags()["tensors"])  # texts
+
+
+def test_a_run_that_is_killed_leaves_its_curves_its_distributions_and_its_pictures(tmp_path):
+    command = [sys.executable, xor.__file__, "--log", "everything", "--runs-dir", str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as run:
+        while len(list(tmp_path.rglob("boundary*.png"))) < 5:
+            assert run.poll() is None
+            time.sleep(0.05)
+        time.sleep(1.5)  # more than what is lost: see FLUSH_SECONDS
+        run.kill()
+    assert run.returncode == -signal.SIGKILL
+    (folder,) = (tmp_path / "xor").iterdir()
+    events = read(folder)
+    assert len(events.Images("boundary")) >= 5
+    assert len(events.Scalars("loss/training")) >= 2
+    assert len(events.Histograms("gradients/layer 1")) >= 2
