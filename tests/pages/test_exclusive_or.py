@@ -9,8 +9,8 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from experiments import xor
 import manualgrad.nn as nn
+from experiments import xor
 from manualgrad.pages.exclusive_or import ANSWERS, PICTURES, ExclusiveOrPage
 from manualgrad.training import Run, RunSettings
 from manualgrad.training.page import KEPT
