@@ -15,13 +15,17 @@ is taken.
 """
 
 import functools
+import math
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 # Below these sizes the longer way from Python, 3 µs, costs more than it gains.
 LARGE_PRODUCT = 2**20  # multiplications
 LARGE_SELECTION = 2**12  # elements
+
+PLAIN = (Tensor, Parameter)
 
 
 def matmul(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
@@ -39,7 +43,7 @@ def matmul(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
     Tensor
         ``out``, or a new tensor.
     """
-    if torch.compiler.is_compiling() or not _suits(left, right):
+    if torch.compiler.is_compiling() or not _suits(left, right, right.shape[-1]):
         return torch.matmul(left, right, out=out)
     return _by_onednn(left, right.t(), None, out)
 
@@ -59,7 +63,7 @@ def affine(input: Tensor, weight: Tensor, bias: Tensor, out: Tensor | None = Non
     Tensor
         ``out``, or a new tensor (N, O).
     """
-    if torch.compiler.is_compiling() or not _suits(input, weight.t()):
+    if torch.compiler.is_compiling() or not _suits(input, weight, weight.shape[0]):
         return torch.addmm(bias, input, weight.t(), out=out)
     return _by_onednn(input, weight, bias, out)
 
@@ -79,17 +83,40 @@ def keep_where_open(upstream: Tensor, output: Tensor) -> Tensor:
     """
     if not torch.compiler.is_compiling() and output.numel() >= LARGE_SELECTION and _is_plain(output):
         product = upstream * output.sign()
-        # ∞ · 0 is NaN, and the sign of NaN is 0. This sum is finite only if neither has come up.
-        if torch.dot(product.flatten(), output.flatten()).isfinite():
+        # ∞ · 0 is NaN, and the sign of NaN is 0. Both sums are finite only if neither has come up. (A dot
+        # product would show it, too, but now and then MKL takes 100 µs to wake its threads.)
+        if math.isfinite(product.sum().item() + output.sum().item()):
             return product
-    return torch.where(output <= 0, 0.0, upstream)
+    return upstream.masked_fill(output.logical_not(), 0)
 
 
-def _suits(left: Tensor, right: Tensor) -> bool:
+def has_values(tensor: Tensor) -> bool:
+    """Return whether a look at the values costs nothing but the look.
+
+    Parameters
+    ----------
+    tensor : Tensor
+        Any.
+
+    Returns
+    -------
+    bool
+        False on devices that would have to be waited for, and where a program is traced or transformed.
+    """
+    return (
+        not torch.compiler.is_compiling()
+        and tensor.device.type == "cpu"
+        and type(tensor) in PLAIN  # a fake tensor, for one, has none
+        and not torch._C._are_functorch_transforms_active()
+        and not torch._C._len_torch_dispatch_stack()  # make_fx, for one, records every operation
+    )
+
+
+def _suits(left: Tensor, right: Tensor, columns: int) -> bool:
     """Return whether both are large matrices on a CPU where oneDNN is the faster one."""
     return (
-        left.dim() == right.dim() == 2
-        and left.numel() * right.shape[1] >= LARGE_PRODUCT
+        left.numel() * columns >= LARGE_PRODUCT
+        and left.dim() == right.dim() == 2
         and left.dtype == right.dtype
         and _is_plain(left)
         and torch.get_float32_matmul_precision() == "highest"  # at the others PyTorch has its own choice
@@ -99,13 +126,7 @@ def _suits(left: Tensor, right: Tensor) -> bool:
 
 def _is_plain(tensor: Tensor) -> bool:
     """Return whether this is an ordinary float32 tensor on a CPU, and nobody records or transforms."""
-    return (
-        type(tensor) in (Tensor, torch.nn.Parameter)  # a fake tensor, for one, has no values to look at
-        and tensor.dtype == torch.float32
-        and tensor.device.type == "cpu"
-        and not torch.is_grad_enabled()
-        and not torch._C._are_functorch_transforms_active()
-    )
+    return tensor.dtype == torch.float32 and not torch.is_grad_enabled() and has_values(tensor)
 
 
 @functools.cache

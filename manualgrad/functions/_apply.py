@@ -54,6 +54,8 @@ def make_apply(function: type[Function], autocast: AutocastPolicy = "as-it-comes
         return combined.apply(*args)
 
     def apply_under_autocast(*args: Any) -> Tensor:
+        if not torch._C._is_any_autocast_enabled():
+            return apply(*args)
         device = args[0].device.type
         if not is_autocast_enabled(device) or (autocast == "float32 on CUDA" and device != "cuda"):
             return apply(*args)
@@ -86,7 +88,11 @@ def _combine_forward(function: type[Function]) -> type[Function]:
         "setup_context": staticmethod(Function.setup_context),
         "__module__": function.__module__,
     }
-    return type(function.__name__, (function,), namespace)
+    combined = type(function.__name__, (function,), namespace)
+    # PyTorch's node would look up on every call whether the class names its rule backward or vjp, and how
+    # it takes its arguments: 0.6 µs.
+    combined._backward_cls.apply = lambda ctx, *grads: function.backward(ctx, *grads)  # type: ignore[attr-defined]
+    return combined
 
 
 def _with_nested_jvp(function: type[Function]) -> type[Function]:

@@ -1,8 +1,5 @@
 """One clear error for each kind of bad input: what was expected, and what came."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
@@ -12,12 +9,10 @@ from manualgrad.functions._apply import is_autocast_enabled
 REDUCTIONS = ("none", "mean", "sum")
 
 
-def check_tensors(
-    function: str, *, optional: Mapping[str, object] = MappingProxyType({}), **required: object
-) -> None:
-    """Raise an error unless all are real tensors on one device; optional ones may be None."""
+def check_tensors(function: str, *, optional: tuple[str, ...] = (), **arguments: object) -> None:
+    """Raise an error unless all are real tensors on one device; those named optional may be None."""
     first_name, first = "", None
-    for name, value in (*required.items(), *optional.items()):
+    for name, value in arguments.items():
         if value is None and name in optional:
             continue
         if not isinstance(value, Tensor):
@@ -52,9 +47,9 @@ def check_floating(function: str, **arguments: Tensor | None) -> None:
 
 def check_one_dtype(function: str, **arguments: Tensor | None) -> None:
     """Raise a ValueError unless all have one dtype, or autocast is about to give them one; None passes."""
-    dtypes = {name: value.dtype for name, value in arguments.items() if value is not None}
-    if len(set(dtypes.values())) == 1:
+    if len({value.dtype for value in arguments.values() if value is not None}) == 1:
         return
+    dtypes = {name: value.dtype for name, value in arguments.items() if value is not None}
     device = next(value.device.type for value in arguments.values() if value is not None)
     if not is_autocast_enabled(device):
         got = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
@@ -109,10 +104,11 @@ def check_labels(
     function: str, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
 ) -> int:
     """Check what the losses on labels take, the labels themselves aside, and return the dimension of C."""
-    check_tensors(function, input=input, target=target, optional={"weight": weight})
+    check_tensors(function, input=input, target=target, weight=weight, optional=("weight",))
     check_floating(function, input=input, weight=weight)
-    check_one_dtype(function, input=input, weight=weight)
-    check_constant(function, weight=weight)
+    if weight is not None:
+        check_one_dtype(function, input=input, weight=weight)
+        check_constant(function, weight=weight)
     check_reduction(function, reduction)
     if target.dtype not in (torch.int64, torch.uint8):
         raise TypeError(f"{function}: target must be int64 labels, got {target.dtype}")

@@ -70,10 +70,10 @@ class BCEWithLogitsLoss(Function):
     def forward(
         input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, pos_weight: Tensor | None
     ) -> Tensor:
-        log_sigmoid = _log_sigmoid(input)
+        losses = _minus_log_sigmoid(input)  # (...)
         if pos_weight is not None:
-            log_sigmoid = (1 + (pos_weight - 1) * target) * log_sigmoid
-        losses = (1 - target) * input - log_sigmoid  # (...)
+            losses = (1 + (pos_weight - 1) * target) * losses
+        losses = (1 - target) * input + losses
         return reduce(losses if weight is None else weight * losses, reduction)
 
     @staticmethod
@@ -103,8 +103,9 @@ class BCEWithLogitsLoss(Function):
         return reduce(losses if weight is None else weight * losses, ctx.reduction)
 
 
-def _log_sigmoid(input: Tensor) -> Tensor:
-    return -torch.logaddexp(input.new_zeros(()), -input)
+def _minus_log_sigmoid(input: Tensor) -> Tensor:
+    """log(1 + exp(-x)), as a log-sum-exp."""
+    return torch.logaddexp(torch.zeros_like(input), -input)
 
 
 def _input_slope(input: Tensor, target: Tensor, pos_weight: Tensor | None) -> Tensor:
@@ -118,7 +119,7 @@ def _target_slope(input: Tensor, pos_weight: Tensor | None) -> Tensor:
     """∂ℓ/∂t of each loss: (...)."""
     if pos_weight is None:
         return -input
-    return _log_sigmoid(-input) - pos_weight * _log_sigmoid(input)
+    return pos_weight * _minus_log_sigmoid(input) - _minus_log_sigmoid(-input)
 
 
 _apply = make_apply(BCEWithLogitsLoss, autocast="float32")
@@ -163,12 +164,13 @@ def binary_cross_entropy_with_logits(
     torch.nn.functional.binary_cross_entropy_with_logits : PyTorch's counterpart.
     """
     name = "binary_cross_entropy_with_logits"
-    check_tensors(name, input=input, target=target, optional={"weight": weight, "pos_weight": pos_weight})
+    factors = {"weight": weight, "pos_weight": pos_weight}
+    check_tensors(name, input=input, target=target, **factors, optional=tuple(factors))
     check_floating(name, input=input, target=target)
-    check_constant(name, weight=weight, pos_weight=pos_weight)
+    check_constant(name, **factors)
     check_same_shape(name, input, target)
     check_reduction(name, reduction)
-    for argument, factor in (("weight", weight), ("pos_weight", pos_weight)):
+    for argument, factor in factors.items():
         if factor is not None and _broadcast(factor.shape, input.shape) != input.shape:
             raise ValueError(
                 f"{name}: {argument} must broadcast to the shape of input, {tuple(input.shape)}, "

@@ -86,7 +86,7 @@ class Linear(Function):
 
 def _rows(tensor: Tensor) -> Tensor:
     """All leading dimensions as one: (..., F) -> (N, F)."""
-    return tensor.reshape(tensor.shape[:-1].numel(), tensor.shape[-1])
+    return tensor if tensor.dim() == 2 else tensor.reshape(tensor.shape[:-1].numel(), tensor.shape[-1])
 
 
 _apply = make_apply(Linear, autocast="lower-precision")
@@ -129,7 +129,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def _check(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
-    check_tensors("linear", input=input, weight=weight, optional={"bias": bias})
+    check_tensors("linear", input=input, weight=weight, bias=bias, optional=("bias",))
     check_numbers("linear", input=input, weight=weight, bias=bias)
     check_one_dtype("linear", input=input, weight=weight, bias=bias)
     if weight.dim() not in (1, 2):

@@ -50,7 +50,7 @@ class MSELoss(Function):
 
     @staticmethod
     def forward(input: Tensor, target: Tensor, reduction: str) -> Tensor:
-        return reduce((input - target) ** 2, reduction)
+        return reduce((input - target).square(), reduction)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, str], output: Tensor) -> None:
@@ -63,7 +63,8 @@ class MSELoss(Function):
         input, target = ctx.saved_tensors
         input_needs_grad, target_needs_grad, _ = ctx.needs_input_grad
         grad_losses = spread(grad_output, input.numel(), ctx.reduction)  # () or (...)
-        grad_difference = 2 * (grad_losses * (input - target))  # (...)
+        half = grad_losses * (input - target)  # (...)
+        grad_difference = half + half  # a number times a tensor would take twice as long
         grad_input = grad_difference if input_needs_grad else None
         grad_target = -grad_difference if target_needs_grad else None
         return grad_input, grad_target, None

@@ -38,13 +38,20 @@ Bishop, "Pattern Recognition and Machine Learning" (2006), section 4.3.4.
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.autograd import Function
 
 from manualgrad.functions._apply import make_apply
 from manualgrad.functions._checks import check_labels, label_error
-from manualgrad.functions._losses import labels, reduce_weighted, spread_weighted
+from manualgrad.functions._losses import (
+    classes_last,
+    ignored_label,
+    keep,
+    labels,
+    reduce_rows,
+    spread_rows,
+    weigh,
+)
 
 
 class NLLLoss(Function):
@@ -54,7 +61,7 @@ class NLLLoss(Function):
 
     @staticmethod
     def forward(
-        input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
+        input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int | None, reduction: str
     ) -> Tensor:
         return _losses(input, target, weight, ignore_index, reduction)
 
@@ -68,11 +75,10 @@ class NLLLoss(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None, None, None]:
         target, weight = ctx.saved_tensors
-        kept, label, label_weight = labels(target, weight, ctx.ignore_index, grad_output.dtype)  # (...)
-        grad_losses = spread_weighted(grad_output, kept, label_weight, ctx.reduction)  # (...)
-        grad_at_label = (-grad_losses * label_weight).unsqueeze(-1)  # (..., 1)
+        label, kept, label_weight = labels(target, weight, ctx.ignore_index, grad_output.dtype)  # (..., 1)
+        g = spread_rows(grad_output, label, kept, label_weight, ctx.reduction)  # (..., 1)
         zeros = grad_output.new_zeros(ctx.shape)  # (..., C)
-        return zeros.scatter(-1, label.unsqueeze(-1), grad_at_label), None, None, None, None
+        return zeros.scatter(-1, label, weigh(-g, label_weight)), None, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, input_tangent: Tensor, *constants: Tensor | None) -> Tensor:
@@ -81,13 +87,12 @@ class NLLLoss(Function):
 
 
 def _losses(
-    input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
+    input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int | None, reduction: str
 ) -> Tensor:
     """-w[t] · x[t], reduced. It is linear in x, so a small change of x goes the same way."""
-    kept, label, label_weight = labels(target, weight, ignore_index, input.dtype)  # (...)
-    losses = -label_weight * input.gather(-1, label.unsqueeze(-1)).squeeze(-1)  # (...)
-    losses = torch.where(kept, losses, 0)  # also where the weight's 0 met an infinite x
-    return reduce_weighted(losses, label_weight, reduction)
+    label, kept, label_weight = labels(target, weight, ignore_index, input.dtype)  # (..., 1)
+    losses = keep(weigh(-input.gather(-1, label), label_weight), kept)  # (..., 1)
+    return reduce_rows(losses, label_weight, reduction)
 
 
 _apply = make_apply(NLLLoss, autocast="float32")
@@ -136,6 +141,7 @@ def nll_loss(
     name = "nll_loss"
     class_dim = check_labels(name, input, target, weight, ignore_index, reduction)
     try:
-        return _apply(input.movedim(class_dim, -1), target, weight, ignore_index, reduction)
+        input = classes_last(input, class_dim)
+        return _apply(input, target, weight, ignored_label(target, ignore_index), reduction)
     except (IndexError, RuntimeError) as error:
-        raise label_error(name, input.shape[class_dim], error) from error
+        raise label_error(name, input.shape[-1], error) from error

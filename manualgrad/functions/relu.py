@@ -36,7 +36,6 @@ Nair, Hinton, "Rectified linear units improve restricted Boltzmann machines", IC
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.autograd import Function
 
@@ -52,7 +51,7 @@ class ReLU(Function):
 
     @staticmethod
     def forward(input: Tensor) -> Tensor:
-        return torch.clamp(input, min=0)
+        return input.clamp_min(0)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:

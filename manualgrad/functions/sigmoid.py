@@ -16,7 +16,7 @@ Now 1 - y = exp(-x) / (1 + exp(-x)), so the derivative needs nothing but the out
 
 With G = ∂L/∂y, the upstream gradient (``grad_output``):
 
-    ∂L/∂x = G · y · (1 - y)
+    ∂L/∂x = G · y · (1 - y) = G · (y - y · y)
 
 Forward mode
 ------------
@@ -65,12 +65,17 @@ class Sigmoid(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Tensor:
         (output,) = ctx.saved_tensors
-        return grad_output * output * (1 - output)  # same shape, elementwise
+        return grad_output * _slope(output)  # same shape, elementwise
 
     @staticmethod
     def jvp(ctx: Any, input_tangent: Tensor) -> Tensor:
         (output,) = ctx.saved_tensors
-        return input_tangent * output * (1 - output)
+        return input_tangent * _slope(output)
+
+
+def _slope(output: Tensor) -> Tensor:
+    """Return y - y · y, in one pass. With a number, as in 1 - y, PyTorch would take twice as long."""
+    return torch.addcmul(output, output, output, value=-1)
 
 
 _apply = make_apply(Sigmoid)

@@ -45,6 +45,7 @@ Bridle, "Probabilistic interpretation of feedforward classification network outp
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.autograd import Function
 
@@ -71,8 +72,9 @@ class Softmax(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
         (probs,) = ctx.saved_tensors
-        mean = (grad_output * probs).sum(ctx.dim, keepdim=True)  # one for each row
-        return probs * (grad_output - mean), None  # same shape
+        shares = grad_output * probs
+        mean = shares.sum(ctx.dim, keepdim=True)  # one for each row
+        return torch.addcmul(shares, probs, mean, value=-1), None  # shares - probs * mean, same shape
 
     @staticmethod
     def jvp(ctx: Any, input_tangent: Tensor, dim_tangent: None) -> Tensor:

@@ -53,7 +53,7 @@ from manualgrad.functions._checks import (
     check_same_shape,
     check_tensors,
 )
-from manualgrad.functions._losses import log_softmax, reduce, softmax, spread, to_common_dtype
+from manualgrad.functions._losses import classes_last, log_softmax, reduce, spread, to_common_dtype
 
 
 class SoftmaxCrossEntropy(Function):
@@ -86,14 +86,17 @@ class SoftmaxCrossEntropy(Function):
         input, target, weight = ctx.saved_tensors
         rows = input.shape[:-1].numel()
         g = spread(grad_output, rows, ctx.reduction).unsqueeze(-1)  # (..., 1) or (1,)
+        log_probs = log_softmax(input)  # (..., C)
         grad_input = grad_target = grad_weight = None
         if ctx.needs_input_grad[0]:
             gq = g * _weighted(_smooth(target, ctx.label_smoothing), weight)  # (..., C)
-            grad_input = softmax(input) * gq.sum(-1, keepdim=True) - gq  # (..., C)
+            grad_input = log_probs.exp() * gq.sum(-1, keepdim=True) - gq  # (..., C)
         if ctx.needs_input_grad[1]:
-            grad_target = -g * (1 - ctx.label_smoothing) * _weighted(log_softmax(input), weight)  # (..., C)
+            grad_target = -g * _weighted(log_probs, weight)  # (..., C)
+            if ctx.label_smoothing:
+                grad_target = (1 - ctx.label_smoothing) * grad_target
         if ctx.needs_input_grad[2]:
-            grad_weight = -g * _smooth(target, ctx.label_smoothing) * log_softmax(input)  # (..., C)
+            grad_weight = -g * _smooth(target, ctx.label_smoothing) * log_probs  # (..., C)
             grad_weight = grad_weight.reshape(rows, input.shape[-1]).sum(0)  # (N, C) -> (C,)
         return grad_input, grad_target, grad_weight, None, None
 
@@ -109,7 +112,7 @@ class SoftmaxCrossEntropy(Function):
         log_probs = log_softmax(input)
         smooth = _smooth(target, ctx.label_smoothing)
         q = _weighted(smooth, weight)
-        change = (softmax(input) * q.sum(-1, keepdim=True) - q) * input_tangent  # (..., C)
+        change = (log_probs.exp() * q.sum(-1, keepdim=True) - q) * input_tangent  # (..., C)
         change = change - (1 - ctx.label_smoothing) * _weighted(log_probs, weight) * target_tangent
         if weight_tangent is not None:
             change = change - smooth * log_probs * weight_tangent
@@ -169,13 +172,13 @@ def softmax_cross_entropy(
     torch.nn.functional.cross_entropy : PyTorch's counterpart, with class probabilities as target.
     """
     name = "softmax_cross_entropy"
-    check_tensors(name, input=input, target=target, optional={"weight": weight})
+    check_tensors(name, input=input, target=target, weight=weight, optional=("weight",))
     check_floating(name, input=input, target=target, weight=weight)
     check_same_shape(name, input, target)
     check_reduction(name, reduction)
     check_label_smoothing(name, label_smoothing)
     class_dim = check_class_dim(name, input, weight)
     input, target, weight = to_common_dtype(
-        input.movedim(class_dim, -1), target.movedim(class_dim, -1), weight
+        classes_last(input, class_dim), classes_last(target, class_dim), weight
     )
     return _apply(input, target, weight, reduction, label_smoothing)
