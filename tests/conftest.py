@@ -3,12 +3,21 @@
 import pytest
 import torch
 
+from tests.training import together
+
 
 def pytest_configure(config):
     # PyTorch's own: it comes with the first use of forward mode.
     config.addinivalue_line("filterwarnings", "ignore:`torch.jit.script:FutureWarning")
     # Small tensors everywhere: a second thread mostly waits for the first.
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def processes():
+    """Three processes, started once; a test runs a function in two or three of them."""
+    with together.processes(3) as run:
+        yield run
 
 
 @pytest.fixture(autouse=True)
