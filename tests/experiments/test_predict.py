@@ -1,0 +1,132 @@
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+from experiments import mnist, predict
+from manualgrad.data.mnist import MNIST
+from manualgrad.data.photographs import read_digit
+from manualgrad.training.checkpoint import load_model, read_checkpoint
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_set():
+    """Stand in for MNIST: 500 images of ten noisy patterns."""
+    generator = torch.Generator().manual_seed(0)
+    patterns = torch.rand(10, 28, 28, generator=generator)
+
+    def draw(count):
+        labels = torch.randint(10, (count,), generator=generator)
+        return (patterns[labels] + 0.6 * torch.rand(count, 28, 28, generator=generator)).clamp(0, 1), labels
+
+    data = MNIST(*draw(500), *draw(100))
+    with pytest.MonkeyPatch.context() as patch:
+        for script in (mnist, predict):
+            patch.setattr(script, "load_mnist", lambda data_dir, device: data)
+        yield
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder of a run that was trained."""
+    runs = tmp_path_factory.mktemp("runs")
+    assert mnist.main(["--runs-dir", str(runs), "--epochs", "2", "--log", "scalars"]) == 0
+    (folder,) = (runs / "mnist").iterdir()
+    return folder
+
+
+@pytest.fixture
+def picture(tmp_path):
+    image = Image.new("L", (100, 120), 230)
+    ImageDraw.Draw(image).line([(50, 20), (50, 100)], fill=30, width=9)
+    image.save(tmp_path / "one.png")
+    return tmp_path / "one.png"
+
+
+@pytest.fixture
+def ask(capsys):
+    def ask(*argv):
+        status = predict.main([*map(str, argv)])
+        out, err = capsys.readouterr()
+        assert err.count("\n") <= 1
+        return status, out, err
+
+    return ask
+
+
+def test_the_digits_and_their_probabilities(trained, picture, ask):
+    path = trained / "checkpoints" / "best.pt"
+    model = mnist.build_model()
+    load_model(model, read_checkpoint(path, "best"), path)
+    with torch.no_grad():
+        probabilities = model(read_digit(picture)[None])[0].softmax(0)
+    expected = [str(picture)]
+    for digit in probabilities.argsort(descending=True)[:3].tolist():
+        expected += [str(digit), f"{probabilities[digit]:.2%}"]
+    for run in (trained, path):
+        status, out, err = ask(run, picture)
+        assert (status, err) == (0, "")
+        (row,) = (line for line in out.splitlines() if str(picture) in line)
+        assert row.split() == expected
+
+
+def test_the_test_set_gives_the_run_s_own_figure(trained, ask):
+    status, out, err = ask(trained, "--test-set")
+    assert (status, err) == (0, "")
+    own = json.loads((trained / "metrics.json").read_text())["test_accuracy"]
+    assert f"test accuracy {own:.4f}" in out
+    assert "the run's own figure" in out
+
+
+def test_a_test_accuracy_that_is_not_the_run_s(trained, ask):
+    path = trained / "metrics.json"
+    before = path.read_text()
+    try:
+        path.write_text(json.dumps({"test_accuracy": 0.5}))
+        status, _, err = ask(trained, "--test-set")
+        assert status == 1
+        assert f"{path} says 0.5, not " in err
+        path.write_text("[")
+        assert "does not hold a run's figures" in ask(trained, "--test-set")[2]
+        path.unlink()
+        status, out, _ = ask(trained, "--test-set")
+        assert status == 0
+        assert "has not come to its test" in out
+    finally:
+        path.write_text(before)
+
+
+def test_every_picture_that_can_be_read_is_read(trained, picture, tmp_path, ask):
+    (tmp_path / "empty.png").write_bytes(b"")
+    status, out, err = ask(trained, tmp_path / "no.jpg", picture, tmp_path / "empty.png", picture)
+    assert status == 1
+    assert out.count(str(picture)) == 2
+    assert "no.jpg: there is no such picture; " in err
+    assert "empty.png is neither a PNG nor a JPEG picture" in err
+
+
+def test_what_is_no_run(trained, picture, tmp_path, ask):
+    for run, complaint in (
+        (tmp_path / "no", "there is no such run"),
+        (tmp_path, "is no run's folder"),
+        (trained.parent, f"is no run's folder; take one of the 1 in it, such as {trained}"),
+        (trained.parent.parent, f"is no run's folder; take one of the 1 in it, such as {trained}"),
+        (trained / "checkpoints" / "last.pt", "it is of kind 'last'; expected 'best'"),
+        (trained / "config.json", "cannot be used"),
+    ):
+        status, out, err = ask(run, picture)
+        assert (status, out) == (1, "")
+        assert complaint in err
+    (tmp_path / "config.json").write_text("{}")
+    assert "has no checkpoints/best.pt yet" in ask(tmp_path, picture)[2]
+    assert "nothing to read" in ask(trained)[2]
+
+
+def test_as_a_script_from_any_folder(trained, picture, tmp_path):
+    command = [sys.executable, predict.__file__, trained, picture.name]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "one.png" in done.stdout
