@@ -23,7 +23,7 @@ where do the others get stuck? A thousand take about a minute.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -91,7 +91,31 @@ class Network:
     answer: Callable[[Tensor], Tensor]  # from what the model returns to a number that is rounded to 0 or 1
     loss_function: Callable[[Tensor, Tensor], Tensor]
     learning_rate: float
-    make_optimizer: Callable[[], torch.optim.Optimizer]  # by hand needs none, and making one takes a second
+    make_optimizer: Callable[[], Any]  # by hand needs none, and making one of torch.optim's takes a second
+
+
+class GradientDescent:
+    """Every weight goes down its slope: w ← w - rate · ∂L/∂w.
+
+    ``torch.optim.SGD`` does the same; but to make any optimizer of ``torch.optim`` imports the compiler,
+    which takes as long as all the rest of the start.
+    """
+
+    def __init__(self, weights: Iterable[Tensor], rate: float) -> None:
+        self.weights, self.rate = list(weights), rate
+        self.param_groups = [{"lr": rate}]  # where torch.optim's have it, too
+
+    def zero_grad(self) -> None:
+        """Forget the last step's gradients, because backward adds to what is there."""
+        for weight in self.weights:
+            weight.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Go one step. It is no part of the function that is differentiated, so nobody records it."""
+        for weight in self.weights:
+            if weight.grad is not None:
+                weight -= self.rate * weight.grad
 
 
 @dataclass(frozen=True)
@@ -268,8 +292,8 @@ def build(preset: str, given: dict[str, Any], seed: int, device: torch.device) -
         return Network(model, F.sigmoid, F.binary_cross_entropy_with_logits, rate, adam)
     squash = nn.Sigmoid() if preset == "sigmoid" else nn.Tanh()
     model = nn.Sequential(hidden, squash, output, squash).to(device)
-    sgd = partial(torch.optim.SGD, model.parameters(), lr=rate)
-    return Network(model, nn.Identity(), half_squared_error, rate, sgd)
+    descent = partial(GradientDescent, model.parameters(), rate)
+    return Network(model, nn.Identity(), half_squared_error, rate, descent)
 
 
 def half_squared_error(output: Tensor, target: Tensor) -> Tensor:

@@ -6,26 +6,30 @@ imported or allocated.
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 from manualgrad.benchmark.race import Contender, Effort, Table, race, tabulate
 
-XOR = """
-from manualgrad.by_hand.xor import train_xor
-from manualgrad.data.xor import xor
-import torch
-hidden, output = torch.rand(2, 5, dtype=torch.float64), torch.rand(5, 1, dtype=torch.float64)
-train_xor(hidden, output, *xor(), 0.3, 1)
+XOR = Path(__file__).parents[2] / "experiments" / "xor.py"
+# The script itself, with its usual logs. It ends when {look} is called, which is after the first step.
+FIRST_STEP = """
+import os, runpy, sys
+from manualgrad.{module} import {owner}
+{owner}.{look} = lambda *ignored: os._exit(0)
+sys.argv = [{script!r}, "--runs-dir", {folder!r}, "--engine", {engine!r}]
+runpy.run_path({script!r}, run_name="__main__")
 """
-FUNCTIONS = """
-from manualgrad.data.xor import xor
-import manualgrad.nn as nn, torch
-model = nn.Sequential(nn.Linear(2, 5), nn.Sigmoid(), nn.Linear(5, 1), nn.Sigmoid()).double()
-inputs, targets = xor()
-nn.MSELoss()(model(inputs), targets).backward()
-"""
-SGD = FUNCTIONS + "torch.optim.SGD(model.parameters(), lr=0.3).step()\n"
+FUNCTIONS = {"engine": "functions", "module": "training.watch", "owner": "Watch", "look": "after_step"}
+BY_HAND_XOR = {
+    "engine": "by-hand",
+    "module": "pages.exclusive_or",
+    "owner": "ExclusiveOrPage",
+    "look": "look",
+}
+OPTIMIZER = "import torch; torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)"
 
 # {body} defines step(); the first lines are the same for all.
 TRAINING = """
@@ -77,14 +81,18 @@ def measure(effort: Effort) -> Iterator[Table]:
     Table
         The time to the first step; the most memory that a training run held.
     """
-    programs = {
-        "import torch": ("import torch", "and nothing else"),
-        "by hand": (XOR, "the first step of exclusive or"),
-        "functions": (FUNCTIONS, "its first gradients"),
-        "functions with SGD": (SGD, "building an optimizer imports the compiler"),
-    }
-    starts = [Contender(name, partial(_run, code), 1, what) for name, (code, what) in programs.items()]
-    yield tabulate("process: from the start to the first step", race(starts, min(effort.rounds, 7)), "start")
+    with tempfile.TemporaryDirectory() as folder:
+        first = partial(FIRST_STEP.format, script=str(XOR), folder=folder)
+        programs = {
+            "import torch": ("import torch", "and nothing else"),
+            "xor.py": (first(**FUNCTIONS), "to its first step, with all its logs"),
+            "xor.py --engine by-hand": (first(**BY_HAND_XOR), "the same"),
+            "torch.optim": (OPTIMIZER, "torch and one optimizer, which imports the compiler"),
+        }
+        starts = [Contender(name, partial(_run, code), 1, what) for name, (code, what) in programs.items()]
+        yield tabulate(
+            "process: from the start to the first step", race(starts, min(effort.rounds, 7)), "start"
+        )
 
     epochs = (1, 2) if effort.quick else (3, 97)
     trainings = {

@@ -26,7 +26,8 @@ def show_groups(run: Run, groups: Sequence[Group]) -> None:
     header = ("", "learning rate", "learn it", "what most others answer to 00 01 10 11 (how many)")
     print_table("Networks that learn exclusive or", header, rows)
 
-    from matplotlib.figure import Figure  # here, because importing it takes half a second
+    # Imported here, because a network that is trained alone should not wait for it.
+    from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 4), layout="constrained")
     axis = figure.subplots()

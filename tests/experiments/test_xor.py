@@ -2,7 +2,9 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
+import manualgrad.nn as nn
 from experiments import xor
 from manualgrad.data.documents import load
 
@@ -137,3 +139,28 @@ def test_a_survey_of_networks(perform):
 def test_what_by_hand_does_not_know(option, tmp_path, capsys):
     assert xor.main([option, "--preset", "keras", "--runs-dir", str(tmp_path)]) == 1
     assert "know the presets sigmoid and tanh" in capsys.readouterr().err
+
+
+def test_plain_descent_is_pytorchs():
+    torch.manual_seed(0)
+    ours, theirs = (nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1)) for _ in range(2))
+    theirs.load_state_dict(ours.state_dict())
+    optimizers = xor.GradientDescent(ours.parameters(), 0.3), torch.optim.SGD(theirs.parameters(), 0.3)
+    for _ in range(3):
+        for model, optimizer in zip((ours, theirs), optimizers, strict=True):
+            optimizer.zero_grad()
+            model(torch.ones(4, 2)).square().sum().backward()
+            optimizer.step()
+    torch.testing.assert_close(list(ours.parameters()), list(theirs.parameters()))
+
+
+def test_nothing_slow_is_imported_that_is_not_used(tmp_path):
+    """Neither the compiler, which any of torch.optim's optimizers brings, nor what draws pictures."""
+    code = f"""
+import sys
+from experiments import xor
+assert xor.main(["--dry-run", "--log", "none", "--runs-dir", {str(tmp_path)!r}]) == 0
+print(sorted({{"torch._dynamo", "matplotlib", "pandas"}} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]"
