@@ -17,6 +17,7 @@ Whatever ends a run, --resume goes on with it and comes to the same weights, bit
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -26,6 +27,7 @@ from torch import Tensor
 
 import manualgrad.nn as nn
 from manualgrad.by_hand import Classifier, Mirror, Trainer
+from manualgrad.by_hand.culprit import find_culprit_by_hand
 from manualgrad.data.mnist import load_mnist
 from manualgrad.errors import UserError
 from manualgrad.exercises.train_with import in_place_of_ours, train_both
@@ -48,6 +50,8 @@ from manualgrad.training import (
     track,
     train_epoch,
 )
+from manualgrad.training.culprit import find_culprit
+from manualgrad.training.finite import Guard
 from manualgrad.training.precision import Autocast, Precision, low_dtype, matmul_precision
 
 EVALUATION_BATCH = 2000  # rows at a time where nothing is learnt; any number gives the same figures
@@ -110,10 +114,12 @@ def run_once(settings: Settings) -> Metrics:
     variant = changed_settings(settings) + (f"-with-{settings.with_.stem}" if settings.with_ else "")
     with Run("mnist", variant, settings, device) as record, matmul_precision(settings.precision):
         if settings.engine == "by-hand":
-            train, parts = by_hand(settings, model, position)
+            train, parts, guard = by_hand(settings, model, position)
         else:
-            train, parts = by_functions(settings, model, loss_function, record, validation_images[:PROBE])
-        with Keeper(record, model, position, parts) as keeper:
+            train, parts, guard = by_functions(
+                settings, model, loss_function, record, validation_images[:PROBE]
+            )
+        with Keeper(record, model, position, parts, guard) as keeper:
             for epoch in track(range(position.epoch, settings.epochs + 1), "training"):
                 position.begin(epoch)
                 batches = gather_batches(
@@ -160,23 +166,24 @@ def run_once(settings: Settings) -> Metrics:
 
 def by_functions(
     settings: Settings, model: nn.Sequential, loss_function: nn.Module, record: Run, probe: Tensor
-) -> tuple[Epoch, Parts]:
-    """Return an epoch of training in which autograd calls our backwards, and what it depends on."""
+) -> tuple[Epoch, Parts, Guard]:
+    """Return an epoch in which autograd calls our backwards, what it depends on, and its guard."""
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, eps=KERAS_EPSILON, fused=True)
     watch = Watch(record, model, loss_function, optimizer, probe, WATCH_EVERY)
     low = low_dtype(settings.precision)
     trained = Autocast(model, low) if low else nn.Sequential(model)
     if settings.compile:
         trained.compile()  # and not the model, which is evaluated on batches of other sizes
+    guard = Guard(optimizer, partial(find_culprit, trained, loss_function, anomaly=settings.anomaly))
 
     def epoch(batches: Iterable[tuple[Tensor, Tensor]], keeper: Keeper) -> Score:
-        return train_epoch(trained, loss_function, optimizer, batches, watch, keeper)
+        return train_epoch(trained, loss_function, optimizer, batches, watch, keeper, guard)
 
-    return epoch, {"optimizer": optimizer, "watch": watch}
+    return epoch, {"optimizer": optimizer, "watch": watch}, guard
 
 
-def by_hand(settings: Settings, model: nn.Sequential, position: Position) -> tuple[Epoch, Parts]:
-    """Return an epoch without autograd, after which the model has the new weights, and what it depends on."""
+def by_hand(settings: Settings, model: nn.Sequential, position: Position) -> tuple[Epoch, Parts, Guard]:
+    """Return the same without autograd; after an epoch the model has the new weights."""
     device = next(model.parameters()).device
     network = Classifier(SIZES, device, precision=low_dtype(settings.precision)).load(model)
     adam = torch.optim.Adam(
@@ -186,14 +193,15 @@ def by_hand(settings: Settings, model: nn.Sequential, position: Position) -> tup
         fused=True,
         capturable=device.type == "cuda",
     )
-    trainer = Trainer(network, adam, position.tally)
+    guard = Guard(adam, partial(find_culprit_by_hand, network, anomaly=settings.anomaly))
+    trainer = Trainer(network, adam, position.tally, guard)
 
     def epoch(batches: Iterable[tuple[Tensor, Tensor]], keeper: Keeper) -> Score:
         score = trainer.train_epoch(batches, keeper)
         network.store(model)
         return score
 
-    return epoch, {"optimizer": adam, "model": Mirror(network, model)}
+    return epoch, {"optimizer": adam, "model": Mirror(network, model)}, guard
 
 
 def build_model() -> nn.Sequential:

@@ -14,6 +14,7 @@ from torch.nn import Module
 from torch.optim import Optimizer
 
 from manualgrad.by_hand.classifier import Classifier
+from manualgrad.training.finite import Guard
 from manualgrad.training.keeper import Keeper
 from manualgrad.training.loop import Score, Tally
 
@@ -33,10 +34,18 @@ class Trainer:
         Over ``network.parameters``; on CUDA it must be ``capturable``.
     tally : Tally, optional
         Where its sums are kept, if an epoch that was interrupted should go on.
+    guard : Guard, optional
+        Stops before a loss or a gradient that is not finite reaches the weights. The optimizer is fused.
     """
 
-    def __init__(self, network: Classifier, optimizer: Optimizer, tally: Tally | None = None) -> None:
-        self.network, self.optimizer = network, optimizer
+    def __init__(
+        self,
+        network: Classifier,
+        optimizer: Optimizer,
+        tally: Tally | None = None,
+        guard: Guard | None = None,
+    ) -> None:
+        self.network, self.optimizer, self.guard = network, optimizer, guard
         device = network.parameters.device
         self.tally = tally or Tally(device)
         self._step: Step = Recorded(self.step) if device.type == "cuda" else self.step
@@ -63,16 +72,22 @@ class Trainer:
         """
         if keeper is None:
             self.tally.clear()
-        for inputs, labels in batches:
+        for step, (inputs, labels) in enumerate(batches, keeper.position.steps if keeper else 0):
             self._step(inputs, labels)
+            if self.guard:  # the step may be a recording, in which nothing can be read
+                self.guard.read(inputs, labels, step)
             if keeper:
                 keeper.after_step()
+        if self.guard:
+            self.guard.settle()
         return self.tally.score()
 
     def step(self, inputs: Tensor, labels: Tensor) -> None:
         """Forward, backward, update; and add to the epoch's sums."""
         loss = self.network.forward(inputs, labels)
         self.network.backward()
+        if self.guard:
+            self.guard.look(loss)
         self.optimizer.step()
         self.tally.add(loss, self.network.logits, labels)
 

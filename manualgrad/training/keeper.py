@@ -13,6 +13,7 @@ from torch.nn import Module
 
 from manualgrad.errors import UserError
 from manualgrad.training.checkpoint import FORMAT, VERSION, load_model, read_checkpoint, write_checkpoint
+from manualgrad.training.finite import Guard, NotFiniteError
 from manualgrad.training.interruption import Interrupted, Interruption
 from manualgrad.training.loop import Score
 from manualgrad.training.position import Position
@@ -49,12 +50,21 @@ class Keeper:
     parts : mapping of str to Stateful
         Everything else that the next step depends on, such as the optimizer. ``"model"`` takes the place of
         the model itself, where its weights are learnt elsewhere.
+    guard : Guard, optional
+        Asked before anything is saved.
     """
 
-    def __init__(self, run: Run, model: Module, position: Position, parts: Mapping[str, Stateful]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        model: Module,
+        position: Position,
+        parts: Mapping[str, Stateful],
+        guard: Guard | None = None,
+    ) -> None:
         assert isinstance(run.settings, TrainingSettings)
         self.settings = run.settings
-        self.run, self.model, self.position = run, model, position
+        self.run, self.model, self.position, self.guard = run, model, position, guard
         self._parts: dict[str, Stateful] = {"run": run, "position": position, "model": model, **parts}
         self._last, self._best = (run.folder / "checkpoints" / f"{kind}.pt" for kind in ("last", "best"))
         self._best_figures: dict[str, float] = {}
@@ -82,6 +92,8 @@ class Keeper:
         if error is not None and self._last.is_file():
             script = f"python experiments/{self.run.experiment}.py"
             error.add_note(f"to go on from the last checkpoint: {script} --resume {self.run.folder}")
+            if isinstance(error, NotFiniteError) and not self.settings.anomaly:
+                error.add_note("with --anomaly it names the operation")
 
     def after_step(self) -> None:
         """Count a step, save if it is time to, and stop if that was asked for.
@@ -136,6 +148,8 @@ class Keeper:
         return self._best_figures
 
     def _save(self) -> None:
+        if self.guard:
+            self.guard.settle()
         began = time.perf_counter()
         self._write_best()  # first: last.pt may never know of better weights than there are
         state = {name: part.state_dict() for name, part in self._parts.items()}

@@ -11,6 +11,7 @@ from torch.nn import Module
 from torch.optim import Optimizer
 
 if TYPE_CHECKING:
+    from manualgrad.training.finite import Guard
     from manualgrad.training.keeper import Keeper
     from manualgrad.training.watch import Watch
 
@@ -33,6 +34,7 @@ def train_epoch(
     batches: Iterable[Batch],
     watch: "Watch | None" = None,
     keeper: "Keeper | None" = None,
+    guard: "Guard | None" = None,
 ) -> Score:
     """Train on each batch once.
 
@@ -50,6 +52,8 @@ def train_epoch(
         Looks on, and changes nothing.
     keeper : Keeper, optional
         Saves when it is time to, and stops when asked to.
+    guard : Guard, optional
+        Stops before a loss or a gradient that is not finite reaches the weights.
 
     Returns
     -------
@@ -60,15 +64,19 @@ def train_epoch(
     ------
     Interrupted
         After a whole step, and once everything is saved.
+    NotFiniteError
+        Before the step's weights are changed.
     """
     tally = keeper.position.tally if keeper else Tally(_device(model))
     if watch:
         watch.begin_epoch()
-    for inputs, labels in batches:
+    for step, (inputs, labels) in enumerate(batches, keeper.position.steps if keeper else 0):
         optimizer.zero_grad()
         logits = model(inputs)
         loss = loss_function(logits, labels)
         loss.backward()
+        if guard:
+            guard.check(loss, inputs, labels, step)
         if watch:
             watch.after_backward(loss, inputs, labels)
         optimizer.step()
@@ -77,6 +85,8 @@ def train_epoch(
         tally.add(loss, logits, labels)
         if keeper:
             keeper.after_step()
+    if guard:
+        guard.settle()
     return tally.score()
 
 

@@ -143,3 +143,35 @@ def test_compiled(tmp_path):
 def test_what_by_hand_does_not_do(tmp_path, capsys):
     assert mnist.main(["--runs-dir", str(tmp_path), "--engine", "by-hand", "--compile"]) == 1
     assert "neither --with nor --compile applies" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("engine", "where"), [("functions", "Linear (layer 1)"), ("by-hand", "layer 1")])
+def test_numbers_that_go_wrong_stop_the_run_before_the_weights(tmp_path, capsys, engine, where):
+    argv = ["--learning-rate", "1e37", "--engine", engine, "--log", "scalars"]
+    assert mnist.main(["--runs-dir", str(tmp_path), *argv]) == 1
+    (folder,) = (tmp_path / "mnist").iterdir()
+    (complaint,) = capsys.readouterr().err.splitlines()
+    assert complaint.startswith(f"mnist: error: step 1: the output of {where} is not finite: ")
+    assert complaint.endswith(
+        "The weights were not touched; to go on from the last checkpoint: "
+        f"python experiments/mnist.py --resume {folder}; with --anomaly it names the operation"
+    )
+    assert mnist.main(["--resume", str(folder), "--anomaly"]) == 1
+    (complaint,) = capsys.readouterr().err.splitlines()
+    assert f"step 1: the output of {where} is not finite" in complaint
+    assert "The operation is aten.addmm in " in complaint
+
+
+def test_a_student_s_gradient_that_is_not_finite_is_named(tmp_path, capsys):
+    page = tmp_path / "relu.py"
+    page.write_text(
+        "import torch\n\n\nclass ReLU(torch.autograd.Function):\n"
+        "    @staticmethod\n    def forward(ctx, input):\n        ctx.save_for_backward(input)\n"
+        "        return input.clamp(min=0)\n\n"
+        "    @staticmethod\n    def backward(ctx, grad_output):\n        (input,) = ctx.saved_tensors\n"
+        "        return grad_output / (input > 0)\n"
+    )
+    assert mnist.main(["--runs-dir", str(tmp_path / "runs"), "--epochs", "1", "--with", str(page)]) == 1
+    (complaint,) = capsys.readouterr().err.splitlines()
+    assert "mnist: error: step 0: the gradient of input in ReLU of " in complaint
+    assert "relu.py (layer 3) is not finite: " in complaint
