@@ -165,13 +165,11 @@ def test_numbers_that_go_wrong_stop_the_run_before_the_weights(tmp_path, capsys,
 def test_a_student_s_gradient_that_is_not_finite_is_named(tmp_path, capsys):
     page = tmp_path / "relu.py"
     page.write_text(
-        "import torch\n\n\nclass ReLU(torch.autograd.Function):\n"
-        "    @staticmethod\n    def forward(ctx, input):\n        ctx.save_for_backward(input)\n"
-        "        return input.clamp(min=0)\n\n"
-        "    @staticmethod\n    def backward(ctx, grad_output):\n        (input,) = ctx.saved_tensors\n"
-        "        return grad_output / (input > 0)\n"
+        "from manualgrad.functions import ReLU\n\n\n"
+        "class Mine(ReLU):\n    @staticmethod\n    def backward(ctx, grad_output):\n"
+        "        (output,) = ctx.saved_tensors\n        return grad_output / (output > 0)\n"
     )
     assert mnist.main(["--runs-dir", str(tmp_path / "runs"), "--epochs", "1", "--with", str(page)]) == 1
     (complaint,) = capsys.readouterr().err.splitlines()
-    assert "mnist: error: step 0: the gradient of input in ReLU of " in complaint
+    assert "mnist: error: step 0: the gradient of input in Mine of " in complaint
     assert "relu.py (layer 3) is not finite: " in complaint
