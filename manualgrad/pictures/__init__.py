@@ -4,6 +4,6 @@ Nothing here knows of PyTorch. A picture is a function from keyword arguments to
 names them all.
 """
 
-from manualgrad.pictures.artist import Artist
+from manualgrad.pictures.artist import draw
 
-__all__ = ["Artist"]
+__all__ = ["draw"]

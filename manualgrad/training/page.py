@@ -12,7 +12,7 @@ from typing import Any, get_args
 import numpy as np
 from torch import Tensor
 
-from manualgrad.pictures import Artist
+from manualgrad.pictures import draw
 from manualgrad.training.settings import LogLevel
 
 Layout = dict[str, dict[str, list[Any]]]
@@ -48,7 +48,6 @@ class Page:
         self.writer = SummaryWriter(str(folder), flush_secs=FLUSH_SECONDS)
         threading.excepthook = _report_in_thread
         self._events = self.writer._get_file_writer()
-        self._artist = Artist()
         self._entries: Counter[tuple[str, str]] = Counter()
 
     def shows(self, level: LogLevel) -> bool:
@@ -120,7 +119,7 @@ class Page:
         self._entries["histograms", tag] += 1
 
     def picture(self, tag: str, step: int, drawing: str, **content: Any) -> None:
-        """Have a picture drawn, for the Images tab and as a file in ``pictures/``.
+        """Draw a picture, for the Images tab and as a file in ``pictures/``.
 
         Parameters
         ----------
@@ -139,7 +138,10 @@ class Page:
         pictures.mkdir(exist_ok=True)
         self._entries["images", tag] += 1
         path = pictures / f"{tag.replace('/', ' ').replace(' ', '-')}-{step}.png"
-        self._artist.draw(drawing, path, content, when_done=lambda path: self._show_image(tag, step, path))
+        if problem := draw(drawing, path, content):
+            print(problem, file=sys.stderr)
+        else:
+            self._show_image(tag, step, path)
 
     def precision_recall(self, tag: str, hits: Tensor, probabilities: Tensor, step: int) -> None:
         """Show what precision each recall costs: truth and probability of N examples, (N,) each."""
@@ -175,7 +177,7 @@ class Page:
         (self.folder / "labels.tsv").write_text("\n".join(labels) + "\n", encoding="utf-8")
         columns = int(np.ceil(len(images) ** 0.5))
         sheet = {"images": images.cpu().numpy(), "columns": columns}
-        self._artist.draw("sprite", self.folder / "sprite.png", sheet)
+        draw("sprite", self.folder / "sprite.png", sheet)
         height, width = images.shape[1:]
         config = f"""embeddings {{
   tensor_name: "penultimate layer"
@@ -198,7 +200,7 @@ class Page:
 
     def state_dict(self) -> dict[str, Any]:
         """Return how far the page has come: the length of each event file, once everything is in it."""
-        self.finish()
+        self.flush()
         files = {path.name: path.stat().st_size for path in self.folder.glob(EVENT_FILES)}
         entries = [[kind, tag, count] for (kind, tag), count in self._entries.items()]
         return {"files": files, "entries": entries}
@@ -216,15 +218,12 @@ class Page:
                 os.truncate(path, length)
         self._entries = Counter({(kind, tag): count for kind, tag, count in state["entries"]})
 
-    def finish(self) -> None:
-        """Wait until every picture is drawn and everything is in the file."""
-        for problem in self._artist.finish():
-            print(problem, file=sys.stderr)
+    def flush(self) -> None:
+        """Wait until everything is in the file."""
         self.writer.flush()
 
     def close(self) -> None:
-        """Close the event file. Pictures that are not begun yet are given up."""
-        self._artist.close()
+        """Close the event file."""
         self.writer.close()
 
     def _show_image(self, tag: str, step: int, path: Path) -> None:
@@ -233,7 +232,7 @@ class Page:
 
         png = path.read_bytes()
         width, height = int.from_bytes(png[16:20]), int.from_bytes(png[20:24])  # where its header has them
-        image = Summary.Image(height=height, width=width, colorspace=4, encoded_image_string=png)
+        image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=png)
         self._events.add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
 
 

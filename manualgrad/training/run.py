@@ -152,7 +152,7 @@ class Run:
             if name != "log" and isinstance(value, bool | int | float | str)
         }
         self.page.hyper_parameters(plain, figures)
-        self.page.finish()
+        self.page.flush()
         metrics = metrics | {"seconds": round(self.seconds(), 3)}
         write_json(self.folder / "metrics.json", metrics)
         print(f"run folder: {self.folder}")

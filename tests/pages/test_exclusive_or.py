@@ -21,10 +21,11 @@ def drawn(monkeypatch):
     """Draw nothing, and return what would be drawn last, by its name."""
     contents = {}
 
-    def draw(self, name, path, content, when_done=None):
+    def draw(name, path, content):
         contents[name] = content
+        return "not drawn"
 
-    monkeypatch.setattr("manualgrad.pictures.artist.Artist.draw", draw)
+    monkeypatch.setattr("manualgrad.training.page.draw", draw)
     return contents
 
 
@@ -34,7 +35,7 @@ def pictures(tmp_path, level, epochs=100):
         page = ExclusiveOrPage(run, model, nn.Sigmoid(), epochs)
         for epoch in range(epochs):
             page.look(epoch)
-        run.page.finish()
+        run.page.flush()
         command = run.page.command()
     names = [path.stem for path in (run.folder / "pictures").glob("*.png")]
     return sorted(int(name.split("-")[-1]) for name in names if name.startswith("boundary")), names, command

@@ -29,7 +29,7 @@ def page(tmp_path):
 
 def test_scalars_of_one_step_are_one_event(page, tmp_path):
     page.scalars(3, {"a": 1.5, "with spaces/layer 1": -2.0})
-    page.finish()
+    page.flush()
     events = read(tmp_path)
     assert [(point.step, point.value) for point in events.Scalars("a")] == [(3, 1.5)]
     assert events.Scalars("with spaces/layer 1")[0].value == -2.0
@@ -37,7 +37,7 @@ def test_scalars_of_one_step_are_one_event(page, tmp_path):
 
 def test_a_histogram_counts_every_finite_number(page, tmp_path):
     page.histogram("weights", torch.tensor([[0.0, 1.0, 2.0], [3.0, torch.nan, torch.inf]]), 5)
-    page.finish()
+    page.flush()
     (histogram,) = read(tmp_path).Histograms("weights")
     numbers = histogram.histogram_value
     assert (histogram.step, numbers.num, numbers.min, numbers.max, numbers.sum) == (5, 4, 0, 3, 6)
@@ -47,13 +47,13 @@ def test_a_histogram_counts_every_finite_number(page, tmp_path):
 @pytest.mark.parametrize("values", [[], [torch.nan, torch.inf]])
 def test_a_histogram_of_nothing_finite_is_left_out(values, page, tmp_path):
     page.histogram("weights", torch.tensor(values), 0)
-    page.finish()
+    page.flush()
     assert read(tmp_path).Tags()["histograms"] == []
 
 
 def test_a_picture_is_a_file_and_the_same_bytes_on_the_page(page, tmp_path):
     page.picture("which digits", 7, "confusion", **COUNTS)
-    page.finish()
+    page.flush()
     file = tmp_path / "pictures" / "which-digits-7.png"
     (image,) = read(tmp_path).Images("which digits")
     assert image.encoded_image_string == file.read_bytes()
@@ -64,7 +64,7 @@ def test_a_picture_is_a_file_and_the_same_bytes_on_the_page(page, tmp_path):
 def test_a_picture_that_fails_is_told_and_the_others_are_drawn(page, tmp_path, capsys):
     page.picture("bad", 0, "confusion", title="no counts")
     page.picture("good", 0, "confusion", **COUNTS)
-    page.finish()
+    page.flush()
     assert "bad-0.png could not be drawn: Traceback" in capsys.readouterr().err
     assert (tmp_path / "pictures" / "good-0.png").exists()
 
@@ -84,7 +84,7 @@ def test_the_command_raises_the_limits_that_this_page_needs(page, tmp_path):
 
 def test_hyper_parameters_are_in_the_run_s_own_file(page, tmp_path):
     page.hyper_parameters({"learning_rate": 0.1, "preset": "tanh"}, {"accuracy": 0.75})
-    page.finish()
+    page.flush()
     assert len(list(tmp_path.glob("events*"))) == 1
     events = read(tmp_path)
     assert events.Scalars("final/accuracy")[0].value == 0.75
@@ -94,7 +94,7 @@ def test_hyper_parameters_are_in_the_run_s_own_file(page, tmp_path):
 def test_the_projector_s_files(page, tmp_path):
     points = torch.tensor([[0.5, -1.0], [0.25, 2.0], [0.0, 1e-9]])
     page.embedding(points, ["label", "one", "two", "three"], torch.rand(3, 28, 28))
-    page.finish()
+    page.flush()
     rows = (tmp_path / "embedding.tsv").read_text().splitlines()
     assert rows == ["0.5\t-1.0", "0.25\t2.0", "0.0\t0.0"]
     assert (tmp_path / "labels.tsv").read_text() == "label\none\ntwo\nthree\n"
@@ -117,7 +117,7 @@ def test_levels(level, kinds, tmp_path):
     page.text("lesson", "words")
     page.histogram("weights", torch.ones(3), 0)
     page.picture("which", 0, "confusion", **COUNTS)
-    page.finish()
+    page.flush()
     page.close()
     assert {kind for kind, tags in read(tmp_path).Tags().items() if tags} == kinds
     assert (tmp_path / "pictures").exists() == ("images" in kinds)
