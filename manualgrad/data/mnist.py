@@ -4,6 +4,7 @@ The files lie where ``torchvision.datasets.MNIST`` has them, ``<data_dir>/MNIST/
 fetched by the first route that works (``mnist_routes.py``); every route ends in the same four files.
 """
 
+import contextlib
 import hashlib
 import os
 import sys
@@ -62,16 +63,15 @@ def load_mnist(data_dir: Path | None = None, device: torch.device | str = "cpu")
     Raises
     ------
     UserError
-        If a file is missing and no route can fetch it.
+        If a file is missing or broken and no route can fetch it, or the folder cannot be written.
     OSError
-        If the folder cannot be written.
+        If a file cannot be read.
     """
     raw = (data_dir or default_data_dir()) / "MNIST" / "raw"
     contents = {name: _read_verified(raw / name) for name in CHECKSUMS}
     missing = [name for name, content in contents.items() if content is None]
     if missing:
-        _fetch(missing, raw)
-        contents = {name: _read_verified(raw / name) for name in CHECKSUMS}
+        contents |= _fetch(missing, raw)
 
     def images(name: str) -> Tensor:
         return _body(contents[name], header=16).view(-1, 28, 28).to(device).float().div_(255)
@@ -93,46 +93,60 @@ def default_data_dir() -> Path:
 
 
 def _read_verified(path: Path) -> bytearray | None:
-    """Read a file if it is there and whole. A broken one is set aside, so that it is fetched anew."""
-    if not path.exists():
+    """Read a file if it is there and whole."""
+    try:
+        content = bytearray(path.read_bytes())
+    except FileNotFoundError:
         return None
-    content = bytearray(path.read_bytes())
     if hashlib.md5(content, usedforsecurity=False).hexdigest() == CHECKSUMS[path.name]:
         return content
-    broken = path.with_name(path.name + ".broken")
-    os.replace(path, broken)
-    print(f"{path} is not MNIST's file of that name: moved to {broken.name}", file=sys.stderr)
+    print(f"{path} is not MNIST's file of that name, and will be fetched anew", file=sys.stderr)
     return None
 
 
-def _fetch(missing: list[str], raw: Path) -> None:
-    """Fetch files aside and move those that are right to their names, in one step each.
+def _fetch(missing: list[str], raw: Path) -> dict[str, bytearray]:
+    """Fetch files aside, move them to their names in one step each, and return what is in them.
 
     However many processes do this at once, and wherever one is interrupted, a final name only ever
-    holds a whole file.
+    holds a whole file, or none: so nobody reads it again after fetching.
     """
-    raw.mkdir(parents=True, exist_ok=True)
     failures = []
-    for route, fetch in ROUTES.items():
-        print(f"fetching MNIST from {route} into {raw}", file=sys.stderr)
-        with tempfile.TemporaryDirectory(prefix=".fetching-", dir=raw) as aside:
-            try:
-                fetched = fetch(Path(aside))
-            except Exception as reason:  # whatever a route fails of, the next one may work
-                last_line = (str(reason).strip() or type(reason).__name__).splitlines()[-1]
-                failures.append(f"{route}: {last_line}")
-                continue
-            wrong = [name for name in missing if _read_verified(fetched / name) is None]
-            if wrong:
-                failures.append(f"{route}: it brought no right {', '.join(wrong)}")
-                continue
-            for name in missing:
-                os.replace(fetched / name, raw / name)
-            return
+    try:
+        raw.mkdir(parents=True, exist_ok=True)
+        for route, fetch in ROUTES.items():
+            print(f"fetching MNIST from {route} into {raw}", file=sys.stderr)
+            with tempfile.TemporaryDirectory(prefix=".fetching-", dir=raw) as aside:
+                try:
+                    fetched = fetch(Path(aside))
+                    contents = {name: _read_verified(fetched / name) for name in missing}
+                except Exception as reason:  # whatever a route fails of, the next one may work
+                    last_line = (str(reason).strip() or type(reason).__name__).splitlines()[-1]
+                    failures.append(f"{route}: {last_line}")
+                    continue
+                right = {name: content for name, content in contents.items() if content is not None}
+                if len(right) < len(missing):
+                    wrong = ", ".join(name for name in missing if name not in right)
+                    failures.append(f"{route}: it brought no right {wrong}")
+                    continue
+                for name in missing:
+                    _put(fetched / name, raw / name)
+                return right
+    except OSError as problem:
+        raise UserError(
+            f"{raw} cannot be written ({problem.strerror}); name another folder with --data-dir"
+        ) from problem
     raise UserError(
         f"MNIST could not be fetched ({'; '.join(failures)}). "
         f"Put {', '.join(missing)}, unpacked, into {raw}, or name another folder with --data-dir"
     )
+
+
+def _put(fetched: Path, path: Path) -> None:
+    """Move a right file to its name. A broken one that has it is kept: somebody may have put it there."""
+    with contextlib.suppress(FileNotFoundError):  # also if another process is doing the same
+        if hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() != CHECKSUMS[path.name]:
+            os.replace(path, path.with_name(path.name + ".broken"))
+    os.replace(fetched, path)
 
 
 def _body(content: bytearray | None, header: int) -> Tensor:

