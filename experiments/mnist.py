@@ -42,6 +42,7 @@ from manualgrad.training import (
     TrainingSettings,
     Watch,
     changed_settings,
+    distributed,
     evaluate,
     gather_batches,
     launch,
@@ -87,6 +88,8 @@ class Settings(TrainingSettings):
 
 def run(settings: Settings) -> Metrics:
     """Train with our functions; if there is a student's, with that, too."""
+    if settings.engine == "by-hand" and distributed.size() > 1:
+        raise UserError("--engine by-hand trains in one process: start it with python, not with torchrun")
     if settings.engine == "by-hand" and (settings.with_ or settings.compile):
         raise UserError("--engine by-hand calls no functions: neither --with nor --compile applies")
     if settings.with_ is None:
@@ -102,7 +105,8 @@ def run(settings: Settings) -> Metrics:
 def run_once(settings: Settings) -> Metrics:
     """Train, validate after every epoch, test at the end."""
     device = prepare(settings.device, settings.seed)
-    data = load_mnist(settings.data_dir, device)
+    with distributed.one_before_the_others():  # which find what it has fetched
+        data = load_mnist(settings.data_dir, device)
     split = len(data.train_images) * 4 // 5
     images, validation_images = data.train_images[:split], data.train_images[split:]
     labels, validation_labels = data.train_labels[:split], data.train_labels[split:]
@@ -120,7 +124,8 @@ def run_once(settings: Settings) -> Metrics:
                 settings, model, loss_function, record, validation_images[:PROBE]
             )
         with Keeper(record, model, position, parts, guard) as keeper:
-            for epoch in track(range(position.epoch, settings.epochs + 1), "training"):
+            epochs = range(position.epoch, settings.epochs + 1)
+            for epoch in track(epochs, "training") if distributed.is_first() else epochs:
                 position.begin(epoch)
                 batches = gather_batches(
                     images, labels, settings.batch_size, position.shuffling(), position.batches
@@ -129,7 +134,7 @@ def run_once(settings: Settings) -> Metrics:
                 training = train(batches, keeper)
                 keeper.after_training()
                 held_out = gather_batches(validation_images, validation_labels, EVALUATION_BATCH)
-                validation = evaluate(model, loss_function, held_out)
+                validation = evaluate(distributed.by_rows(model), loss_function, held_out)
                 keeper.after_validation(validation)
                 record.log_scores(epoch, training=training, validation=validation)
                 print(
@@ -142,7 +147,7 @@ def run_once(settings: Settings) -> Metrics:
                     break
             best = keeper.take_best()
         unseen = gather_batches(data.test_images, data.test_labels, EVALUATION_BATCH)
-        test = evaluate(model, loss_function, unseen)
+        test = evaluate(distributed.by_rows(model), loss_function, unseen)
         print(
             f"test accuracy {test.accuracy:.4f}: {test.accuracy * 10_000:.0f} of 10 000 digits read rightly, "
             f"with the weights of epoch {best['epoch']}"
@@ -171,10 +176,11 @@ def by_functions(
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, eps=KERAS_EPSILON, fused=True)
     watch = Watch(record, model, loss_function, optimizer, probe, WATCH_EVERY)
     low = low_dtype(settings.precision)
-    trained = Autocast(model, low) if low else nn.Sequential(model)
+    network = Autocast(model, low) if low else nn.Sequential(model)
     if settings.compile:
-        trained.compile()  # and not the model, which is evaluated on batches of other sizes
-    guard = Guard(optimizer, partial(find_culprit, trained, loss_function, anomaly=settings.anomaly))
+        network.compile()  # and not the model, which is evaluated on batches of other sizes
+    guard = Guard(optimizer, partial(find_culprit, network, loss_function, anomaly=settings.anomaly))
+    trained = distributed.data_parallel(network)
 
     def epoch(batches: Iterable[tuple[Tensor, Tensor]], keeper: Keeper) -> Score:
         return train_epoch(trained, loss_function, optimizer, batches, watch, keeper, guard)

@@ -5,6 +5,8 @@ import signal
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from manualgrad.training import distributed
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -13,7 +15,7 @@ class Interrupted(Exception):  # noqa: N818 (nothing went wrong)
 
 
 class Interruption:
-    """Hears the signals for the length of a ``with`` block; a second one stops at once.
+    """Hears the signals for the length of a ``with`` block; to a process alone a second one means at once.
 
     Attributes
     ----------
@@ -36,6 +38,9 @@ class Interruption:
             signal.signal(number, handler)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
+        if distributed.size() > 1:  # torchrun repeats itself as soon as one process has ended
+            self.asked = True
+            return
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 import torch
 from torch.nn import Module
 
 from manualgrad.errors import UserError
+from manualgrad.training import distributed
 from manualgrad.training.checkpoint import FORMAT, VERSION, load_model, read_checkpoint, write_checkpoint
 from manualgrad.training.finite import Guard, NotFiniteError
 from manualgrad.training.interruption import Interrupted, Interruption
@@ -74,10 +75,11 @@ class Keeper:
         self._cost = 0.0  # seconds, of the last time
 
     def __enter__(self) -> Self:
-        self._last.parent.mkdir(exist_ok=True)
         with ExitStack() as stack:
-            self._lock(stack)
-            if self.settings.resume and self._last.exists():
+            if distributed.is_first():
+                self._last.parent.mkdir(exist_ok=True)
+                self._lock(stack)
+            if self.settings.resume and distributed.from_first(self._last.exists):
                 self._restore()
             else:  # a run that is resumed without a checkpoint ended before its first step
                 self._save()
@@ -90,7 +92,7 @@ class Keeper:
     ) -> None:
         self._exits.close()
         if error is not None and self._last.is_file():
-            script = f"python experiments/{self.run.experiment}.py"
+            script = f"{distributed.launcher()} experiments/{self.run.experiment}.py"
             error.add_note(f"to go on from the last checkpoint: {script} --resume {self.run.folder}")
             if isinstance(error, NotFiniteError) and not self.settings.anomaly:
                 error.add_note("with --anomaly it names the operation")
@@ -107,7 +109,8 @@ class Keeper:
         """
         self.position.batches += 1
         self.position.steps += 1
-        every, asked = self.settings.checkpoint_steps, self._interruption.asked
+        asked = self._interruption.asked = distributed.anyone(self._interruption.asked)
+        every = self.settings.checkpoint_steps
         waited = time.perf_counter() - self._saved_at
         if (
             asked
@@ -144,12 +147,14 @@ class Keeper:
             Of which epoch they are, ``epoch``, and their ``validation_accuracy`` and ``validation_loss``.
         """
         self._write_best()
-        load_model(self.model, read_checkpoint(self._best, "best"), self._best)
+        load_model(self.model, self._read(self._best, "best"), self._best)
         return self._best_figures
 
     def _save(self) -> None:
         if self.guard:
             self.guard.settle()
+        if not distributed.is_first():
+            return
         began = time.perf_counter()
         self._write_best()  # first: last.pt may never know of better weights than there are
         state = {name: part.state_dict() for name, part in self._parts.items()}
@@ -160,7 +165,7 @@ class Keeper:
         self._cost = self._saved_at - began
 
     def _write_best(self) -> None:
-        if self._best_weights is not None:
+        if self._best_weights is not None and distributed.is_first():
             self._write(self._best, "best", self._best_figures | {"model": self._best_weights})
             self._best_weights = None
 
@@ -174,8 +179,11 @@ class Keeper:
         }
         write_checkpoint(path, header | content)
 
+    def _read(self, path: Path, kind: Literal["last", "best"]) -> dict[str, Any]:
+        return distributed.from_first(lambda: read_checkpoint(path, kind))
+
     def _restore(self) -> None:
-        content = read_checkpoint(self._last, "last")
+        content = self._read(self._last, "last")
         check_same(content["settings"], self.settings, self._last)
         load_model(self.model, content, self._last)
         try:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from manualgrad.errors import UserError
+from manualgrad.training import distributed
 from manualgrad.training.interruption import Interrupted
 from manualgrad.training.settings import Settings, parse_settings
 
@@ -47,21 +48,38 @@ def launch(
         With status 2 for a wrong argument.
     """
     program = Path(inspect.getfile(run)).stem
-    try:
-        run(parse_settings(settings_class, argv, program, description or ""))
-    except UserError as problem:
-        return _complain(program, f"error: {problem}", problem, 1)
-    except OSError as problem:  # a full disk, a folder that may not be written
-        where = f": {os.fsdecode(problem.filename)}" if problem.filename else ""
-        return _complain(program, f"error: {problem.strerror or problem}{where}", problem, 1)
-    except (KeyboardInterrupt, Interrupted) as wish:
-        return _complain(program, "interrupted", wish, 130)
+    with distributed.joined():
+        try:
+            run(
+                distributed.from_first(
+                    lambda: parse_settings(settings_class, argv, program, description or "")
+                )
+            )
+        except UserError as problem:
+            return _complain(program, f"error: {problem}", problem)
+        except OSError as problem:  # a full disk, a folder that may not be written
+            where = f": {os.fsdecode(problem.filename)}" if problem.filename else ""
+            return _complain(program, f"error: {problem.strerror or problem}{where}", problem)
+        except RuntimeError as problem:
+            if not distributed.has_lost_another(problem):
+                raise
+            message = f"error: another of the {distributed.size()} processes has ended"
+            return _complain(program, message, problem)
+        except (KeyboardInterrupt, Interrupted) as wish:
+            if distributed.is_first():
+                _tell(program, "interrupted", wish)
+            return 130
     return 0
 
 
-def _complain(program: str, message: str, reason: BaseException, status: int) -> int:
+def _complain(program: str, message: str, problem: Exception) -> int:
+    if distributed.first_to_tell():
+        _tell(program, message, problem)
+    return 1
+
+
+def _tell(program: str, message: str, reason: BaseException) -> None:
     print(f"{program}: {'; '.join([message, *getattr(reason, '__notes__', [])])}", file=sys.stderr)
-    return status
 
 
 def prepare(device: str, seed: int, dtype: torch.dtype = torch.float32) -> torch.device:
@@ -79,7 +97,7 @@ def prepare(device: str, seed: int, dtype: torch.dtype = torch.float32) -> torch
     Returns
     -------
     torch.device
-        The device to compute on.
+        The device to compute on. Of several processes on one machine each gets its own CUDA device.
 
     Raises
     ------
@@ -98,4 +116,10 @@ def prepare(device: str, seed: int, dtype: torch.dtype = torch.float32) -> torch
         raise UserError(f"--device {device}: not on this machine, which has {present}")
     if device == "mps" and dtype == torch.float64:
         raise UserError("--device mps: has no float64, which this experiment computes with; take cpu")
+    if device == "cuda" and distributed.size() > 1:
+        number, count = distributed.local_rank(), torch.cuda.device_count()
+        if number >= count:
+            raise UserError(f"--device cuda: this machine has {count}, too few for one a process")
+        torch.cuda.set_device(number)
+        return torch.device(device, number)
     return torch.device(device)

@@ -36,19 +36,22 @@ class Page:
     """
 
     def __init__(self, folder: Path, level: LogLevel) -> None:
+        self.folder = folder
+        self.level = level
+        self._earlier = set(folder.glob(EVENT_FILES))  # of a run that is resumed
+        self._entries: Counter[tuple[str, str]] = Counter()
+        self.writer: Any = None
+        if not self.shows("scalars"):
+            return
         # Where TensorFlow is installed TensorBoard imports it, unless there is this module; and beside
         # PyTorch, whose LLVM is another one, it ends the process.
         sys.modules.setdefault("tensorboard.compat.notf", ModuleType("notf"))
         # Imported here, because `--help` should not wait for it.
         from torch.utils.tensorboard import SummaryWriter
 
-        self.folder = folder
-        self.level = level
-        self._earlier = set(folder.glob(EVENT_FILES))  # of a run that is resumed
         self.writer = SummaryWriter(str(folder), flush_secs=FLUSH_SECONDS)
         threading.excepthook = _report_in_thread
         self._events = self.writer._get_file_writer()
-        self._entries: Counter[tuple[str, str]] = Counter()
 
     def shows(self, level: LogLevel) -> bool:
         """Say whether what belongs to a level is shown on this page."""
@@ -220,11 +223,13 @@ class Page:
 
     def flush(self) -> None:
         """Wait until everything is in the file."""
-        self.writer.flush()
+        if self.writer:
+            self.writer.flush()
 
     def close(self) -> None:
         """Close the event file."""
-        self.writer.close()
+        if self.writer:
+            self.writer.close()
 
     def _show_image(self, tag: str, step: int, path: Path) -> None:
         """Put a PNG file's own bytes into the event file: add_image would decode and encode them again."""

@@ -13,6 +13,7 @@ import torch
 
 from manualgrad.errors import UserError
 from manualgrad.files import write_whole
+from manualgrad.training import distributed
 from manualgrad.training.loop import Score
 from manualgrad.training.page import Page
 from manualgrad.training.settings import RunSettings, TrainingSettings, kept_settings
@@ -22,7 +23,7 @@ class Run:
     """One run and its folder ``runs/<experiment>/<date-time>-<variant>-seed<N>/``.
 
     Use it as a context manager: the event file is closed whatever happens. With ``--resume`` the folder is
-    that of the run which goes on.
+    that of the run which goes on. Of several processes that train together only the first writes into it.
 
     Parameters
     ----------
@@ -54,8 +55,9 @@ class Run:
 
     def __init__(self, experiment: str, variant: str, settings: RunSettings, device: torch.device) -> None:
         resumed = settings.resume if isinstance(settings, TrainingSettings) else None
-        self.folder = resumed or _make_folder(
-            settings.runs_dir / experiment, f"{variant}-seed{settings.seed}"
+        name = f"{variant}-seed{settings.seed}"
+        self.folder = distributed.from_first(
+            lambda: resumed or _make_folder(settings.runs_dir / experiment, name)
         )
         self.experiment = experiment
         self.settings = settings
@@ -66,10 +68,11 @@ class Run:
             "experiment": experiment,
             "settings": kept_settings(settings),
             "device": str(device),
+            "processes": distributed.size(),
             "versions": versions,
         }
-        self.page = Page(self.folder, settings.log)
-        if resumed:
+        self.page = Page(self.folder, settings.log if distributed.is_first() else "none")
+        if resumed or not distributed.is_first():
             return
         write_json(self.folder / "config.json", self._config)
         lesson = sys.modules[type(settings).__module__].__doc__  # the script's own docstring
@@ -102,6 +105,8 @@ class Run:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go back to where ``state_dict`` was called: what was shown since then will be shown again."""
+        if not distributed.is_first():
+            return
         self._seconds_before = state["seconds"]
         self.page.load_state_dict(state["page"])
         write_json(self.folder / "config.json", self._config)  # with more epochs, say
@@ -154,7 +159,8 @@ class Run:
         self.page.hyper_parameters(plain, figures)
         self.page.flush()
         metrics = metrics | {"seconds": round(self.seconds(), 3)}
-        write_json(self.folder / "metrics.json", metrics)
+        if distributed.is_first():
+            write_json(self.folder / "metrics.json", metrics)
         print(f"run folder: {self.folder}")
         print(f"look at it: {self.page.command()}")
         return metrics
