@@ -4,12 +4,14 @@
     python experiments/mnist.py --with my-backwards/relu.py
     python experiments/mnist.py --engine by-hand
     python experiments/mnist.py --resume runs/mnist/20260101-120000-default-seed0
+    torchrun --nproc-per-node 2 experiments/mnist.py
 
 trains 784-512-256-128-10 with ReLU, softmax and Adam for ten epochs on 48 000 images, keeps the last 12 000
 of the training images for validation, and ends with the accuracy, of the weights that did best on these, on
 10 000 images that it never saw. Expect 97.5 to 98 %, in about twenty seconds on two CPU cores.
 
 Whatever ends a run, --resume goes on with it and comes to the same weights, bit for bit. Ctrl-C saves first.
+torchrun has several processes train it together, on one machine or on several.
 
 --engine by-hand trains without autograd (manualgrad/by_hand/classifier.py), and faster. --compile and
 --precision are for those who want to see what else there is to gain, and what it costs in accuracy.

@@ -1,6 +1,7 @@
 import sys
 import time
 from functools import partial
+from itertools import islice
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 import manualgrad.nn as nn
 from experiments.mnist import build_model
+from manualgrad.data.mnist import load_mnist
 from manualgrad.errors import UserError
 from manualgrad.training import distributed, evaluate, gather_batches, train_epoch
 from tests.training.together import joined
@@ -101,21 +103,37 @@ class Losses:
         pass
 
 
-def hundred_steps():
+def hundred_steps(inputs, labels, batch_size):
     torch.manual_seed(0)
     model = build_model().double()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001, eps=1e-7)
     losses = Losses()
     order = torch.Generator().manual_seed(0)
-    batches = gather_batches(*draw(1590), 16, order)  # the last batch is shorter
+    batches = islice(gather_batches(inputs, labels, batch_size, order), 100)
     epoch = train_epoch(distributed.data_parallel(model), LOSS, optimizer, batches, losses)
     return losses.seen, epoch.loss, [parameter.detach() for parameter in model.parameters()]
 
 
-def test_training_follows_the_process_alone(together):
-    expected, epoch_loss, _ = hundred_steps()
+def hundred_drawn_steps():
+    return hundred_steps(*draw(1590), 16)  # the last batch is shorter
+
+
+def hundred_steps_of_mnist():
+    data = load_mnist()
+    return hundred_steps(data.train_images[:48000].double(), data.train_labels[:48000], 128)
+
+
+@pytest.mark.parametrize(
+    "steps", [hundred_drawn_steps, pytest.param(hundred_steps_of_mnist, marks=pytest.mark.slow)]
+)
+def test_training_follows_the_process_alone(together, steps):
+    expected, epoch_loss, _ = steps()
     assert len(expected) == 100
-    results = together(hundred_steps)
+    results = together(steps)
+    differences = [
+        abs(its - loss) / loss for losses, *_ in results for its, loss in zip(losses, expected, strict=True)
+    ]
+    print(f"largest relative difference of a loss, {len(results)} processes: {max(differences):.1e}")
     for losses, its_epoch_loss, _ in results:
         assert losses == pytest.approx(expected, rel=1e-5)
         assert its_epoch_loss == pytest.approx(epoch_loss, rel=1e-5)
