@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+import os
 import types
 import typing
 from collections.abc import Callable, Sequence
@@ -219,7 +220,7 @@ def read_settings(path: Path, settings_class: type[Settings], experiment: str) -
     except (ValueError, KeyError, TypeError, RecursionError):
         raise UserError(f"{path} does not hold a run's settings") from None
     if whose != experiment:
-        raise UserError(f"{path} is of a run of {whose}, not of {experiment}")
+        raise UserError(f"{path} is of a run of {whose!r:.40}, not of {experiment!r}")
     kinds = typing.get_type_hints(settings_class)
     fields = {field.name: field for field in dataclasses.fields(settings_class)}
     for name, value in named.items():
@@ -296,6 +297,8 @@ def _from_json(value: Any, kind: Any, field: "dataclasses.Field[Any]") -> Any:
         raise TypeError(f"expected {kind.__name__}")
     if kind is bool:
         return value
+    if kind is Path and b"\0" in os.fsencode(str(value)):
+        raise ValueError("no file has such a name")
     return _bounded(kind, field.metadata["minimum"], field.metadata["maximum"])(str(value))
 
 
