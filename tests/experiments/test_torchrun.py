@@ -165,6 +165,7 @@ def after_a_checkpoint(runs):
     raise TimeoutError(f"no checkpoint in {runs}")
 
 
+SOON = 25  # seconds, on a busy machine; torchrun kills what has not ended after 30
 LONG = ("--epochs", "10000", "--log", "scalars", "--checkpoint-steps", "50")
 
 
@@ -184,7 +185,7 @@ def test_when_one_dies_the_other_says_so_and_ends(processes, under_way, rank):
     run, folder = under_way
     os.kill(run.worker(rank), signal.SIGKILL)
     _, err, seconds = run.end()
-    assert seconds < 10
+    assert seconds < SOON
     assert run.process.returncode == 1
     assert err == [
         "mnist: error: another of the 2 processes has ended; to go on from the last checkpoint: "
@@ -203,7 +204,7 @@ def test_a_signal_to_torchrun_saves_once(under_way, wish):
     run, folder = under_way
     run.process.send_signal(wish)
     _, err, seconds = run.end()
-    assert seconds < 10
+    assert seconds < SOON
     assert err == [
         "mnist: interrupted; to go on from the last checkpoint: "
         f"torchrun --nproc-per-node 2 experiments/mnist.py --resume {folder}"
