@@ -35,8 +35,13 @@ def show_groups(run: Run, groups: Sequence[Group]) -> None:
         ours = [group for group in groups if group.squash == squash]
         rates, shares = [group.learning_rate for group in ours], [group.learnt for group in ours]
         axis.plot(rates, shares, marker="o", label=squash)
-    axis.set(xscale="log", ylim=(0, 1.02), xlabel="learning rate", ylabel="share of networks that learn it")
-    axis.legend()
+    rates = sorted({group.learning_rate for group in groups})
+    axis.set(xscale="log", xlabel="learning rate", ylabel="share of networks that learn it")
+    axis.set_ylim(-0.03, 1.03)
+    axis.set_xticks(rates, [f"{rate:g}" for rate in rates])
+    axis.set_xticks([], minor=True)
+    axis.set_title("How many networks learn exclusive or?")
+    figure.legend(loc="outside lower center", ncols=2)  # inside it would cover a curve
     figure.savefig(run.folder / "networks.png")
     if run.page.shows("standard"):
         run.page.writer.add_figure("networks that learn", figure)

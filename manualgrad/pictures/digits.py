@@ -88,7 +88,7 @@ def draw_confusion(title: str, counts: Array) -> Canvas:
     colours = paint(np.log(mistakes), ORANGE, 0, np.log(largest))
     canvas.image((left, top, left + side, top + side), colours)
     for (label, reading), count in np.ndenumerate(counts):
-        dark = label != reading and count > largest**0.5
+        dark = label != reading and count > largest**0.75  # where white can be read better
         colour = "white" if dark else "black" if count else "#aaaaaa"
         x, y = left + (reading + 0.5) * cell, top + (label + 0.5) * cell
         canvas.write(x, y, str(count), colour=colour)

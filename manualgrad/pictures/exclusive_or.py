@@ -47,12 +47,14 @@ def draw_boundary(
     """
     columns = -(-len(hidden) // 2)
     strip = answers[:-1]
-    width = 70 + max(ANSWER + 30 + columns * (UNIT + GAP), len(strip) * (BEFORE + GAP)) + 10
+    beside = max(2, columns) * (UNIT + GAP)  # also one unit's scale needs its room
+    width = 70 + max(ANSWER + 30 + beside, len(strip) * (BEFORE + GAP)) + 10
     height = 70 + ANSWER + 60 + (BEFORE + 55 if len(strip) else 0)
     canvas = Canvas(width, height, title)
-    bottom = -1 if hidden.min() < 0 else 0  # tanh reaches from -1, sigmoid from 0
+    # Each with its own scale: tanh reaches from -1, sigmoid from 0, and Keras' network has both.
+    answer_bottom, unit_bottom = (-1 if outputs.min() < 0 else 0 for outputs in (answers, hidden))
 
-    def show(box: Box, output: Array, size: float, line: float = 0) -> None:
+    def show(box: Box, output: Array, bottom: float, size: float, line: float = 0) -> None:
         """Draw one map of the plane, the line at one half where it is asked for, and the four points."""
         left, top, right, low = box
         canvas.image(box, _with_line(output, bottom, right - left, line), smooth=True)
@@ -64,7 +66,7 @@ def draw_boundary(
     left, top = 70, 65
     base = top + ANSWER
     canvas.write(left + ANSWER / 2, top - 8, "the network's answer (white line: ½)", anchor="md")
-    show((left, top, left + ANSWER, base), answers[-1], 15, line=3)
+    show((left, top, left + ANSWER, base), answers[-1], answer_bottom, 15, line=3)
     for number in round_numbers(*extent):
         part = (number - extent[0]) / (extent[1] - extent[0]) * ANSWER
         canvas.line([(left + part, base), (left + part, base + 4)])
@@ -79,19 +81,21 @@ def draw_boundary(
     for number, output in enumerate(hidden):
         row, column = divmod(number, columns)
         x, y = right + column * (UNIT + GAP), top + row * (UNIT + 2 * GAP)
-        show((x, y, x + UNIT, y + UNIT), output, 8)
+        show((x, y, x + UNIT, y + UNIT), output, unit_bottom, 8)
         canvas.write(x + 7, y + 7, f"h{number + 1}", anchor="la", plate=True)
     for number, (target, shape) in enumerate(SHAPES.items()):
-        canvas.mark(right + 8 + 85 * number, base + 34, shape, 13, "white")
-        canvas.write(right + 20 + 85 * number, base + 34, f"target {target}", size=11, anchor="lm")
-    canvas.scale(right + 185, base + 34, AMOUNT, str(bottom), "1", "output")
+        y = base + 26 + 22 * number
+        canvas.mark(right + 8, y, shape, 13, "white")
+        canvas.write(right + 20, y, f"target {target}", size=11, anchor="lm")
+    for number, (words, bottom) in enumerate((("answer", answer_bottom), ("hidden unit", unit_bottom))):
+        canvas.scale(right + 105, base + 26 + 22 * number, AMOUNT, str(bottom), "1", words)
 
     base += 80
     if len(strip):
-        canvas.write(left, base, "the answer before, after epoch", anchor="ld")
+        canvas.write(left, base, "earlier answers, each after epoch", anchor="ld")
     for number, (epoch, output) in enumerate(zip(epochs, strip, strict=False)):
         x = left + number * (BEFORE + GAP)
-        show((x, base + 8, x + BEFORE, base + 8 + BEFORE), output, 8, line=2)
+        show((x, base + 8, x + BEFORE, base + 8 + BEFORE), output, answer_bottom, 8, line=2)
         canvas.write(x + BEFORE / 2, base + 14 + BEFORE, str(epoch), size=11, anchor="ma")
     return canvas
 
@@ -175,11 +179,13 @@ def draw_hidden_path(title: str, path: Array, epochs: Sequence[int], inputs: Arr
     for row, (bits, target) in enumerate(zip(inputs, targets, strict=True)):
         colour, shape = PALETTE[row], SHAPES[int(target)]
         points = [place(point) for point in flat[:, row]]
-        canvas.line(points, colour, 1.5)
+        canvas.line(points, colour, 2)
         canvas.mark(*points[0], shape, 12, "white", colour)
         canvas.mark(*points[-1], shape, 15, colour)
         x = left + 10 + 170 * row
         canvas.mark(x, base + 80, shape, 15, colour)
         words = f"{bits[0]:.0f} {bits[1]:.0f}, target {target:.0f}"
+        if np.allclose(path[:, row], path[0, row]):  # without biases 0 0 is where it is, whatever the weights
+            words += " (stays)"
         canvas.write(x + 14, base + 80, words, anchor="lm")
     return canvas

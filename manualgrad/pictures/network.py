@@ -8,7 +8,7 @@ Quantity = tuple[str, Sequence[float], Sequence[float]]  # its name; values and 
 Node = tuple[str, Sequence[Quantity]]
 Link = tuple[str, str, str, float | None, float | None]  # from node, to node, its name, value and gradient
 
-NODE = 200  # pixels, the width of a node
+NODE = 220  # pixels, the width of a node
 BETWEEN = 180  # columns
 LINE = 16  # the height of a line in a node
 GAP = 95  # between the nodes of a column: room for the labels of links that cross
@@ -87,9 +87,9 @@ def _draw_node(canvas: Canvas, node: Node, box: Box) -> None:
             y += LINE
             if row == 0:
                 canvas.write(left + 10, y, quantity, size=11, anchor="lm", bold=True)
-            canvas.write(left + 110, y, f"{value:.5g}", size=11, colour=VALUE, anchor="rm")
+            canvas.write(left + 120, y, f"{value:.5g}", size=11, colour=VALUE, anchor="rm")
             if len(gradients):
-                canvas.write(right - 10, y, f"{gradients[row]:.4g}", size=11, colour=GRADIENT, anchor="rm")
+                canvas.write(right - 10, y, f"{gradients[row]:.5g}", size=11, colour=GRADIENT, anchor="rm")
 
 
 def _write_on_link(
@@ -106,7 +106,7 @@ def _write_on_link(
     x, y = (a + (b - a) * part for a, b in zip(start, end, strict=True))
     lines = [(f"{name} {value:.5g}".strip(), VALUE)]
     if gradient is not None:
-        lines.append((f"{gradient:.4g}", GRADIENT))
+        lines.append((f"{gradient:.5g}", GRADIENT))
     for number, (words, colour) in enumerate(lines):
         below = (number - (len(lines) - 1) / 2) * 15
         canvas.write(x, y + below, words, size=11, colour=colour, plate=True)

@@ -50,7 +50,7 @@ CONTENTS = {
     },
 }
 LABELS = {
-    "boundary": {"first input", "second input", "output", "target 0", "target 1", "h1", "h5", "10000"},
+    "boundary": {"first input", "second input", "target 0", "target 1", "h1", "h5", "10000"},
     "hidden path": {"0 1, target 1", "along the second direction"},
     "weights": {"weight: ink here excites (+) or inhibits (−)"},
     "mistakes": {"4 read as 9\n87.5% sure"},
@@ -73,18 +73,26 @@ def test_a_picture_has_its_title_and_says_what_is_what(drawing):
     assert {CONTENTS[drawing]["title"], *LABELS[drawing]} <= set(words(drawing))
 
 
-@pytest.mark.parametrize("drawing", CONTENTS)
-def test_no_words_are_cut_off_or_lie_on_others(drawing):
-    canvas = DRAWINGS[drawing](**CONTENTS[drawing])
+@pytest.mark.parametrize(
+    ("drawing", "other"),
+    [
+        *[(drawing, {}) for drawing in CONTENTS],
+        *[("boundary", {"hidden": NUMBERS.normal(size=(units, 20, 20))}) for units in (1, 4, 9)],
+        ("boundary", {"answers": NUMBERS.random((1, 20, 20)), "hidden": NUMBERS.random((2, 20, 20))}),
+        ("hidden path", {"path": np.zeros((7, 4, 3))}),
+    ],
+)
+def test_no_words_are_cut_off_or_lie_on_others(drawing, other):
+    canvas = DRAWINGS[drawing](**CONTENTS[drawing] | other)
     width, height = canvas.size
     for number, (name, (left, top, right, bottom)) in enumerate(canvas.words):
         assert left >= 0, name
         assert top >= 0, name
         assert right <= width, name
         assert bottom <= height, name
-        for other, (left2, top2, right2, bottom2) in canvas.words[:number]:
+        for beneath, (left2, top2, right2, bottom2) in canvas.words[:number]:
             apart = right <= left2 or right2 <= left or bottom <= top2 or bottom2 <= top
-            assert apart, f"{name} lies on {other}"
+            assert apart, f"{name} lies on {beneath}"
 
 
 def test_a_network_s_numbers_are_all_there():
@@ -110,8 +118,22 @@ def test_one_hidden_unit_has_a_path_too():
     DRAWINGS["hidden path"](title="Where to?", path=NUMBERS.random((7, 4, 1)), epochs=range(7), **TABLE)
 
 
-def test_a_path_that_does_not_move():
-    DRAWINGS["hidden path"](title="Where to?", path=np.zeros((3, 4, 2)), epochs=range(3), **TABLE)
+def test_a_path_that_does_not_move_says_so():
+    path = NUMBERS.random((3, 4, 2))
+    path[:, 0] = 0.5
+    canvas = DRAWINGS["hidden path"](title="Where to?", path=path, epochs=range(3), **TABLE)
+    legend = [words for words, _ in canvas.words if "target" in words]
+    assert legend == ["0 0, target 0 (stays)", "0 1, target 1", "1 0, target 1", "1 1, target 0"]
+
+
+def test_answer_and_hidden_units_have_a_scale_each():
+    """Keras' network answers between 0 and 1, and its hidden units reach from -1 to 1."""
+    hidden = NUMBERS.uniform(-1, 1, (4, 20, 20))
+    canvas = DRAWINGS["boundary"](**CONTENTS["boundary"] | {"hidden": hidden})
+    written = [words for words, _ in canvas.words]
+    answer, unit = written.index("answer"), written.index("hidden unit")
+    assert written[answer - 2 : answer] == ["0", "1"]
+    assert written[unit - 2 : unit] == ["-1", "1"]
 
 
 def test_no_mistakes_at_all():
