@@ -10,6 +10,8 @@ import pytest
 from manualgrad.training.checkpoint import read_checkpoint
 from tests.experiments.small_mnist import COMMAND, the_folder
 
+pytestmark = pytest.mark.slow  # a process each, or two
+
 ROOT = Path(__file__).parents[2]
 
 
