@@ -58,7 +58,7 @@ from manualgrad.training import (
 
 DOCUMENTS_SEED = 42
 LOG_EVERY = 100  # epochs
-LOOKS = 100  # of the watch, during the whole training
+LOOKS = 50  # of the watch, during the whole training
 LEARNING_RATES = (0.1, 0.3, 1.0, 3.0)  # that --networks tries
 
 

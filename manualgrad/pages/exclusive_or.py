@@ -13,7 +13,7 @@ from manualgrad.training.run import Run
 
 ANSWERS = 7  # of different times in one picture, the last of them large
 PICTURES = 40  # of the boundary with --log everything; otherwise one, of the end
-PATH_POINTS = 100
+PATH_POINTS = 50
 EXTENT = (-0.5, 1.5)
 GRID = 60  # points on each side of the plane
 

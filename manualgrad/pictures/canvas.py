@@ -158,9 +158,11 @@ def paint(values: Array, scale: str, low: float, high: float) -> Array:
     Array
         (H, W, 3), bytes.
     """
-    parts = np.clip((values - low) / (high - low), 0, 1)
-    colours = _colours(scale)[(np.nan_to_num(parts) * 255).astype(int)]
-    colours[np.isnan(parts)] = 255
+    shades = (values - low) * (255 / (high - low))
+    nothing = np.isnan(shades)
+    shades[nothing] = 0
+    colours = _colours(scale).take(shades.clip(0, 255).astype(np.uint8), axis=0)
+    colours[nothing] = 255
     return colours
 
 
