@@ -28,7 +28,7 @@ def backward_graph(loss: Tensor, model: nn.Module) -> "GraphDef":
     GraphDef
         A node for each backward function and for each parameter. A function's node has the name of its
         Function, with a number where there are several: ``1_Linear`` is the one next to the input. Edges
-        lead the way the gradient goes and carry its shape. What a node's card shows besides tells where
+        lead the way the gradients go and carry their shapes. What a node's card shows besides tells where
         its backward is written.
     """
     from tensorboard.compat.proto.graph_pb2 import GraphDef
@@ -39,7 +39,7 @@ def backward_graph(loss: Tensor, model: nn.Module) -> "GraphDef":
     several = {kind for kind, count in left.items() if count > 1}
     names: dict[Any, str] = {}
     graph = GraphDef()
-    _add_node(graph, "loss", "Loss", [], tuple(loss.shape), {"value": f"{loss.item():.6g}"})
+    _add_node(graph, "loss", "Loss", [], [tuple(loss.shape)], {"value": f"{loss.item():.6g}"})
     for function, sources in walk.items():
         kind = _kind(function)
         if kind == "Gradient":
@@ -47,9 +47,9 @@ def backward_graph(loss: Tensor, model: nn.Module) -> "GraphDef":
         else:
             names[function] = f"{left[kind]}_{kind}" if kind in several else kind
         left[kind] -= 1
-        shape = tuple(function._input_metadata[0].shape)
-        inputs = [names[source] for source in sources] or ["loss"]
-        _add_node(graph, names[function], kind, inputs, shape, _card(function))
+        # "name:1" is the second of the gradients that a node hands on: the form of TensorFlow's graphs.
+        inputs = [f"{names[source]}:{which}".removesuffix(":0") for source, which in sources] or ["loss"]
+        _add_node(graph, names[function], kind, inputs, _shapes_handed_on(function), _card(function))
     return graph
 
 
@@ -65,20 +65,27 @@ def lesson(function: type) -> str:
     return inspect.cleandoc((module and module.__doc__) or "")
 
 
-def _walk_back(loss: Tensor) -> dict[Any, list[Any]]:
-    """Map each backward function, nearest first, to those that hand it their gradients."""
-    sources: dict[Any, list[Any]] = {loss.grad_fn: []}
+def _walk_back(loss: Tensor) -> dict[Any, list[tuple[Any, int]]]:
+    """Map each backward function, nearest first, to those that hand it a gradient, and which of theirs."""
+    sources: dict[Any, list[tuple[Any, int]]] = {loss.grad_fn: []}
     waiting = [loss.grad_fn]
     while waiting:
         function: Any = waiting.pop(0)
-        for following, _ in function.next_functions:
-            if following is None:  # something that needs no gradient, such as the data
-                continue
+        for which, (following, _) in enumerate(_followers(function)):
             if following not in sources:
                 sources[following] = []
                 waiting.append(following)
-            sources[following].append(function)
+            sources[following].append((function, which))
     return sources
+
+
+def _followers(function: Any) -> list[tuple[Any, int]]:
+    """Return what a function hands gradients to, but for what needs none, such as the data."""
+    return [(following, slot) for following, slot in function.next_functions if following is not None]
+
+
+def _shapes_handed_on(function: Any) -> list[tuple[int, ...]]:
+    return [tuple(following._input_metadata[slot].shape) for following, slot in _followers(function)]
 
 
 def _kind(function: Any) -> str:
@@ -98,11 +105,17 @@ def _card(function: Any) -> dict[str, str]:
 
 
 def _add_node(
-    graph: "GraphDef", name: str, kind: str, inputs: list[str], shape: tuple[int, ...], card: dict[str, str]
+    graph: "GraphDef",
+    name: str,
+    kind: str,
+    inputs: list[str],
+    shapes: list[tuple[int, ...]],
+    card: dict[str, str],
 ) -> None:
     node = graph.node.add(name=name, op=kind, input=inputs)
-    sizes = node.attr["_output_shapes"].list.shape.add()
-    for size in shape:
-        sizes.dim.add(size=size)
+    for shape in shapes:
+        sizes = node.attr["_output_shapes"].list.shape.add()
+        for size in shape:
+            sizes.dim.add(size=size)
     for key, text in card.items():
         node.attr[key].s = text.encode()

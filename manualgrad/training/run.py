@@ -16,7 +16,7 @@ from manualgrad.files import write_whole
 from manualgrad.training import distributed
 from manualgrad.training.loop import Score
 from manualgrad.training.page import Page
-from manualgrad.training.settings import RunSettings, TrainingSettings, kept_settings
+from manualgrad.training.settings import BESIDE, RunSettings, TrainingSettings, kept_settings
 
 
 class Run:
@@ -154,7 +154,8 @@ class Run:
         plain = {
             name: value
             for name, value in kept_settings(self.settings).items()
-            if name != "log" and isinstance(value, bool | int | float | str)
+            # TensorBoard ticks the first five columns only: a switch that is off need not be one of them.
+            if name not in BESIDE and value is not False and isinstance(value, int | float | str)
         }
         self.page.hyper_parameters(plain, figures)
         self.page.flush()

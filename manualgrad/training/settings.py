@@ -13,6 +13,18 @@ from typing import Any, Literal, NoReturn, TypeVar
 from manualgrad.errors import UserError
 
 REQUIRED = dataclasses.MISSING  # as the default of a setting that has none
+# What a network learns does not depend on these.
+BESIDE = (
+    "device",
+    "runs_dir",
+    "data_dir",
+    "log",
+    "checkpoint_steps",
+    "checkpoint_minutes",
+    "anomaly",
+    "require_accuracy",
+)
+
 WhenResumed = Literal["the same", "another", "anew"]
 
 
@@ -239,11 +251,10 @@ def changed_settings(settings: RunSettings) -> str:
     The seed stands in the name anyway, and neither where files lie nor what is logged or saved makes a run
     different.
     """
-    beside = ("seed", "device", "log", "checkpoint_steps", "checkpoint_minutes", "anomaly")
     parts = []
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
-        if field.name in beside or isinstance(value, Path) or value == field.default:
+        if field.name in ("seed", *BESIDE) or isinstance(value, Path) or value == field.default:
             continue
         parts.append(field.name.replace("_", "-") + ("" if value is True else str(value)))
     return "-".join(parts) or "default"

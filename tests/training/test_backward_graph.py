@@ -14,8 +14,8 @@ def graph():
     return {node.name: node for node in backward_graph(loss, model).node}
 
 
-def shape(node):
-    return tuple(dim.size for dim in node.attr["_output_shapes"].list.shape[0].dim)
+def shapes(node):
+    return [tuple(dim.size for dim in shape.dim) for shape in node.attr["_output_shapes"].list.shape]
 
 
 def test_nodes_are_named_after_functions_and_parameters(graph):
@@ -27,14 +27,19 @@ def test_edges_lead_from_the_loss_to_the_parameters(graph):
     assert list(graph["SoftmaxNLL"].input) == ["loss"]
     assert list(graph["ReLU"].input) == ["2_Linear"]
     assert list(graph["1_Linear"].input) == ["ReLU"]
-    assert list(graph["0.weight"].input) == list(graph["0.bias"].input) == ["1_Linear"]
+    assert list(graph["2.weight"].input) == ["2_Linear:1"]
+    assert list(graph["2.bias"].input) == ["2_Linear:2"]
+    assert list(graph["0.weight"].input) == ["1_Linear"]  # the first, for the data needs no gradient
+    assert list(graph["0.bias"].input) == ["1_Linear:1"]
 
 
-def test_shapes_are_those_of_the_gradients(graph):
-    assert shape(graph["2_Linear"]) == (4, 3)
-    assert shape(graph["ReLU"]) == shape(graph["1_Linear"]) == (4, 5)
-    assert shape(graph["0.weight"]) == (5, 6)
-    assert shape(graph["loss"]) == shape(graph["SoftmaxNLL"]) == ()
+def test_edges_carry_the_shapes_of_the_gradients(graph):
+    assert shapes(graph["loss"]) == [()]
+    assert shapes(graph["SoftmaxNLL"]) == [(4, 3)]
+    assert shapes(graph["2_Linear"]) == [(4, 5), (3, 5), (3,)]  # of the input, the weight and the bias
+    assert shapes(graph["ReLU"]) == [(4, 5)]
+    assert shapes(graph["1_Linear"]) == [(5, 6), (5,)]
+    assert shapes(graph["0.weight"]) == []
 
 
 def test_a_card_tells_where_the_backward_is_written(graph):
@@ -45,7 +50,7 @@ def test_a_card_tells_where_the_backward_is_written(graph):
 def test_every_node_comes_after_its_inputs(graph):
     seen = set()
     for node in graph.values():
-        assert seen.issuperset(node.input)
+        assert seen.issuperset(source.split(":")[0] for source in node.input)
         seen.add(node.name)
 
 
