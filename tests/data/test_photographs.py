@@ -232,7 +232,7 @@ def network(tmp_path_factory):
 @pytest.fixture(scope="module")
 def mnist_digits():
     data = load_mnist()
-    return data.test_images[:200], data.test_labels[:200]
+    return data.test_images[:70], data.test_labels[:70]
 
 
 @pytest.mark.slow
@@ -248,4 +248,4 @@ def test_mnist_s_digits_are_read_from_pictures_as_well_as_plain(kind, network, m
             digits.append(read(PICTURES[kind](ink)))
         right = (network(torch.stack(digits)).argmax(1) == labels).sum().item()
     print(f"{kind}: {right} of {len(labels)} right; plain {plain}")
-    assert right >= plain - 4  # 2 % of the 200
+    assert right >= plain - 2
