@@ -71,10 +71,12 @@ class Run:
             "processes": distributed.size(),
             "versions": versions,
         }
+        anew = not resumed and distributed.is_first()
+        if anew:  # first of all: a folder without it cannot be resumed
+            write_json(self.folder / "config.json", self._config)
         self.page = Page(self.folder, settings.log if distributed.is_first() else "none")
-        if resumed or not distributed.is_first():
+        if not anew:
             return
-        write_json(self.folder / "config.json", self._config)
         lesson = sys.modules[type(settings).__module__].__doc__  # the script's own docstring
         self.page.text("about/lesson", inspect.cleandoc(lesson or ""))
         self.page.text("about/settings", _table(kept_settings(settings) | {"computed on": device} | versions))

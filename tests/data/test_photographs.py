@@ -232,7 +232,7 @@ def network(tmp_path_factory):
 @pytest.fixture(scope="module")
 def mnist_digits():
     data = load_mnist()
-    return data.test_images[:70], data.test_labels[:70]
+    return data.test_images[:40], data.test_labels[:40]
 
 
 @pytest.mark.slow
@@ -248,4 +248,4 @@ def test_mnist_s_digits_are_read_from_pictures_as_well_as_plain(kind, network, m
             digits.append(read(PICTURES[kind](ink)))
         right = (network(torch.stack(digits)).argmax(1) == labels).sum().item()
     print(f"{kind}: {right} of {len(labels)} right; plain {plain}")
-    assert right >= plain - 2
+    assert right >= plain - 1
