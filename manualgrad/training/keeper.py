@@ -158,6 +158,8 @@ class Keeper:
         began = time.perf_counter()
         self._write_best()  # first: last.pt may never know of better weights than there are
         state = {name: part.state_dict() for name, part in self._parts.items()}
+        if not all(weight.isfinite().all() for weight in state["model"].values()):
+            return  # the guard will stop the next step, and the last good checkpoint is still there
         generators = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
         others = {"generators": generators, "best": self._best_figures}
         self._write(self._last, "last", state | others)

@@ -239,3 +239,18 @@ def test_a_long_training_is_saved_by_the_clock(settings):
         train(clocked, kill, 7)
     last = read_checkpoint(the_folder(settings) / "checkpoints" / "last.pt", "last")
     assert last["position"]["steps"] == 7
+
+
+def test_weights_that_are_not_finite_never_replace_good_ones(settings):
+    model = nn.Sequential(nn.Linear(1, 1))
+    every_step = replace(settings, checkpoint_steps=1)
+    with (
+        Run("lesson", "test", every_step, torch.device("cpu")) as run,
+        Keeper(run, model, Position(0), {}) as keeper,
+    ):
+        keeper.after_step()
+        torch.nn.init.constant_(model[0].bias, torch.inf)
+        keeper.after_step()
+    last = read_checkpoint(run.folder / "checkpoints" / "last.pt", "last")
+    assert last["position"]["steps"] == 1
+    assert last["model"]["0.bias"].isfinite().all()
