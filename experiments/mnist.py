@@ -150,6 +150,7 @@ def run_once(settings: Settings) -> Metrics:
             best = keeper.take_best()
         unseen = gather_batches(data.test_images, data.test_labels, EVALUATION_BATCH)
         test = evaluate(distributed.by_rows(model), loss_function, unseen)
+        record.log_scores(epoch, test=test)
         print(
             f"test accuracy {test.accuracy:.4f}: {test.accuracy * 10_000:.0f} of 10 000 digits read rightly, "
             f"with the weights of epoch {best['epoch']}"

@@ -163,9 +163,11 @@ def run_once(settings: Settings) -> Metrics:
             if settings.seeds > 1:
                 print(f"seed {seed}: {outcomes[-1]}")
         first = outcomes[0]
+        accuracy = sum(outcome.accuracy for outcome in outcomes) / len(outcomes)
         show_truth_table(first, settings.seed)
         if settings.seeds > 1:
             show_histogram(record, [outcome.error for outcome in outcomes])
+            record.log(epochs - 1, {"accuracy/all networks": accuracy})
 
         ours: dict[str, Sequence[float] | float] = {}
         if settings.seed == document.given["seed"]:
@@ -176,7 +178,6 @@ def run_once(settings: Settings) -> Metrics:
         print_table("The document's figures", comparison.header, comparison.rows())
         print(comparison.summary())
 
-        accuracy = sum(outcome.accuracy for outcome in outcomes) / len(outcomes)
         learnt = sum(outcome.accuracy == 1 for outcome in outcomes)
         reached = f"{learnt} of {len(outcomes)} networks learnt it" if settings.seeds > 1 else first
         print(f"exclusive or, {settings.preset}, {epochs} epochs: {reached}")

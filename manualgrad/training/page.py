@@ -79,8 +79,8 @@ class Page:
         if self.shows("scalars"):
             self.writer.add_custom_scalars(charts)
 
-    def hyper_parameters(self, settings: dict[str, Any], metrics: dict[str, float]) -> None:
-        """Make this run a row of the HParams tab.
+    def hyper_parameters(self, settings: dict[str, Any]) -> None:
+        """Make this run a row of the HParams tab, beside where its curves end.
 
         ``SummaryWriter.add_hparams`` would write this into a file of its own, which TensorBoard takes for
         the end of the one that it reads.
@@ -89,10 +89,11 @@ class Page:
             return
         from torch.utils.tensorboard.summary import hparams
 
-        tags = {f"final/{name}": value for name, value in metrics.items()}
-        for summary in hparams(settings, tags):
+        # The first summary lists the columns, and TensorBoard takes any one run's list for all runs.
+        # Without it the columns are every run's settings, those first in which the runs differ, and every curve.
+        _, *start_and_end = hparams(settings, {})
+        for summary in start_and_end:
             self._events.add_summary(summary)
-        self.scalars(0, tags)
 
     def histogram(self, tag: str, values: Tensor, step: int) -> None:
         """Show how numbers are distributed. What is not finite is left out."""

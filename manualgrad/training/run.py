@@ -152,14 +152,13 @@ class Run:
         dict
             The same with ``seconds``, the time since the run began.
         """
-        figures = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
         plain = {
             name: value
             for name, value in kept_settings(self.settings).items()
             # TensorBoard ticks the first five columns only: a switch that is off need not be one of them.
             if name not in BESIDE and value is not False and isinstance(value, int | float | str)
         }
-        self.page.hyper_parameters(plain, figures)
+        self.page.hyper_parameters(plain)
         self.page.flush()
         metrics = metrics | {"seconds": round(self.seconds(), 3)}
         if distributed.is_first():

@@ -178,5 +178,5 @@ def test_projector_shows_a_thousand_digits(open_tab):
 
 def test_hyper_parameters_of_all_runs_side_by_side(open_tab):
     page = open_tab("hparams")
-    for text in ("epochs", "preset", "tanh", "sigmoid", "final/accuracy"):
+    for text in ("epochs", "preset", "tanh", "sigmoid", "batch_size", "accuracy/test", "accuracy/training"):
         see(page, text)

@@ -108,7 +108,7 @@ def test_the_page_has_everything(finished):
     assert set(tags["images"]) == {"confusion", "first layer", "pixel gradients", "worst mistakes"}
     assert {f"digit {digit}" for digit in range(10)} <= set(tags["tensors"])
     assert {"gradients/layer 4", "weights/layer 1", "activations/layer 2"} <= set(tags["histograms"])
-    assert {"loss/batch", "final/test_accuracy", "dead ReLUs/layer 3"} <= set(tags["scalars"])
+    assert {"loss/batch", "accuracy/test", "dead ReLUs/layer 3"} <= set(tags["scalars"])
     assert tags["graph"]
     assert (finished["standard"][1] / "projector_config.pbtxt").exists()
 
