@@ -74,7 +74,7 @@ class Settings(TrainingSettings):
     batch_size: int = option(128, "images a step", minimum=1)
     learning_rate: float = option(0.001, "Adam's step size", minimum=0)
     data_dir: Path | None = option(
-        None, "folder with MNIST/raw; by default MANUALGRAD_DATA or the user's cache", resumed="another"
+        None, "folder with MNIST/raw; by default MANUALGRAD_DATA or the user's cache", role="circumstance"
     )
     engine: Literal["functions", "by-hand"] = option(
         "functions", "autograd with our functions, or no autograd"
@@ -82,7 +82,7 @@ class Settings(TrainingSettings):
     precision: Precision = option("float32", "of products (medium), or of layers (bfloat16, float16)")
     compile: bool = option(False, "let torch.compile fuse the functions; it takes half a minute first")
     require_accuracy: float | None = option(
-        None, "exit with status 1 below this test accuracy", minimum=0, maximum=1, resumed="another"
+        None, "exit with status 1 below this test accuracy", minimum=0, maximum=1, role="circumstance"
     )
     with_: Path | None = option(None, "an exercise's file: train again with the function in it, and compare")
     dry_run: bool = option(False, "two batches only, to see that everything works")

@@ -1,8 +1,10 @@
 """Handwritten digits: what the first layer looks for, what goes wrong, and which pixels would mend it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from manualgrad.pictures.canvas import AMOUNT, INK, ORANGE, SIGNED, Array, Canvas, paint, tile
+from manualgrad.pictures.canvas import AMOUNT, INK, ORANGE, SIGNED, VALUE, Array, Canvas, paint, tile
 
 DIGIT = 28  # pixels, each side
 
@@ -60,6 +62,46 @@ def draw_mistakes(title: str, images: Array, labels: Array, predictions: Array, 
         canvas.image((left, top, left + side, top + side), paint(image, INK, 0, 1))
         words = f"{label} read as {reading}\n{sure:.1%} sure"
         canvas.write(left + side / 2, top - 1, words, anchor="md")
+    return canvas
+
+
+def draw_readings(title: str, names: Sequence[str], images: Array, probabilities: Array) -> Canvas:
+    """Draw what a network saw of each picture, and how probable each digit is to it.
+
+    Parameters
+    ----------
+    title : str
+        What they are.
+    names : sequence of str
+        N, the pictures' own.
+    images : Array
+        (N, 28, 28).
+    probabilities : Array
+        (N, 10).
+
+    Returns
+    -------
+    Canvas
+        The picture.
+    """
+    columns, side, across, down, line = min(3, len(images)), 5 * DIGIT, 400, 186, 14
+    rows = -(-len(images) // columns)
+    canvas = Canvas(columns * across + 20, rows * down + 50, title)
+    for number, (name, image, row) in enumerate(zip(names, images, probabilities, strict=True)):
+        left, top = 20 + number % columns * across, 72 + number // columns * down
+        reading = row.argmax()
+        canvas.write(left, top - 6, f"{_shortened(name, 34)}: {reading}", anchor="ld", bold=True)
+        canvas.image((left, top, left + side, top + side), paint(image, INK, 0, 1))
+        canvas.box((left, top, left + side, top + side), "#888888")
+        zero, full = left + side + 32, 120  # where the bars begin, and how long that of a certainty is
+        for digit, probability in enumerate(row):
+            middle = top + (digit + 0.5) * line
+            canvas.write(zero - 8, middle, str(digit), size=11, anchor="rm", bold=bool(digit == reading))
+            colour = VALUE if digit == reading else "#888888"
+            canvas.box((zero, middle - 5, zero + full * probability, middle + 5), colour, colour)
+            if probability >= 0.0005:
+                share = f"{min(probability, 0.9999):.2%}"  # no network is certain
+                canvas.write(zero + full * probability + 6, middle, share, size=11, anchor="lm")
     return canvas
 
 
@@ -162,3 +204,8 @@ def draw_sprite(images: Array, columns: int) -> Canvas:
     canvas = Canvas(columns * width, columns * height)
     canvas.image((0, 0, *canvas.size), paint(pixels, INK, 0, 1))
     return canvas
+
+
+def _shortened(name: str, most: int) -> str:
+    """Return a name that has as many letters at most: of a longer one, how it ends."""
+    return name if len(name) <= most else f"…{name[1 - most :]}"

@@ -7,6 +7,7 @@ from manualgrad.pictures.digits import (
     draw_confusion,
     draw_mistakes,
     draw_pixel_gradients,
+    draw_readings,
     draw_sprite,
     draw_weights,
 )
@@ -20,6 +21,7 @@ DRAWINGS: dict[str, Callable[..., Canvas]] = {
     "mistakes": draw_mistakes,
     "network": draw_network,
     "pixel gradients": draw_pixel_gradients,
+    "readings": draw_readings,
     "sprite": draw_sprite,
     "weights": draw_weights,
 }

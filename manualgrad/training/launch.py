@@ -11,8 +11,9 @@ import torch
 
 from manualgrad.errors import UserError
 from manualgrad.training import distributed
+from manualgrad.training.command_line import parse_settings
 from manualgrad.training.interruption import Interrupted
-from manualgrad.training.settings import Settings, parse_settings
+from manualgrad.training.settings import Settings
 
 Metrics = dict[str, Any]
 

@@ -1,5 +1,6 @@
 """The run folder: settings at the start, TensorBoard's event file on the way, the figures at the end."""
 
+import dataclasses
 import inspect
 import json
 import platform
@@ -16,7 +17,13 @@ from manualgrad.files import write_whole
 from manualgrad.training import distributed
 from manualgrad.training.loop import Score
 from manualgrad.training.page import Page
-from manualgrad.training.settings import BESIDE, RunSettings, TrainingSettings, kept_settings
+from manualgrad.training.settings import (
+    RunSettings,
+    TrainingSettings,
+    hyper_parameters,
+    kept_settings,
+    spelled,
+)
 
 
 class Run:
@@ -79,7 +86,7 @@ class Run:
             return
         lesson = sys.modules[type(settings).__module__].__doc__  # the script's own docstring
         self.page.text("about/lesson", inspect.cleandoc(lesson or ""))
-        self.page.text("about/settings", _table(kept_settings(settings) | {"computed on": device} | versions))
+        self.page.text("about/settings", _table(settings, {"computed on": str(device)} | versions))
 
     def __enter__(self) -> Self:
         return self
@@ -154,9 +161,9 @@ class Run:
         """
         plain = {
             name: value
-            for name, value in kept_settings(self.settings).items()
+            for name, value in hyper_parameters(self.settings).items()
             # TensorBoard ticks the first five columns only: a switch that is off need not be one of them.
-            if name not in BESIDE and value is not False and isinstance(value, int | float | str)
+            if value is not False and isinstance(value, int | float | str)
         }
         self.page.hyper_parameters(plain)
         self.page.flush()
@@ -181,10 +188,26 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     write_whole(path, (json.dumps(content, indent=2, default=str) + "\n").encode())
 
 
-def _table(entries: dict[str, Any]) -> str:
-    """Write names and values as a table in Markdown."""
-    rows = (f"| {name} | {value} |" for name, value in entries.items())
-    return "\n".join(["| setting | value |", "|---|---|", *rows])
+def _table(settings: RunSettings, others: dict[str, str]) -> str:
+    """Write the settings with what they mean, and other entries, as a table in Markdown."""
+    rows = [("setting", "value", "meaning"), ("---", "---", "---")]
+    for field in dataclasses.fields(settings):
+        if field.metadata["role"] != "once":
+            value = _in_words(getattr(settings, field.name))
+            rows.append((spelled(field), value, field.metadata["help"]))
+    rows += [(name, value, "") for name, value in others.items()]
+    cells = ([cell.replace("|", r"\|") for cell in row] for row in rows)
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
+
+
+def _in_words(value: Any) -> str:
+    """Write a setting for readers who need not know Python's words."""
+    if value is None or value == ():
+        return "not given"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    words = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return words.encode(errors="replace").decode()  # a file's name may be any bytes
 
 
 def _make_folder(parent: Path, name: str) -> Path:

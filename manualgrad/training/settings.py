@@ -1,31 +1,22 @@
-"""From a dataclass of settings to a command line, so that each setting is written down once."""
+"""The settings of a run: declared once, kept in ``config.json``, read back, compared, and named in a folder.
 
-import argparse
+``command_line.py`` makes the options of a script from the same declarations.
+"""
+
 import dataclasses
 import json
 import os
 import types
 import typing
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Any, Literal, TypeVar
 
 from manualgrad.errors import UserError
 
 REQUIRED = dataclasses.MISSING  # as the default of a setting that has none
-# What a network learns does not depend on these.
-BESIDE = (
-    "device",
-    "runs_dir",
-    "data_dir",
-    "log",
-    "checkpoint_steps",
-    "checkpoint_minutes",
-    "anomaly",
-    "require_accuracy",
-)
 
-WhenResumed = Literal["the same", "another", "anew"]
+Field = dataclasses.Field[Any]
+Role = Literal["hyper-parameter", "length", "circumstance", "once"]
 
 
 def option(
@@ -35,7 +26,7 @@ def option(
     minimum: float | None = None,
     maximum: float | None = None,
     positional: bool = False,
-    resumed: WhenResumed = "the same",
+    role: Role = "hyper-parameter",
 ) -> Any:
     """Declare a dataclass field that is also a command-line option.
 
@@ -50,22 +41,18 @@ def option(
     positional : bool
         Given by its place on the command line instead of by ``--name``. Of the type ``tuple[X, ...]`` it
         takes all that follow.
-    resumed : {"the same", "another", "anew"}
-        When a run is resumed, the setting must be what it was; may be another; or begins at its default
-        again, because it is about this start of the run and is not kept with it.
+    role : {"hyper-parameter", "length", "circumstance", "once"}
+        What depends on the setting. On a hyper-parameter the run's figures do: it distinguishes the run from
+        others, and a run that is resumed has the same. A run's length does so, too, but may be another when
+        it is resumed. Of a circumstance, such as where files lie, no figure depends, and it may be another.
+        What is said once is a circumstance of this start alone, and is not kept with the run.
 
     Returns
     -------
     dataclasses.Field
         Typed as Any, as ``dataclasses.field`` is for type checkers.
     """
-    details = {
-        "help": help,
-        "minimum": minimum,
-        "maximum": maximum,
-        "positional": positional,
-        "resumed": resumed,
-    }
+    details = {"help": help, "minimum": minimum, "maximum": maximum, "positional": positional, "role": role}
     return dataclasses.field(default=default, metadata=details)
 
 
@@ -73,26 +60,20 @@ LogLevel = Literal["none", "scalars", "standard", "everything"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ScriptSettings:
-    """The setting that every script has."""
+class RunSettings:
+    """The settings that every experiment has."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = option(
-        "auto", "where to compute; auto: cuda if it is there", resumed="another"
+        "auto", "where to compute; auto: cuda if it is there", role="circumstance"
     )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RunSettings(ScriptSettings):
-    """The settings that every experiment has which leaves a run folder."""
-
     seed: int = option(
         0, "same seed, same machine, same device: the same figures", minimum=0, maximum=2**32 - 1
     )
-    runs_dir: Path = option(Path("runs"), "where the run's folder goes", resumed="another")
+    runs_dir: Path = option(Path("runs"), "where the run's folder goes", role="circumstance")
     log: LogLevel = option(
         "standard",
         "for TensorBoard: nothing; curves; also pictures and distributions; all of them more often",
-        resumed="another",
+        role="circumstance",
     )
 
 
@@ -100,80 +81,58 @@ class RunSettings(ScriptSettings):
 class TrainingSettings(RunSettings):
     """The settings of a training that can be interrupted and resumed."""
 
-    epochs: int = option(10, "passes over the training images", minimum=1, resumed="another")
-    resume: Path | None = option(None, "a run's folder: go on where it ended", resumed="anew")
+    epochs: int = option(10, "passes over the training images", minimum=1, role="length")
+    resume: Path | None = option(None, "a run's folder: go on where it ended", role="once")
     checkpoint_steps: int | None = option(
-        None, "save every so many steps, besides every minute and epoch", minimum=1, resumed="another"
+        None, "save every so many steps, besides every minute and epoch", minimum=1, role="circumstance"
     )
     checkpoint_minutes: float = option(
-        1.0, "save at least every so many minutes of training", minimum=0, resumed="another"
+        1.0, "save at least every so many minutes of training", minimum=0, role="circumstance"
     )
-    anomaly: bool = option(False, "if a number goes wrong, find the operation that made it", resumed="anew")
+    anomaly: bool = option(False, "if a number goes wrong, find the operation that made it", role="once")
 
 
-Settings = TypeVar("Settings", bound=ScriptSettings)
+Settings = TypeVar("Settings", bound=RunSettings)
 
 
-def parse_settings(
-    settings_class: type[Settings], argv: Sequence[str] | None, program: str, description: str
-) -> Settings:
-    """Read the command line into a settings dataclass.
-
-    Parameters
-    ----------
-    settings_class : type
-        A dataclass whose fields are declared with ``option``.
-    argv : sequence of str, optional
-        The arguments; None takes those of the process.
-    program, description : str
-        The name and the text that ``--help`` shows.
-
-    Returns
-    -------
-    Settings
-        An instance of ``settings_class``.
-
-    Raises
-    ------
-    SystemExit
-        With status 2 and one line on standard error for a wrong argument; 0 after ``--help``.
-    UserError
-        If the settings of a run that is to be resumed cannot be read.
-    """
-    parser = _OneLineParser(
-        prog=program,
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-        argument_default=argparse.SUPPRESS,  # what is not given is not there: the dataclass has the defaults
-    )
-    kinds = typing.get_type_hints(settings_class)
-    for field in dataclasses.fields(settings_class):
-        argument = _argument(field, kinds[field.name])
-        if field.metadata["positional"]:
-            parser.add_argument(field.name, **argument)
-        else:
-            parser.add_argument(_flag(field), dest=field.name, **argument)
-    given = vars(parser.parse_intermixed_args(argv))  # options may stand between the positional arguments
-    given |= {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
-    folder = given.get("resume")
-    if folder is None:
-        return settings_class(**given)
-    kept = read_settings(folder / "config.json", settings_class, program)
-    for field in dataclasses.fields(settings_class):
-        was = getattr(kept, field.name)
-        if field.metadata["resumed"] == "the same" and given.get(field.name, was) != was:
-            parser.error(f"{_flag(field)} {given[field.name]}: the run was begun with {was}, and goes on so")
-    return dataclasses.replace(kept, **given)
+def spelled(field: Field) -> str:
+    """Return a setting's name as people see it: ``batch-size``, which is ``--batch-size`` as an option."""
+    # An underscore at the end keeps a name off Python's own words: `with_` is `--with`.
+    return field.name.rstrip("_").replace("_", "-")
 
 
 def kept_settings(settings: RunSettings) -> dict[str, Any]:
     """Return the settings that belong to a run, as JSON has them."""
     return {
-        field.name: str(value) if isinstance(value := getattr(settings, field.name), Path) else value
+        field.name: _to_json(getattr(settings, field.name))
         for field in dataclasses.fields(settings)
-        if field.metadata["resumed"] != "anew"
+        if field.metadata["role"] != "once"
     }
+
+
+def hyper_parameters(settings: RunSettings) -> dict[str, Any]:
+    """Return the settings on which a run's figures depend, by their names as people see them."""
+    return {
+        spelled(field): _to_json(getattr(settings, field.name))
+        for field in dataclasses.fields(settings)
+        if _decides(field)
+    }
+
+
+def changed_settings(settings: RunSettings) -> str:
+    """Name what differs from the defaults, for a folder's name: ``batch-size=64-epochs=3``, or ``default``.
+
+    The seed stands in the name anyway, and what no figure depends on makes no run different. Of several
+    things the name says how many there are.
+    """
+    parts = []
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if field.name == "seed" or not _decides(field) or isinstance(value, Path) or value == field.default:
+            continue
+        shown = len(value) if isinstance(value, tuple) else value
+        parts.append(spelled(field) if value is True else f"{spelled(field)}={shown}")
+    return "-".join(parts) or "default"
 
 
 def check_same(kept: dict[str, Any], settings: RunSettings, path: Path) -> None:
@@ -196,8 +155,8 @@ def check_same(kept: dict[str, Any], settings: RunSettings, path: Path) -> None:
     now = kept_settings(settings)
     for field in dataclasses.fields(settings):
         name, was = field.name, kept.get(field.name)
-        if field.metadata["resumed"] == "the same" and was != now[name]:
-            raise UserError(f"{path} was made with {_flag(field)} {was}, config.json says {now[name]}")
+        if field.metadata["role"] == "hyper-parameter" and was != now[name]:
+            raise UserError(f"{path} was made with --{spelled(field)} {was}, config.json says {now[name]}")
 
 
 def read_settings(path: Path, settings_class: type[Settings], experiment: str) -> Settings:
@@ -240,65 +199,44 @@ def read_settings(path: Path, settings_class: type[Settings], experiment: str) -
             raise UserError(f"{path}: there is no setting {name!r}")
         try:
             named[name] = _from_json(value, kinds[name], fields[name])
-        except (ValueError, TypeError, argparse.ArgumentTypeError) as problem:
+        except (ValueError, TypeError) as problem:
             raise UserError(f"{path}: {name} is {value!r}: {problem}") from None
     return settings_class(**named)
 
 
-def changed_settings(settings: RunSettings) -> str:
-    """Name what differs from the defaults, for a folder's name: ``lr0.01-epochs3``, or ``default``.
-
-    The seed stands in the name anyway, and neither where files lie nor what is logged or saved makes a run
-    different.
-    """
-    parts = []
-    for field in dataclasses.fields(settings):
-        value = getattr(settings, field.name)
-        if field.name in ("seed", *BESIDE) or isinstance(value, Path) or value == field.default:
-            continue
-        parts.append(field.name.replace("_", "-") + ("" if value is True else str(value)))
-    return "-".join(parts) or "default"
+def kind_of(annotation: Any) -> Any:
+    """Return X of ``X`` and of ``X | None``."""
+    if isinstance(annotation, types.UnionType):
+        return next(part for part in typing.get_args(annotation) if part is not types.NoneType)
+    return annotation
 
 
-def _flag(field: "dataclasses.Field[Any]") -> str:
-    # An underscore at the end keeps a name off Python's own words: `with_` is `--with`.
-    return "--" + field.name.rstrip("_").replace("_", "-")
+def check_bounds(value: Any, field: Field) -> None:
+    """Raise a ValueError if a number is not between a setting's minimum and its maximum; NaN never is."""
+    minimum, maximum = field.metadata["minimum"], field.metadata["maximum"]
+    if minimum is not None and not value >= minimum:
+        raise ValueError(f"must be at least {minimum}, got {value}")
+    if maximum is not None and not value <= maximum:
+        raise ValueError(f"must be at most {maximum}, got {value}")
 
 
-def _argument(field: "dataclasses.Field[Any]", kind: Any) -> dict[str, Any]:
-    """Translate a field into the arguments of ``add_argument``."""
-    help = field.metadata["help"]
-    if kind is bool:
-        return {"action": "store_true", "help": help}
-    if field.default not in (None, REQUIRED, ()):
-        help += f" (default: {field.default})"
-    kind = _without_none(kind)
-    if typing.get_origin(kind) is Literal:
-        return {"choices": typing.get_args(kind), "help": help}
-    several = typing.get_origin(kind) is tuple
-    if several:
-        kind = typing.get_args(kind)[0]
-    convert = _bounded(kind, field.metadata["minimum"], field.metadata["maximum"])
-    if not field.metadata["positional"]:
-        return {"type": convert, "metavar": kind.__name__.upper(), "help": help}
-    optional = field.default is not REQUIRED
-    times = ("*" if optional else "+") if several else ("?" if optional else None)
-    name = field.name.upper().removesuffix("S" if several else "")
-    return {"type": convert, "nargs": times, "metavar": name, "help": help}
+def _decides(field: Field) -> bool:
+    """Say whether a run's figures depend on a setting."""
+    return field.metadata["role"] in ("hyper-parameter", "length")
 
 
-def _without_none(kind: Any) -> Any:
-    """Return X of ``X | None``."""
-    if isinstance(kind, types.UnionType):
-        return next(part for part in typing.get_args(kind) if part is not types.NoneType)
-    return kind
+def _to_json(value: Any) -> Any:
+    """Return what JSON has for a setting."""
+    if isinstance(value, tuple):
+        return [_to_json(each) for each in value]
+    return str(value) if isinstance(value, Path) else value
 
 
-def _from_json(value: Any, kind: Any, field: "dataclasses.Field[Any]") -> Any:
+def _from_json(value: Any, annotation: Any, field: Field) -> Any:
     """Return a setting from what JSON has for it, by the rules of the command line."""
-    if value is None and isinstance(kind, types.UnionType):
+    kind = kind_of(annotation)
+    if value is None and kind is not annotation:
         return None
-    kind = _without_none(kind)
     if typing.get_origin(kind) is Literal:
         if value in typing.get_args(kind):
             return value
@@ -306,28 +244,8 @@ def _from_json(value: Any, kind: Any, field: "dataclasses.Field[Any]") -> Any:
     expected = {bool: bool, int: int, float: int | float, str: str, Path: str}[kind]
     if not isinstance(value, expected) or (isinstance(value, bool) and kind is not bool):
         raise TypeError(f"expected {kind.__name__}")
-    if kind is bool:
-        return value
     if kind is Path and b"\0" in os.fsencode(str(value)):
         raise ValueError("no file has such a name")
-    return _bounded(kind, field.metadata["minimum"], field.metadata["maximum"])(str(value))
-
-
-def _bounded(kind: Any, minimum: float | None, maximum: float | None) -> Callable[[str], Any]:
-    """Return a converter from text that also refuses numbers out of bounds, NaN among them."""
-
-    def convert(text: str) -> Any:
-        value = kind(text)
-        if minimum is not None and not value >= minimum:
-            raise argparse.ArgumentTypeError(f"must be at least {minimum}, got {text}")
-        if maximum is not None and not value <= maximum:
-            raise argparse.ArgumentTypeError(f"must be at most {maximum}, got {text}")
-        return value
-
-    convert.__name__ = kind.__name__  # argparse says "invalid int value" by it
-    return convert
-
-
-class _OneLineParser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {message} (--help lists the options)\n")
+    setting = kind(str(value))  # as from the command line; an int may be too large for `float`
+    check_bounds(setting, field)
+    return setting

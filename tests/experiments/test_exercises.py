@@ -64,8 +64,8 @@ def test_an_experiment_with_a_students_function(half_sigmoid, tmp_path, capsys):
     runs = tmp_path / "runs"
     assert xor.main(["--with", str(half_sigmoid), "--epochs", "500", "--runs-dir", str(runs)]) == 0
     ours, theirs = sorted(runs.glob("xor/*"), key=lambda folder: len(folder.name))
-    assert ours.name.endswith("-epochs500-seed42")
-    assert theirs.name.endswith("-epochs500-with-sigmoid-seed42")
+    assert ours.name.endswith("-epochs=500-seed42")
+    assert theirs.name.endswith("-epochs=500-with-sigmoid-seed42")
     errors = [
         json.loads((run / "metrics.json").read_text())["mean_absolute_errors"][0] for run in (ours, theirs)
     ]

@@ -30,7 +30,7 @@ def test_a_run_learns_and_leaves_its_figures(tmp_path, capsys):
     assert status == 0
     assert metrics["test_accuracy"] > 0.8
     assert {"test_loss", "validation_accuracy", "training_loss", "seconds"} < metrics.keys()
-    assert folder.name.endswith("-epochs2-seed0")
+    assert folder.name.endswith("-epochs=2-seed0")
     events = EventAccumulator(str(folder))
     events.Reload()
     for tag in ("loss/training", "loss/validation", "accuracy/training", "accuracy/validation"):

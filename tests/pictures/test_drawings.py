@@ -26,6 +26,12 @@ CONTENTS = {
         "predictions": [9] * 8,
         "confidences": [0.875] * 8,
     },
+    "readings": {
+        "title": "What is seen?",
+        "names": ["seven.jpg", "a name that is too long for the place it has.jpeg", "nine.png"],
+        "images": NUMBERS.random((3, 28, 28)),
+        "probabilities": np.array([[0.0] * 7 + [1.0, 0, 0], [0.1] * 10, [0.75, 0.2496, 0.0004] + [0] * 7]),
+    },
     "confusion": {"title": "What for what?", "counts": NUMBERS.integers(0, 30, (10, 10))},
     "pixel gradients": {
         "title": "Which pixels?",
@@ -54,6 +60,13 @@ LABELS = {
     "hidden path": {"0 1, target 1", "along the second direction"},
     "weights": {"weight: ink here excites (+) or inhibits (−)"},
     "mistakes": {"4 read as 9\n87.5% sure"},
+    "readings": {
+        "seven.jpg: 7",
+        "99.99%",
+        "…oo long for the place it has.jpeg: 0",
+        "nine.png: 0",
+        "24.96%",
+    },
     "confusion": {"label", "read as", "mistakes (diagonal: read rightly)"},
     "pixel gradients": {"a test digit", "mean |∂L/∂pixel|\nof all such digits"},
     "network": {"wx1h2 0.25", "-0.125", "value", "gradient of E"},

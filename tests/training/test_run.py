@@ -1,11 +1,13 @@
 import json
 import re
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from manualgrad.training import Run, RunSettings, Score
+from manualgrad.training import Run, RunSettings, Score, option
 
 
 @pytest.fixture
@@ -46,6 +48,33 @@ def test_curves_can_be_read_back(settings):
     events.Reload()
     assert [(point.step, point.value) for point in events.Scalars("error")] == [(1, 0.5), (2, 0.25)]
     assert events.Scalars("accuracy/validation")[0].value == pytest.approx(0.8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManySettings(RunSettings):
+    with_: Path | None = option(None, "with what")
+    loud: bool = option(True, "how")
+    quiet: bool = option(False, "one | another")
+    files: tuple[Path, ...] = option((Path("a"), Path("b\udcff")), "which", positional=True)
+    resume: Path | None = option(None, "again", role="once")
+
+
+def test_the_settings_in_words(tmp_path):
+    with open_run(ManySettings(runs_dir=tmp_path)) as run:
+        pass
+    events = EventAccumulator(str(run.folder))
+    events.Reload()
+    (text,) = events.Tensors("about/settings/text_summary")
+    table = text.tensor_proto.string_val[0].decode().splitlines()
+    assert table[4:-3] == [
+        f"| runs-dir | {tmp_path} | where the run's folder goes |",
+        f"| log | standard | {RunSettings.__dataclass_fields__['log'].metadata['help']} |",
+        "| with | not given | with what |",
+        "| loud | yes | how |",
+        r"| quiet | no | one \| another |",
+        "| files | a, b? | which |",
+    ]
+    assert table[-3] == "| computed on | cpu |  |"
 
 
 def test_finish_writes_the_figures_and_says_how_to_look(settings, capsys):

@@ -1,110 +1,94 @@
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from manualgrad.training import RunSettings, changed_settings, option, parse_settings
-from manualgrad.training.settings import REQUIRED, ScriptSettings
+from manualgrad.errors import UserError
+from manualgrad.training import TrainingSettings, changed_settings, option
+from manualgrad.training.settings import check_same, hyper_parameters, kept_settings, read_settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(RunSettings):
-    epochs: int = option(10, "how often", minimum=1)
-    learning_rate: float = option(0.1, "how far", minimum=0)
-    goal: float | None = option(None, "how well", minimum=0, maximum=1)
+class Settings(TrainingSettings):
+    learning_rate: float = option(0.1, "how far", minimum=0, maximum=1)
     preset: Literal["a", "b"] = option("a", "which")
     loud: bool = option(False, "how")
-    place: Path | None = option(None, "where")
-    what: str | None = option(None, "what", positional=True)
+    with_: Path | None = option(None, "with what")
+    files: tuple[Path, ...] = option((), "what", positional=True)
+    place: Path | None = option(None, "where", role="circumstance")
 
 
-def parse(*argv):
-    return parse_settings(Settings, argv, "program", "What it does.")
+CHANGED = Settings(
+    device="cpu", seed=3, runs_dir=Path("x"), log="none", epochs=20, resume=Path("y"), checkpoint_steps=5,
+    anomaly=True, learning_rate=0.5, preset="b", loud=True, with_=Path("tanh.py"),
+    files=(Path("a"), Path("b")), place=Path("z"),
+)  # fmt: skip
 
 
-def test_defaults():
-    assert parse() == Settings()
+def test_a_run_is_named_by_what_its_figures_depend_on():
+    assert changed_settings(Settings()) == "default"
+    assert changed_settings(Settings(seed=3, device="cpu", runs_dir=Path("x"), place=Path("z"))) == "default"
+    assert changed_settings(CHANGED) == "epochs=20-learning-rate=0.5-preset=b-loud-files=2"
 
 
-def test_every_kind_of_setting():
-    settings = parse(
-        "thing", "--epochs", "3", "--learning-rate", "1e-2", "--goal", "0.5", "--preset", "b", "--loud",
-        "--place", "x/y", "--device", "cpu", "--seed", "7", "--runs-dir", "elsewhere",
-    )  # fmt: skip
-    assert settings == Settings(
-        epochs=3, learning_rate=0.01, goal=0.5, preset="b", loud=True, place=Path("x/y"), what="thing",
-        device="cpu", seed=7, runs_dir=Path("elsewhere"),
-    )  # fmt: skip
+def test_hyper_parameters_are_what_the_figures_depend_on():
+    assert hyper_parameters(CHANGED) == {
+        "seed": 3,
+        "epochs": 20,
+        "learning-rate": 0.5,
+        "preset": "b",
+        "loud": True,
+        "with": "tanh.py",
+        "files": ["a", "b"],
+    }
+
+
+def test_a_run_keeps_all_but_what_was_said_once():
+    kept = kept_settings(CHANGED)
+    assert kept == json.loads(json.dumps(kept))
+    assert kept["runs_dir"] == "x"
+    assert kept["files"] == ["a", "b"]
+    assert {"resume", "anomaly"}.isdisjoint(kept)
+
+
+def test_only_hyper_parameters_must_be_the_same(tmp_path):
+    kept = kept_settings(CHANGED)
+    check_same(kept, replace(CHANGED, epochs=30, device="auto", place=None, resume=None), tmp_path)
+    for other, complaint in (
+        ({"seed": 4}, "--seed 3, config.json says 4"),
+        ({"with_": None}, "--with tanh.py, config.json says None"),
+        ({"learning_rate": 0.25}, "--learning-rate 0.5, config.json says 0.25"),
+    ):
+        with pytest.raises(UserError, match=complaint):
+            check_same(kept, replace(CHANGED, **other), tmp_path)
+
+
+def test_what_was_kept_is_read_back(tmp_path):
+    path = tmp_path / "config.json"
+    kept = kept_settings(CHANGED)
+    del kept["files"]  # no run that can be resumed has several of a kind
+    path.write_text(json.dumps({"experiment": "lesson", "settings": kept}))
+    expected = replace(CHANGED, resume=None, anomaly=False, files=())
+    assert read_settings(path, Settings, "lesson") == expected
 
 
 @pytest.mark.parametrize(
-    ("argv", "complaint"),
+    ("name", "value", "complaint"),
     [
-        (["--epochs", "0"], "--epochs: must be at least 1, got 0"),
-        (["--epochs", "2.5"], "--epochs: invalid int value: '2.5'"),
-        (["--learning-rate", "nan"], "--learning-rate: must be at least 0, got nan"),
-        (["--goal", "1.1"], "--goal: must be at most 1, got 1.1"),
-        (["--preset", "c"], "invalid choice: 'c'"),
-        (["--device", "tpu"], "invalid choice: 'tpu'"),
-        (["--seed", "-1"], "--seed: must be at least 0, got -1"),
-        (["--epoch", "3"], "unrecognized arguments: --epoch"),
+        ("learning_rate", 2, "must be at most 1, got 2.0"),
+        ("learning_rate", float("nan"), "must be at least 0, got nan"),
+        ("learning_rate", 10**400, "must be at most 1, got inf"),
+        ("epochs", 1.5, "expected int"),
+        ("epochs", True, "expected int"),
+        ("epochs", None, "expected int"),
+        ("preset", "c", "expected one of a, b"),
+        ("with_", "\0", "no file has such a name"),
     ],
 )
-def test_a_wrong_argument_is_one_line_and_status_2(argv, complaint, capsys):
-    with pytest.raises(SystemExit) as caught:
-        parse(*argv)
-    assert caught.value.code == 2
-    error = capsys.readouterr().err
-    assert error.startswith("program: error: ")
-    assert complaint in error
-    assert error.count("\n") == 1
-
-
-def test_help_lists_every_setting_with_its_default(capsys):
-    with pytest.raises(SystemExit) as caught:
-        parse("--help")
-    assert caught.value.code == 0
-    text = " ".join(capsys.readouterr().out.split())
-    assert "What it does." in text
-    for part in (
-        "--epochs INT how often (default: 10)",
-        "--loud how",
-        "--goal FLOAT how well",
-        "{a,b} which",
-    ):
-        assert part in text
-    assert "None" not in text
-
-
-@dataclass(frozen=True, kw_only=True)
-class Places(ScriptSettings):
-    folder: Path = option(REQUIRED, "which", positional=True)
-    files: tuple[Path, ...] = option((), "what", positional=True)
-    loud: bool = option(False, "how")
-
-
-def test_arguments_by_their_place():
-    def places(*argv):
-        return parse_settings(Places, argv, "program", "What it does.")
-
-    assert places("a") == Places(folder=Path("a"))
-    two = Places(folder=Path("a"), files=(Path("b"), Path("c")), loud=True)
-    assert places("a", "b", "c", "--loud") == two
-    assert places("--loud", "a", "b", "c") == two
-    assert places("a", "b", "--loud", "c") == two
-
-
-def test_arguments_by_their_place_in_help_and_error(capsys):
-    for argv, text in (([], "required: FOLDER"), (["--help"], "FOLDER [FILE ...]")):
-        with pytest.raises(SystemExit):
-            parse_settings(Places, argv, "program", "What it does.")
-        out, err = capsys.readouterr()
-        assert text in " ".join((out + err).split())
-        assert "MISSING" not in out
-
-
-def test_a_run_is_named_by_what_differs():
-    assert changed_settings(Settings()) == "default"
-    assert changed_settings(Settings(seed=3, device="cpu", runs_dir=Path("x"))) == "default"
-    assert changed_settings(Settings(learning_rate=0.5, loud=True)) == "learning-rate0.5-loud"
+def test_what_the_command_line_would_not_take_is_not_read(tmp_path, name, value, complaint):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"experiment": "lesson", "settings": {name: value}}))
+    with pytest.raises(UserError, match=f"config.json: {name} is .*: {complaint}"):
+        read_settings(path, Settings, "lesson")
