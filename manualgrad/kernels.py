@@ -43,9 +43,9 @@ def matmul(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
     Tensor
         ``out``, or a new tensor.
     """
-    if torch.compiler.is_compiling() or not _suits(left, right, right.shape[-1]):
-        return torch.matmul(left, right, out=out)
-    return _by_onednn(left, right.t(), None, out)
+    if _suits(left, right):
+        return _by_onednn(left, right.t(), None, out)
+    return torch.matmul(left, right, out=out)
 
 
 def affine(input: Tensor, weight: Tensor, bias: Tensor, out: Tensor | None = None) -> Tensor:
@@ -63,9 +63,10 @@ def affine(input: Tensor, weight: Tensor, bias: Tensor, out: Tensor | None = Non
     Tensor
         ``out``, or a new tensor (N, O).
     """
-    if torch.compiler.is_compiling() or not _suits(input, weight, weight.shape[0]):
-        return torch.addmm(bias, input, weight.t(), out=out)
-    return _by_onednn(input, weight, bias, out)
+    columns = weight.t()
+    if _suits(input, columns):
+        return _by_onednn(input, weight, bias.contiguous(), out)  # it takes no notice of a bias's stride
+    return torch.addmm(bias, input, columns, out=out)
 
 
 def keep_where_open(upstream: Tensor, output: Tensor) -> Tensor:
@@ -112,12 +113,15 @@ def has_values(tensor: Tensor) -> bool:
     )
 
 
-def _suits(left: Tensor, right: Tensor, columns: int) -> bool:
+def _suits(left: Tensor, right: Tensor) -> bool:
     """Return whether both are large matrices on a CPU where oneDNN is the faster one."""
     return (
-        left.numel() * columns >= LARGE_PRODUCT
+        not torch.compiler.is_compiling()
         and left.dim() == right.dim() == 2
+        and left.numel() * right.shape[1] >= LARGE_PRODUCT
+        and left.shape[1] == right.shape[0]  # else PyTorch's own message is the clear one
         and left.dtype == right.dtype
+        and type(right) in PLAIN
         and _is_plain(left)
         and torch.get_float32_matmul_precision() == "highest"  # at the others PyTorch has its own choice
         and _onednn_is_faster()

@@ -34,6 +34,36 @@ def test_the_product_is_right(shape, transposed):
                 torch.testing.assert_close(result, (exact + bias_or_zero).float(), rtol=1e-5, atol=1e-4)
 
 
+def every_second(tensor):
+    return tensor.repeat_interleave(2).view(*tensor.shape, 2)[..., 0]
+
+
+def its_first(tensor):
+    return tensor[:1].expand(tensor.shape)
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("layout", [every_second, its_first])
+@pytest.mark.parametrize("which", range(3))
+def test_operands_of_any_layout(layout, which):
+    torch.manual_seed(0)
+    operands = [torch.randn(130, 120), torch.randn(100, 120), torch.randn(100)]
+    operands[which] = layout(operands[which])
+    input, weight, bias = operands
+    exact = torch.addmm(bias.double(), input.double(), weight.double().t()).float()
+    with torch.no_grad():
+        torch.testing.assert_close(kernels.affine(*operands), exact, rtol=1e-5, atol=1e-4)
+        torch.testing.assert_close(kernels.matmul(input, weight.t()) + bias, exact, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.usefixtures("library")
+def test_what_does_not_fit_together_is_refused_as_pytorch_does():
+    with torch.no_grad():
+        for right in (torch.zeros(121, 100), torch.zeros(120, 100, dtype=torch.float64)):
+            with pytest.raises(RuntimeError, match=r"cannot be multiplied|same dtype"):
+                kernels.matmul(torch.zeros(130, 120), right)
+
+
 @pytest.mark.usefixtures("library")
 def test_derivatives_are_not_lost():
     torch.manual_seed(0)
