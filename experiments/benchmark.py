@@ -13,7 +13,8 @@ measures this package against torch.nn, Keras and NumPy on the same work:
     process     the time to the first step, and the most memory a training run holds
 
 Contenders run in turn, and every round is compared with itself: expect ratios within a few per cent from run
-to run on a quiet machine. Below 1 is faster. All of it takes a quarter of an hour, --quick two minutes.
+to run on a quiet machine. Below 1 is faster. All of it takes a quarter of an hour, --quick two minutes. The
+--seed draws some of the numbers that are computed with, on which no time depends.
 """
 
 from collections.abc import Sequence

@@ -9,7 +9,7 @@ compared with PyTorch's own functions and, at x = 2, with the document's figures
     python experiments/chain_rule.py --x 0.5
 
 It takes two seconds, most of them for imports. In TensorBoard, step 0 is y, and each further step is one node
-further back.
+further back. Nothing here is random, so every --seed gives the same figures.
 """
 
 import math

@@ -5,8 +5,8 @@
 takes the weights of a run of mnist.py that did best on its validation images, and says for each PNG or JPEG
 which digit it shows, how probable that is to the network, and what it thought of next. Photograph or draw one
 digit a picture, dark on light or light on dark, with some paper around it; manualgrad/data/photographs.py
-makes of it what the network knows. Expect a few seconds, and a wrong answer now and then: in TensorBoard's
-Images tab see what the network saw, and the probability of every digit, twelve pictures a sheet.
+makes of it what the network knows. Expect a few seconds, and a wrong answer now and then. In TensorBoard,
+Images shows what the network saw of each picture and how probable each digit is to it, twelve a sheet.
 
     python experiments/predict.py runs/mnist/20260101-120000-default-seed0 --test-set
 

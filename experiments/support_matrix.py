@@ -5,7 +5,7 @@
 runs every function of manualgrad/cases.py through everything that PyTorch offers and prints a table. Each
 mark is earned: behind it lie all samples of the function, compared with PyTorch's counterpart. The README
 holds the output. Expect "yes" in every cell, after about a minute. A "no" prints its reason below the table
-and makes the exit status 1.
+and makes the exit status 1. The samples are the same for every --seed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +26,7 @@ from manualgrad.training import Metrics, Run, RunSettings, launch, option, prepa
 class Settings(RunSettings):
     """Which function, on which device."""
 
-    only: str = option("", "the name of a single function (default: all)")
+    only: str | None = option(None, "the name of a single function (default: all)")
 
 
 @dataclass(frozen=True)
