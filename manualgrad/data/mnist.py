@@ -70,6 +70,9 @@ def load_mnist(data_dir: Path | None = None, device: torch.device | str = "cpu")
     raw = (data_dir or default_data_dir()) / "MNIST" / "raw"
     contents = {name: _read_verified(raw / name) for name in CHECKSUMS}
     missing = [name for name, content in contents.items() if content is None]
+    for name in missing:
+        if (raw / name).exists():
+            print(f"{raw / name} is not MNIST's file of that name, and will be fetched anew", file=sys.stderr)
     if missing:
         contents |= _fetch(missing, raw)
 
@@ -98,10 +101,8 @@ def _read_verified(path: Path) -> bytearray | None:
         content = bytearray(path.read_bytes())
     except FileNotFoundError:
         return None
-    if hashlib.md5(content, usedforsecurity=False).hexdigest() == CHECKSUMS[path.name]:
-        return content
-    print(f"{path} is not MNIST's file of that name, and will be fetched anew", file=sys.stderr)
-    return None
+    right = hashlib.md5(content, usedforsecurity=False).hexdigest() == CHECKSUMS[path.name]
+    return content if right else None
 
 
 def _fetch(missing: list[str], raw: Path) -> dict[str, bytearray]:

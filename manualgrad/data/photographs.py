@@ -70,8 +70,9 @@ def read_digit(path: Path) -> Tensor:
     parts = _large_parts(contrast > 0.4 * full)
     none = min(2 * noise, 0.3 * full)
     ink = ((contrast - none) / (0.9 * full - none)).clamp(0, 1) * parts
-    ink = _scaled(_cut_out(ink), BOX * FINE)
-    return _centred(_scaled(_cut_out(_with_known_thickness(ink)), BOX))
+    # A hairline is pale beside darker dust, and paler when it has been averaged: its darkest is ink, too.
+    ink = _scaled(_cut_out(ink / ink.max()), BOX * FINE)
+    return _centred(_scaled(_cut_out(_with_known_thickness(ink / ink.max())), BOX))
 
 
 def _open(path: Path) -> Tensor:

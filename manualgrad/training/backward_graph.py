@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
+from torch.autograd import Function
 
 import manualgrad.nn as nn
 
@@ -34,29 +35,28 @@ def backward_graph(loss: Tensor, model: nn.Module) -> "GraphDef":
     from tensorboard.compat.proto.graph_pb2 import GraphDef
 
     parameters = {parameter: name for name, parameter in model.named_parameters()}
-    walk = _walk_back(loss)
-    left = Counter(_kind(function) for function in walk)  # counts down, as the walk goes towards the input
+    walk = walk_back(loss)
+    left = Counter(kind_of(node) for node in walk)  # counts down, as the walk goes towards the input
     several = {kind for kind, count in left.items() if count > 1}
     names: dict[Any, str] = {}
     graph = GraphDef()
     _add_node(graph, "loss", "Loss", [], [tuple(loss.shape)], {"value": f"{loss.item():.6g}"})
-    for function, sources in walk.items():
-        kind = _kind(function)
-        if kind == "Gradient":
-            names[function] = parameters.get(function.variable, "input")
+    for node, sources in walk.items():
+        kind = kind_of(node)
+        if is_leaf(node):
+            names[node] = parameters.get(node.variable, "input")
         else:
-            names[function] = f"{left[kind]}_{kind}" if kind in several else kind
+            names[node] = f"{left[kind]}_{kind}" if kind in several else kind
         left[kind] -= 1
         # "name:1" is the second of the gradients that a node hands on: the form of TensorFlow's graphs.
         inputs = [f"{names[source]}:{which}".removesuffix(":0") for source, which in sources] or ["loss"]
-        _add_node(graph, names[function], kind, inputs, _shapes_handed_on(function), _card(function))
+        _add_node(graph, names[node], kind, inputs, _shapes_handed_on(node), _card(node))
     return graph
 
 
 def hand_written(loss: Tensor) -> list[type]:
     """Return the hand-written Functions on the way back from a loss, each once, nearest first."""
-    functions = (getattr(function, "_forward_cls", None) for function in _walk_back(loss))
-    return list(dict.fromkeys(function for function in functions if function is not None))
+    return list(dict.fromkeys(function for node in walk_back(loss) if (function := function_of(node))))
 
 
 def lesson(function: type) -> str:
@@ -65,43 +65,64 @@ def lesson(function: type) -> str:
     return inspect.cleandoc((module and module.__doc__) or "")
 
 
-def _walk_back(loss: Tensor) -> dict[Any, list[tuple[Any, int]]]:
-    """Map each backward function, nearest first, to those that hand it a gradient, and which of theirs."""
+def walk_back(loss: Tensor) -> dict[Any, list[tuple[Any, int]]]:
+    """Map each node of autograd's graph to those that hand it a gradient, and which of theirs.
+
+    Parameters
+    ----------
+    loss : Tensor
+        Of any shape. It needs a gradient.
+
+    Returns
+    -------
+    dict
+        The nodes, nearest first; for each the pairs of source and position, none for the loss's own.
+    """
     sources: dict[Any, list[tuple[Any, int]]] = {loss.grad_fn: []}
     waiting = [loss.grad_fn]
     while waiting:
-        function: Any = waiting.pop(0)
-        for which, (following, _) in enumerate(_followers(function)):
+        node: Any = waiting.pop(0)
+        for which, (following, _) in enumerate(_followers(node)):
             if following not in sources:
                 sources[following] = []
                 waiting.append(following)
-            sources[following].append((function, which))
+            sources[following].append((node, which))
     return sources
 
 
-def _followers(function: Any) -> list[tuple[Any, int]]:
-    """Return what a function hands gradients to, but for what needs none, such as the data."""
-    return [(following, slot) for following, slot in function.next_functions if following is not None]
+def is_leaf(node: Any) -> bool:
+    """Return whether a gradient's way ends at this node: at a parameter or another leaf tensor."""
+    return hasattr(node, "variable")
 
 
-def _shapes_handed_on(function: Any) -> list[tuple[int, ...]]:
-    return [tuple(following._input_metadata[slot].shape) for following, slot in _followers(function)]
+def function_of(node: Any) -> type[Function] | None:
+    """Return the hand-written Function whose backward a node runs, or None if it is PyTorch's own."""
+    return getattr(node, "_forward_cls", None)  # which autograd gives to every Function's node
 
 
-def _kind(function: Any) -> str:
-    """Name a backward function after its Function, and the end of a way ``Gradient``."""
-    if hasattr(function, "variable"):
+def kind_of(node: Any) -> str:
+    """Name a node after its Function, and a leaf ``Gradient``."""
+    if is_leaf(node):
         return "Gradient"
-    written = getattr(function, "_forward_cls", None)
-    return written.__name__ if written else function.name().removesuffix("0").removesuffix("Backward")
+    function = function_of(node)
+    return function.__name__ if function else node.name().removesuffix("0").removesuffix("Backward")
 
 
-def _card(function: Any) -> dict[str, str]:
+def _followers(node: Any) -> list[tuple[Any, int]]:
+    """Return what a node hands gradients to, but for what needs none, such as the data."""
+    return [(following, slot) for following, slot in node.next_functions if following is not None]
+
+
+def _shapes_handed_on(node: Any) -> list[tuple[int, ...]]:
+    return [tuple(following._input_metadata[slot].shape) for following, slot in _followers(node)]
+
+
+def _card(node: Any) -> dict[str, str]:
     """Return what a click on a node tells: in ASCII, for TensorBoard shows the bytes of anything else."""
-    if hasattr(function, "variable"):
-        return {"shape": " x ".join(map(str, function.variable.shape))}
-    written = getattr(function, "_forward_cls", None)
-    return {"backward": f"by hand, in {written.__module__}" if written else "PyTorch's own"}
+    if is_leaf(node):
+        return {"shape": " x ".join(map(str, node.variable.shape))}
+    function = function_of(node)
+    return {"backward": f"by hand, in {function.__module__}" if function else "PyTorch's own"}
 
 
 def _add_node(

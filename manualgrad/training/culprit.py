@@ -21,10 +21,10 @@ from torch.nn import Module
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils._pytree import tree_leaves
 
-from manualgrad.training.backward_graph import _kind, _walk_back
+from manualgrad.training.backward_graph import function_of, is_leaf, kind_of, walk_back
 from manualgrad.training.operations import Operations, Trail, in_pytorch, is_bad, relative, source_line
 
-PACKAGE = str(Path(__file__).parent.parent)
+PACKAGE = Path(__file__).parents[1]
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 Gradients = tuple[Tensor | None, ...]
@@ -88,9 +88,10 @@ def describe(tensor: Tensor) -> str:
     limit = " (float16 ends at 65504)" if tensor.dtype == torch.float16 else ""
     if tensor.dim() == 0:
         return f"is {tensor.item()}{limit}"
-    bad = (~tensor.isfinite()).nonzero().tolist()
-    value = tensor[tuple(bad[0])].item()
-    return f"is not finite: {len(bad)} of {tensor.numel()} elements, first at {bad[0]}: {value}{limit}"
+    bad = (~tensor.isfinite()).nonzero()
+    first = bad[0].tolist()
+    value = tensor[tuple(first)].item()
+    return f"is not finite: {len(bad)} of {tensor.numel()} elements, first at {first}: {value}{limit}"
 
 
 class _Replay:
@@ -116,8 +117,7 @@ class _Replay:
         leaves = [module for module in self.model.modules() if not list(module.children())]
         hooks = [module.register_forward_hook(self._after_forward) for module in leaves]
         try:
-            with torch.enable_grad():
-                loss = loss_function(self.model(inputs), labels)
+            loss = loss_function(self.model(inputs), labels)
         finally:
             for hook in hooks:
                 hook.remove()
@@ -127,7 +127,7 @@ class _Replay:
 
     def backward(self, loss: Tensor) -> Gradients:
         for node in self.owners:
-            if not hasattr(node, "variable"):  # those only take what arrives
+            if not is_leaf(node):  # those only take what arrives
                 node.register_prehook(partial(self._before_backward, node))
                 node.register_hook(partial(self._after_backward, node))
         return torch.autograd.grad(loss, list(self.learnt.values()), allow_unused=True)
@@ -165,9 +165,9 @@ class _Replay:
 
     def _note(self, what: str, name: str, layer: str, output: Tensor) -> None:
         """Note a result, and that the nodes behind it which nobody has claimed are this layer's."""
-        new = [] if output.grad_fn is None else [n for n in _walk_back(output) if n not in self.owners]
+        new = [] if output.grad_fn is None else [n for n in walk_back(output) if n not in self.owners]
         self.owners |= dict.fromkeys(new, layer)
-        written = {function for node in new if (function := _function(node))}
+        written = {function for node in new if (function := function_of(node))}
         if len(written) == 1:
             name = _name(*written)
         where = f"{what} of {name}" + (f" ({layer})" if layer else "")
@@ -182,12 +182,14 @@ class _Replay:
         written = [_key(*node.next_functions[i]) for i in bad]
 
         def who() -> str:
-            function = _function(node)
-            name = _name(function) if function else f"PyTorch's {_kind(node)}"
+            function = function_of(node)
+            name = _name(function) if function else f"PyTorch's {kind_of(node)}"
             name += f" ({self.owners[node]})" if self.owners[node] else ""
             if read:  # from nobody: each of the gradients was finite
                 return f"the sum of the gradients that reach {name} is not finite"
-            argument = f"the gradient of {_argument(node, bad[0])} in" if function else "the gradient from"
+            argument = (
+                f"the gradient of {_argument(function, node, bad[0])} in" if function else "the gradient from"
+            )
             gradient = handed_on[bad[0]]
             assert gradient is not None
             return f"{argument} {name} {describe(gradient)}; what it got was finite"
@@ -197,30 +199,31 @@ class _Replay:
 
 def _key(node: Any, slot: int) -> Any:
     """Return what a gradient on its way to a node goes by: a parameter's is that parameter's."""
-    return id(node.variable) if hasattr(node, "variable") else (node, slot)
-
-
-def _function(node: Any) -> type[Function] | None:
-    """Return the hand-written Function that a node of autograd's graph belongs to."""
-    return getattr(node, "_forward_cls", None)
+    return id(node.variable) if is_leaf(node) else (node, slot)
 
 
 def _name(function: type[Function]) -> str:
     """Name a Function, and its file if that is not one of ours."""
-    file: str = getattr(sys.modules.get(function.__module__), "__file__", None) or PACKAGE
-    return function.__name__ + ("" if file.startswith(PACKAGE) else f" of {relative(file)}")
+    file = Path(getattr(sys.modules.get(function.__module__), "__file__", None) or PACKAGE)
+    return function.__name__ + ("" if file.is_relative_to(PACKAGE) else f" of {relative(file)}")
 
 
-def _argument(node: Any, position: int) -> str:
+def _argument(function: type[Function], node: Any, position: int) -> str:
     """Return the name of the argument whose gradient has a position among those that a node hands on."""
     # There is one for each tensor. Those that need no gradient lead nowhere.
     ways = [i for i, (following, _) in enumerate(node.next_functions) if following is not None]
     needed = [i for i, needs in enumerate(node.needs_input_grad) if needs]
     number = needed[ways.index(position)]
-    for parent in type(node)._forward_cls.__mro__:  # the combined form of ours takes *args
-        names = list(inspect.signature(parent.forward).parameters)
-        if "args" not in names:
-            return names[number + (parent.setup_context is Function.setup_context)]
+    for parent in function.__mro__:  # the combined form of ours takes *args, and its parent has the names
+        if issubclass(parent, Function):
+            names = [
+                each.name
+                for each in inspect.signature(parent.forward).parameters.values()
+                if each.kind is each.POSITIONAL_OR_KEYWORD
+            ]
+            place = number + (parent.setup_context is Function.setup_context)  # behind ctx
+            if place < len(names):
+                return names[place]
     return f"argument {number}"
 
 

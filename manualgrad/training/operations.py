@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-TORCH = str(Path(torch.__file__).parent)
+TORCH = Path(torch.__file__).parent
 
 
 class Trail:
@@ -121,7 +121,7 @@ def is_bad(value: Any) -> TypeGuard[Tensor]:
 
 def in_pytorch(file: str) -> bool:
     """Return whether a file belongs to PyTorch."""
-    return file.startswith(TORCH)
+    return Path(file).is_relative_to(TORCH)
 
 
 def relative(file: str | Path) -> str:

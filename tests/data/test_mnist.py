@@ -94,7 +94,7 @@ def test_the_next_route_is_tried(routes, tmp_path, monkeypatch):
     assert load_mnist(tmp_path).train_images.shape == (TRAIN, 28, 28)
 
 
-def test_when_no_route_works_one_message_says_all(small_set, tmp_path, monkeypatch):
+def test_when_no_route_works_one_message_says_all(small_set, tmp_path, monkeypatch, capsys):
     def fail(folder):
         raise OSError("no network")
 
@@ -112,6 +112,7 @@ def test_when_no_route_works_one_message_says_all(small_set, tmp_path, monkeypat
     assert str(raw_folder(tmp_path / "data")) in message
     assert "train-images-idx3-ubyte" in message
     assert "\n" not in message
+    assert "anew" not in capsys.readouterr().err  # nothing was there, and nothing else will be tried
     assert list(raw_folder(tmp_path / "data").iterdir()) == []
 
 

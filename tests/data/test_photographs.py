@@ -149,6 +149,17 @@ def test_every_picture_of_a_digit_becomes_the_same(kind, drawn, read):
     assert likeness > (0.9 if kind in ("16 x 16", "thin pen", "thick pen") else 0.95)
 
 
+def test_a_hairline_that_is_fainter_than_the_dust(read):
+    line = np.arange(8, 248)
+    ink = np.zeros((256, 256))
+    ink[line, line * 97 // 100] = 0.38
+    down, right = np.random.default_rng(0).integers(10, 245, (2, 40))
+    beside = abs(down - right) > 16
+    ink[down[beside], right[beside]] = 0.9
+    digit = read(encoded(1 - ink))
+    assert all((digit > 0.1).any(dim).sum() >= 18 for dim in (0, 1))  # from corner to corner
+
+
 def test_the_digit_fills_mnist_s_box_and_its_mass_is_in_the_middle(drawn, read):
     digit = read(PICTURES["far away"](drawn))
     rows, columns = ((digit > 0.1).any(dim).sum().item() for dim in (1, 0))

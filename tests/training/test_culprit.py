@@ -159,6 +159,30 @@ def test_a_backward_that_is_infinite_for_one_argument(batch, monkeypatch, wrong,
     assert operation.endswith(": `grads[Slope.wrong] = grads[Slope.wrong] / 0.0`")
 
 
+class Product(Function):
+    """Takes as many tensors as there are; the second one's gradient is infinite."""
+
+    @staticmethod
+    def forward(ctx, first, *others):
+        ctx.save_for_backward(first, others[0])
+        return first * others[0]
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        first, second = ctx.saved_tensors
+        return grad_output * second, first / 0.0, None
+
+
+@pytest.mark.parametrize("frozen", [0, 1])
+def test_an_argument_without_a_name(batch, frozen):
+    def code(x):
+        x = x[:, :4]
+        return Product.apply(x.detach() if frozen else x, x, 2.0)
+
+    finding, _ = find(network(Layer(code)), batch)
+    assert finding.startswith("the gradient of argument 1 in Product of ")
+
+
 def test_a_student_s_function(batch, tmp_path):
     file = tmp_path / "relu.py"
     file.write_text(attempt("relu", "grad_input = grad_output / (output > 0)"))

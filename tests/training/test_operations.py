@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from manualgrad.training.operations import Operations
+from manualgrad.training.operations import Operations, in_pytorch
 
 HERE = Path(__file__).name
 
@@ -45,7 +45,8 @@ def test_one_that_has_a_part_in_it_is():
 
 
 def test_of_two_the_first():
-    assert "aten.log in" in origin(lambda x: x.log() + x.reciprocal(), torch.zeros(3))
+    found = origin(lambda x: x.log() + x.reciprocal(), torch.zeros(3))
+    assert found.startswith("The operation is aten.log in ")  # its line is the one above, and named, too
 
 
 def test_it_is_followed_through_views_and_in_place():
@@ -65,6 +66,20 @@ def test_what_was_overwritten_is_not_blamed():
         return torch.sqrt(place - 1)
 
     assert "aten.sqrt in" in origin(compute, torch.zeros(3))
+
+
+def test_what_a_result_is_written_over_is_not_blamed():
+    def compute(x):
+        place = x.log()
+        return torch.sqrt(x - 1, out=place)
+
+    assert "aten.sqrt in" in origin(compute, torch.zeros(3))
+
+
+def test_only_pytorch_s_own_files_are_pytorch_s():
+    torch_s = Path(torch.__file__).parent
+    assert in_pytorch(str(torch_s / "nn" / "modules" / "linear.py"))
+    assert not in_pytorch(str(torch_s.with_name("torchvision") / "ops" / "misc.py"))
 
 
 def test_an_empty_tensor_is_no_result():
