@@ -131,7 +131,7 @@ def test_lower_precision_learns_as_well(tmp_path, engine, precision):
     status, folder, metrics = train(tmp_path, "--engine", engine, "--precision", precision)
     assert status == 0
     assert metrics["test_accuracy"] > 0.8
-    assert f"precision{precision}" in folder.name
+    assert f"precision={precision}" in folder.name
     assert torch.get_float32_matmul_precision() == "highest"
 
 
