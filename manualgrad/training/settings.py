@@ -244,6 +244,8 @@ def _from_json(value: Any, annotation: Any, field: Field) -> Any:
     expected = {bool: bool, int: int, float: int | float, str: str, Path: str}[kind]
     if not isinstance(value, expected) or (isinstance(value, bool) and kind is not bool):
         raise TypeError(f"expected {kind.__name__}")
+    if kind is bool:
+        return value
     if kind is Path and b"\0" in os.fsencode(str(value)):
         raise ValueError("no file has such a name")
     setting = kind(str(value))  # as from the command line; an int may be too large for `float`

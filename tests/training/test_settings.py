@@ -65,13 +65,13 @@ def test_only_hyper_parameters_must_be_the_same(tmp_path):
             check_same(kept, replace(CHANGED, **other), tmp_path)
 
 
-def test_what_was_kept_is_read_back(tmp_path):
+@pytest.mark.parametrize("settings", [Settings(), replace(CHANGED, resume=None, anomaly=False, files=())])
+def test_what_was_kept_is_read_back(tmp_path, settings):
     path = tmp_path / "config.json"
-    kept = kept_settings(CHANGED)
+    kept = kept_settings(settings)
     del kept["files"]  # no run that can be resumed has several of a kind
     path.write_text(json.dumps({"experiment": "lesson", "settings": kept}))
-    expected = replace(CHANGED, resume=None, anomaly=False, files=())
-    assert read_settings(path, Settings, "lesson") == expected
+    assert read_settings(path, Settings, "lesson") == settings
 
 
 @pytest.mark.parametrize(
