@@ -1,6 +1,7 @@
 """Files that are whole or not there, whatever happens while they are written."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -27,7 +28,8 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
             os.fsync(file.fileno())  # else the new name could reach the disk before what it names
         os.replace(aside, path)
     except BaseException as problem:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):  # it may not be there, nor its folder
+            aside.unlink()
         if isinstance(problem, OSError):
             problem.filename = str(path)  # a full disk names none
         raise

@@ -23,7 +23,6 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.rendezvous import rendezvous
 from torch.nn import Module
 from torch.nn.parallel import DistributedDataParallel
 
@@ -77,6 +76,8 @@ def joined() -> Iterator[None]:
     if int(os.environ.get("WORLD_SIZE", 1)) == 1:
         yield
         return
+    from torch.distributed.rendezvous import rendezvous  # not in a PyTorch that was built for one process
+
     store, number, count = next(rendezvous("env://", timeout=PATIENCE))
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, store=store, rank=number, world_size=count, timeout=PATIENCE)
@@ -151,7 +152,7 @@ class GatherRows(torch.autograd.Function):
     @staticmethod
     def forward(input: Tensor, rows: int) -> Tensor:
         """Send this process's rows (n, ...) to all, and return everybody's (N, ...)."""
-        each = -(-rows // size())
+        each = own_rows(rows, 0, size()).stop  # nobody has more than the first
         padded = input.new_zeros(each, *input.shape[1:])  # every process must send equally many
         padded[: len(input)] = input
         gathered = input.new_empty(each * size(), *input.shape[1:])

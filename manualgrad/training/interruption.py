@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -45,4 +46,5 @@ class Interruption:
             raise KeyboardInterrupt
         self.asked = True
         # Not print: the signal may have come in the middle of one, which cannot be entered twice.
-        os.write(2, b"stopping after this step (once more: at once)\n")
+        with suppress(OSError):  # Ctrl-C has ended a `tee` that reads this, too
+            os.write(2, b"stopping after this step (once more: at once)\n")

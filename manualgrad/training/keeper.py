@@ -1,6 +1,7 @@
 """Saves a training now and then, whole, so that it can go on after whatever ended it."""
 
 import os
+import shlex
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -66,7 +67,8 @@ class Keeper:
         assert isinstance(run.settings, TrainingSettings)
         self.settings = run.settings
         self.run, self.model, self.position, self.guard = run, model, position, guard
-        self._parts: dict[str, Stateful] = {"run": run, "position": position, "model": model, **parts}
+        # The run is the last to be restored: that changes files, and what does not fit is refused before.
+        self._parts: dict[str, Stateful] = {"position": position, "model": model, **parts, "run": run}
         self._last, self._best = (run.folder / "checkpoints" / f"{kind}.pt" for kind in ("last", "best"))
         self._best_figures: dict[str, float] = {}
         self._best_weights: dict[str, Any] | None = None  # until they are written
@@ -76,9 +78,7 @@ class Keeper:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            if distributed.is_first():
-                self._last.parent.mkdir(exist_ok=True)
-                self._lock(stack)
+            distributed.from_first(lambda: self._lock(stack))
             if self.settings.resume and distributed.from_first(self._last.exists):
                 self._restore()
             else:  # a run that is resumed without a checkpoint ended before its first step
@@ -93,7 +93,8 @@ class Keeper:
         self._exits.close()
         if error is not None and self._last.is_file():
             script = f"{distributed.launcher()} experiments/{self.run.experiment}.py"
-            error.add_note(f"to go on from the last checkpoint: {script} --resume {self.run.folder}")
+            folder = shlex.quote(str(self.run.folder))
+            error.add_note(f"to go on from the last checkpoint: {script} --resume {folder}")
             if isinstance(error, NotFiniteError) and not self.settings.anomaly:
                 error.add_note("with --anomaly it names the operation")
 
@@ -190,12 +191,12 @@ class Keeper:
         load_model(self.model, content, self._last)
         try:
             self._check_epoch(content["position"]["epoch"])
-            for name, part in self._parts.items():
-                part.load_state_dict(content[name])
             torch.set_rng_state(content["generators"]["cpu"])
             for index, state in enumerate(content["generators"]["cuda"][: torch.cuda.device_count()]):
                 torch.cuda.set_rng_state(state, index)
             self._best_figures = dict(content["best"])
+            for name, part in self._parts.items():
+                part.load_state_dict(content[name])
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as reason:
             raise UserError(f"{self._last} does not fit this run: {reason}") from reason
 
@@ -209,7 +210,8 @@ class Keeper:
             )
 
     def _lock(self, stack: ExitStack) -> None:
-        """Keep every other process from going on with this run."""
+        """Make the folder, and keep every other process from going on with this run."""
+        self._last.parent.mkdir(exist_ok=True)
         try:
             import fcntl
         except ImportError:  # on Windows
@@ -220,3 +222,5 @@ class Keeper:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f"{self.run.folder} is still running, in another process") from None
+        except OSError:  # network file systems lock no folders
+            return

@@ -1,8 +1,11 @@
+import errno
+import fcntl
 import itertools
 import os
 import shutil
 import signal
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -22,7 +25,8 @@ from manualgrad.training import (
     gather_batches,
     train_epoch,
 )
-from manualgrad.training.checkpoint import read_checkpoint
+from manualgrad.training.checkpoint import read_checkpoint, write_checkpoint
+from manualgrad.training.finite import Guard, NotFiniteError
 from manualgrad.training.interruption import Interrupted
 
 EPOCHS, STEPS = 3, 5  # of each epoch; the last batch is a short one
@@ -64,6 +68,7 @@ def train_now(settings, end, at, hidden):
         for batch in batches:
             if position.steps == at:
                 end()
+            torch.rand(1)  # as dropout would: the generator's state depends on all steps before
             yield batch
 
     with Run("lesson", "test", settings, torch.device("cpu")) as run:
@@ -95,6 +100,20 @@ def settings(tmp_path):
 def the_folder(settings):
     (folder,) = (settings.runs_dir / "lesson").iterdir()
     return folder
+
+
+@contextmanager
+def keeper_of(settings, model, guard=None):
+    """A keeper of a training that is yet to begin."""
+    with (
+        Run("lesson", "test", settings, torch.device("cpu")) as run,
+        Keeper(run, model, Position(0), {}, guard) as keeper,
+    ):
+        yield keeper
+
+
+def checkpoint(settings, kind):
+    return read_checkpoint(the_folder(settings) / "checkpoints" / f"{kind}.pt", kind)
 
 
 def curves(folder):
@@ -153,6 +172,27 @@ def test_a_signal_ends_it_after_a_whole_step_with_everything_saved(settings, tmp
     assert_same(whole, train(replace(settings, resume=folder)))
 
 
+def test_a_signal_when_nobody_reads_what_is_printed(settings):
+    """As in ``mnist.py 2>&1 | tee log``, where Ctrl-C ends ``tee``, too."""
+
+    def interrupt():
+        reading, writing = os.pipe()
+        os.close(reading)
+        stderr = os.dup(2)
+        os.dup2(writing, 2)
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            os.close(writing)
+
+    with pytest.raises(Interrupted):
+        train(settings, interrupt, 7)
+    last = checkpoint(settings, "last")
+    assert last["position"]["steps"] == 8
+
+
 def test_a_second_signal_ends_it_at_once(settings):
     def twice():
         os.kill(os.getpid(), signal.SIGINT)
@@ -160,7 +200,7 @@ def test_a_second_signal_ends_it_at_once(settings):
 
     with pytest.raises(KeyboardInterrupt):
         train(settings, twice, 7)
-    last = read_checkpoint(the_folder(settings) / "checkpoints" / "last.pt", "last")
+    last = checkpoint(settings, "last")
     assert last["position"]["steps"] == 6  # the last multiple of 3
 
 
@@ -184,18 +224,60 @@ def test_a_finished_run_is_not_done_again(settings):
 
 def test_the_best_weights_are_those_with_the_best_validation(settings):
     model = nn.Sequential(nn.Linear(1, 1))
-    with (
-        Run("lesson", "test", settings, torch.device("cpu")) as run,
-        Keeper(run, model, Position(0), {}) as keeper,
-    ):
+    with keeper_of(settings, model) as keeper:
         for epoch, accuracy in enumerate((0.5, 0.7, 0.7, 0.6), 1):
             keeper.position.begin(epoch)
             torch.nn.init.constant_(model[0].weight, epoch)
             keeper.after_validation(Score(1 / epoch, accuracy))
         assert keeper.take_best() == {"epoch": 2, "validation_accuracy": 0.7, "validation_loss": 0.5}
         assert model[0].weight.item() == 2
-    best = read_checkpoint(run.folder / "checkpoints" / "best.pt", "best")
+    best = checkpoint(settings, "best")
     assert (best["epoch"], best["model"]["0.weight"].item()) == (2, 2)
+
+
+def test_the_best_weights_are_saved_before_anything_that_knows_of_them(settings):
+    with keeper_of(replace(settings, checkpoint_steps=1), nn.Sequential(nn.Linear(1, 1))) as keeper:
+        keeper.after_validation(Score(0.5, 0.7))
+        keeper.after_step()
+        assert checkpoint(settings, "last")["best"]["validation_accuracy"] == 0.7
+        assert checkpoint(settings, "best")["validation_accuracy"] == 0.7
+
+
+def test_a_verdict_that_is_not_read_yet_is_read_before_saving(settings):
+    model = nn.Sequential(nn.Linear(1, 1))
+    optimizer = torch.optim.Adam(model.parameters(), fused=True)
+    guard = Guard(optimizer, lambda inputs, labels: "found", read_every=100)
+    with keeper_of(replace(settings, checkpoint_steps=1), model, guard) as keeper:
+        guard.check(torch.tensor(torch.nan), torch.ones(2), torch.ones(2), 0)
+        with pytest.raises(NotFiniteError, match="step 0: found"):
+            keeper.after_step()
+    assert checkpoint(settings, "last")["position"]["steps"] == 0
+
+
+def test_the_line_to_go_on_can_be_pasted(settings, tmp_path):
+    spaced = replace(settings, runs_dir=tmp_path / "my runs")
+    with pytest.raises(Killed) as caught:
+        train(spaced, kill, 1)
+    assert caught.value.__notes__[0].endswith(f" --resume '{the_folder(spaced)}'")
+
+
+def test_a_checkpoint_that_does_not_fit_leaves_the_run_as_it_was(settings):
+    folder = train(settings)[0]
+    last = folder / "checkpoints" / "last.pt"
+    write_checkpoint(last, checkpoint(settings, "last") | {"optimizer": {}})
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match="does not fit this run"):
+        train(replace(settings, epochs=EPOCHS + 1, resume=folder))
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_file_system_that_locks_no_folders(settings, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EBADF, "Bad file descriptor")  # as NFS does
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with keeper_of(settings, nn.Sequential(nn.Linear(1, 1))):
+        assert checkpoint(settings, "last")["position"]["steps"] == 0
 
 
 def test_another_network_is_refused(settings):
@@ -235,20 +317,16 @@ def test_a_long_training_is_saved_by_the_clock(settings):
     clocked = replace(settings, checkpoint_steps=None, checkpoint_minutes=1e-9)
     with pytest.raises(Killed):
         train(clocked, kill, 7)
-    last = read_checkpoint(the_folder(settings) / "checkpoints" / "last.pt", "last")
+    last = checkpoint(settings, "last")
     assert last["position"]["steps"] == 7
 
 
 def test_weights_that_are_not_finite_never_replace_good_ones(settings):
     model = nn.Sequential(nn.Linear(1, 1))
-    every_step = replace(settings, checkpoint_steps=1)
-    with (
-        Run("lesson", "test", every_step, torch.device("cpu")) as run,
-        Keeper(run, model, Position(0), {}) as keeper,
-    ):
+    with keeper_of(replace(settings, checkpoint_steps=1), model) as keeper:
         keeper.after_step()
         torch.nn.init.constant_(model[0].bias, torch.inf)
         keeper.after_step()
-    last = read_checkpoint(run.folder / "checkpoints" / "last.pt", "last")
+    last = checkpoint(settings, "last")
     assert last["position"]["steps"] == 1
     assert last["model"]["0.bias"].isfinite().all()
