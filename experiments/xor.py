@@ -57,8 +57,8 @@ from manualgrad.training import (
 )
 
 DOCUMENTS_SEED = 42
-LOG_EVERY = 100  # epochs
-LOOKS = 50  # of the watch, during the whole training
+POINTS = 100  # on the curve of the error, over the whole training
+LOOKS = 40  # of the watch
 LEARNING_RATES = (0.1, 0.3, 1.0, 3.0)  # that --networks tries
 
 
@@ -217,10 +217,11 @@ def train(network: Network, epochs: int, device: torch.device, record: Run | Non
     """Train on all four rows at once, epoch after epoch."""
     inputs, targets = xor(torch.float64, device)
     optimizer = network.make_optimizer()
+    every = max(1, epochs // POINTS)
     watch = page = None
     if record:
-        every = max(1, epochs // LOOKS)
-        watch = Watch(record, network.model, network.loss_function, optimizer, inputs, every)
+        look_every = max(1, epochs // LOOKS)
+        watch = Watch(record, network.model, network.loss_function, optimizer, inputs, look_every)
         page = ExclusiveOrPage(record, network.model, network.answer, epochs)
     errors: dict[int, float] = {}
     for epoch in track(range(epochs), "training"):
@@ -235,7 +236,7 @@ def train(network: Network, epochs: int, device: torch.device, record: Run | Non
             watch.after_step()
             page.look(epoch)
 
-        if epoch % LOG_EVERY == 0 or epoch == epochs - 1:
+        if epoch % every == 0 or epoch == epochs - 1:
             answers = network.answer(output.detach())
             accuracy = (answers.round() == targets).double().mean().item()
             errors[epoch] = (answers - targets).abs().mean().item()
@@ -252,7 +253,7 @@ def train_by_hand(network: Network, epochs: int, device: torch.device, record: R
     hidden, output = (parameter.t().clone() for parameter in parameters)  # the documents' transpose
     squash: Squash = "sigmoid" if isinstance(network.model[1], nn.Sigmoid) else "tanh"
     page = ExclusiveOrPage(record, network.model, network.answer, epochs) if record else None
-    looks = {*range(0, epochs, LOG_EVERY), epochs - 1}
+    looks = {*range(0, epochs, max(1, epochs // POINTS)), epochs - 1}
     if page:
         looks |= page.epochs_to_see
     done, errors = 0, {}

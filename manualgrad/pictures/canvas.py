@@ -36,14 +36,24 @@ FINE = 2  # drawn so many times as large, then reduced: that makes edges smooth
 class Canvas:
     """A white sheet of so many pixels, which are counted from the top left corner.
 
+    Parameters
+    ----------
+    width, height : int
+        In pixels.
+    title : str
+        Centred at the top.
+    scales : sequence of str, optional
+        The only colours on it besides greys; None for any.
+
     Attributes
     ----------
     words : list of (str, Box)
         What is written on it, and where.
     """
 
-    def __init__(self, width: int, height: int, title: str = "") -> None:
+    def __init__(self, width: int, height: int, title: str = "", scales: Sequence[str] | None = None) -> None:
         self.size = (width, height)
+        self._palette = None if scales is None else _palette(scales)
         self.words: list[tuple[str, Box]] = []
         self._sheet = Image.new("RGB", (width * FINE, height * FINE), "white")
         self._pen = ImageDraw.Draw(self._sheet)
@@ -52,8 +62,11 @@ class Canvas:
 
     def save(self, path: Path) -> None:
         """Write a PNG file."""
+        sheet = self._sheet.reduce(FINE)
+        if self._palette:  # a byte for each pixel: a third of the time, and of the file
+            sheet = sheet.quantize(palette=self._palette, dither=Image.Dither.NONE)
         # The default level of compression, 6, takes twice as long.
-        self._sheet.reduce(FINE).save(path, format="png", compress_level=2)
+        sheet.save(path, format="png", compress_level=2)
 
     def write(
         self,
@@ -193,6 +206,17 @@ def _colours(scale: str) -> Array:
     places = np.linspace(0, 255, len(knots))
     mixed = [np.interp(np.arange(256), places, knots[:, channel]) for channel in range(3)]
     return np.stack(mixed, axis=1).round().astype(np.uint8)
+
+
+def _palette(scales: Sequence[str]) -> Image.Image:
+    """Return 256 colours at most, as Pillow takes them: greys, and of each scale what there is room for."""
+    # Pillow decides once for every 8 levels. No other grey may be closer to the middle of those at the ends
+    # than black and white are.
+    greys = np.array([0, *range(15, 256, 8)]).repeat(3)
+    shades = np.linspace(0, 255, (256 - 32) // max(1, len(scales))).round().astype(int)
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*greys, *(level for scale in scales for level in _colours(scale)[shades].ravel())])
+    return palette
 
 
 @cache

@@ -24,7 +24,7 @@ def draw_weights(title: str, weights: Array) -> Canvas:
     Canvas
         The picture.
     """
-    canvas = Canvas(640, 680, title)
+    canvas = Canvas(640, 680, title, scales=[SIGNED])
     limit = np.quantile(np.abs(weights), 0.995)
     sheet = paint(tile(weights, columns=8), SIGNED, -limit, limit)
     height, width, _ = sheet.shape
@@ -54,7 +54,7 @@ def draw_mistakes(title: str, images: Array, labels: Array, predictions: Array, 
     """
     columns, side, across, down = 6, 3 * DIGIT, 126, 132
     rows = -(-len(images) // columns)
-    canvas = Canvas(columns * across + 20, rows * down + 50, title)
+    canvas = Canvas(columns * across + 20, rows * down + 50, title, scales=[])
     mistakes = zip(images, labels, predictions, confidences, strict=True)
     for number, (image, label, reading, sure) in enumerate(mistakes):
         row, column = divmod(number, columns)
@@ -122,7 +122,7 @@ def draw_confusion(title: str, counts: Array) -> Canvas:
     """
     cell, left, top = 50, 70, 45
     side = cell * len(counts)
-    canvas = Canvas(left + side + 30, top + side + 90, title)
+    canvas = Canvas(left + side + 30, top + side + 90, title, scales=[ORANGE])
     # The diagonal would outshine everything: only mistakes get a colour. On a scale of logarithms, because
     # a few pairs of digits make most of them.
     mistakes = np.where(np.eye(len(counts), dtype=bool) | (counts == 0), np.nan, counts)
@@ -171,7 +171,7 @@ def draw_pixel_gradients(title: str, images: Array, gradients: Array, sizes: Arr
         "∂L/∂pixel, as part\nof its largest": paint(tile(own_scale, 10), SIGNED, -1, 1),
         "mean |∂L/∂pixel|\nof all such digits": paint(tile(sizes, 10), AMOUNT, 0, largest),
     }
-    canvas = Canvas(1040, 400, title)
+    canvas = Canvas(1040, 400, title, scales=[SIGNED, AMOUNT])
     for number, (words, sheet) in enumerate(rows.items()):
         height, width, _ = sheet.shape
         top = 45 + number * 102
@@ -201,7 +201,7 @@ def draw_sprite(images: Array, columns: int) -> Canvas:
     sheet = np.zeros((columns, columns, height, width), dtype=np.float32)
     sheet.reshape(-1, height, width)[:count] = images
     pixels = sheet.swapaxes(1, 2).reshape(columns * height, columns * width)
-    canvas = Canvas(columns * width, columns * height)
+    canvas = Canvas(columns * width, columns * height, scales=[])
     canvas.image((0, 0, *canvas.size), paint(pixels, INK, 0, 1))
     return canvas
 

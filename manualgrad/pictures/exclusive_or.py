@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from manualgrad.pictures.canvas import AMOUNT, PALETTE, Array, Box, Canvas, Point, paint, round_numbers
+from manualgrad.pictures.canvas import AMOUNT, FINE, PALETTE, Array, Box, Canvas, Point, paint, round_numbers
 
 SHAPES = {0: "square", 1: "circle"}  # by target
-ANSWER = 340  # pixels, the side of the answer's map
-UNIT = 160  # of a hidden unit's
-BEFORE = 100  # of an earlier answer's
+ANSWER = 290  # pixels, the side of the answer's map
+UNIT = 135  # of a hidden unit's
+LEGEND = 340
+BEFORE = 85  # of an earlier answer's
 GAP = 10
 
 
@@ -47,10 +48,10 @@ def draw_boundary(
     """
     columns = -(-len(hidden) // 2)
     strip = answers[:-1]
-    beside = max(2, columns) * (UNIT + GAP)  # also one unit's scale needs its room
+    beside = max(LEGEND, columns * (UNIT + GAP))
     width = 70 + max(ANSWER + 30 + beside, len(strip) * (BEFORE + GAP)) + 10
     height = 70 + ANSWER + 60 + (BEFORE + 55 if len(strip) else 0)
-    canvas = Canvas(width, height, title)
+    canvas = Canvas(width, height, title, scales=[AMOUNT])
     # Each with its own scale: tanh reaches from -1, sigmoid from 0, and Keras' network has both.
     answer_bottom, unit_bottom = (-1 if outputs.min() < 0 else 0 for outputs in (answers, hidden))
 
@@ -102,25 +103,18 @@ def draw_boundary(
 
 def _with_line(output: Array, bottom: float, side: float, width: float) -> Array:
     """Paint a map, from the top row on, with a white line where the output passes one half."""
-    if not width:
-        return paint(output[::-1], AMOUNT, bottom, 1)
-    # As fine as it will be drawn, so that the line is no staircase.
-    fine = round(2 * side)
-    large = Image.fromarray(output[::-1].astype(np.float32)).resize((fine, fine), Image.Resampling.BILINEAR)
-    numbers = np.asarray(large)
-    colours = paint(numbers, AMOUNT, bottom, 1)
-    above = numbers > 0.5
-    reach = round(width)
-    high, low = above.copy(), above.copy()
-    for step in range(1, reach + 1):
-        for axis in (0, 1):
-            for way in (step, -step):
-                moved = np.roll(above, way, axis)
-                high |= moved
-                low &= moved
-    line = high & ~low
-    line[:reach] = line[-reach:] = line[:, :reach] = line[:, -reach:] = False  # rolled over the edge
-    colours[line] = 255
+    fine = round(side * FINE)  # as it will be drawn, so that the line is no staircase
+
+    def enlarge(numbers: Array) -> Array:
+        small = Image.fromarray(numbers[::-1].astype(np.float32))
+        return np.asarray(small.resize((fine, fine), Image.Resampling.BILINEAR))
+
+    colours = paint(enlarge(output), AMOUNT, bottom, 1)
+    if width:
+        # How far a point is from the line: what its number lacks of one half, by how steep the map is there.
+        slope = np.hypot(*np.gradient(output, side / len(output)))
+        distance = (output - 0.5) / slope.clip(1e-6)
+        colours[abs(enlarge(distance.clip(-side, side))) < width / 2] = 255
     return colours
 
 

@@ -148,4 +148,6 @@ class Watch:
 
 def _norm(tensors: Sequence[Tensor]) -> Tensor:
     """Return the Euclidean norm of all numbers together: ()."""
-    return torch.stack([tensor.detach().norm() for tensor in tensors]).norm()
+    return torch.linalg.vector_norm(
+        torch.stack([torch.linalg.vector_norm(tensor.detach()) for tensor in tensors])
+    )

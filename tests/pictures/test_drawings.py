@@ -4,6 +4,7 @@ from PIL import Image
 
 from manualgrad.pictures.canvas import AMOUNT, INK, SIGNED, Canvas, paint, round_numbers, tile
 from manualgrad.pictures.drawings import DRAWINGS
+from manualgrad.pictures.exclusive_or import ANSWER
 
 NUMBERS = np.random.default_rng(0)
 TABLE = {"inputs": np.array([[0, 0], [0, 1], [1, 0], [1, 1.0]]), "targets": np.array([0, 1, 1, 0.0])}
@@ -121,10 +122,25 @@ def test_the_line_passes_where_the_answer_is_one_half(tmp_path):
     DRAWINGS["boundary"](**content).save(tmp_path / "boundary.png")
     pixels = np.asarray(Image.open(tmp_path / "boundary.png").convert("L"))
     row = pixels[100]  # above all points
-    white = np.flatnonzero(row[75:405] > 250) + 75  # inside the map, which begins at 70 and is 340 wide
-    assert white.mean() == pytest.approx(70 + 340 / 2, abs=1)
+    white = np.flatnonzero(row[75 : 65 + ANSWER] > 250) + 75  # inside the map, which begins at 70
+    assert white.mean() == pytest.approx(70 + ANSWER / 2, abs=1)
     assert 1 <= len(white) <= 4
-    assert row[80] < row[220] < row[260] < row[400]
+    middle = 70 + ANSWER // 2
+    assert row[80] < row[middle - 20] < row[middle + 20] < row[60 + ANSWER]
+
+
+def test_a_picture_of_few_colours_looks_as_one_of_any(tmp_path):
+    ramps = np.concatenate([paint(np.linspace(0, 1, 256)[None], scale, 0, 1) for scale in (SIGNED, AMOUNT)])
+    pictures = []
+    for scales in (None, [SIGNED, AMOUNT]):
+        canvas = Canvas(300, 100, "black on white", scales)
+        canvas.image((10, 50, 266, 90), ramps)
+        canvas.save(tmp_path / "ramps.png")
+        pictures.append(np.asarray(Image.open(tmp_path / "ramps.png").convert("RGB")).astype(int))
+    any_colours, few_colours = pictures
+    assert abs(any_colours - few_colours).max() < 10
+    for clear in (0, 255):
+        assert (few_colours[(any_colours == clear).all(2)] == clear).all()
 
 
 def test_one_hidden_unit_has_a_path_too():
