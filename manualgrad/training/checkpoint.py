@@ -139,9 +139,7 @@ def _check_archive(file: bytes) -> None:
     except Exception as reason:
         raise UserError("it was cut off, or never was a checkpoint") from reason
     members = archive.infolist()
-    if any(
-        each.compress_type != zipfile.ZIP_STORED or each.file_size != each.compress_size for each in members
-    ):
+    if any(each.file_size != each.compress_size for each in members):
         raise UserError("it is compressed, as no checkpoint is")
     # PyTorch's reader takes names that differ in case for the same.
     names = {each.filename.lower() for each in members}

@@ -206,7 +206,7 @@ def test_a_second_signal_ends_it_at_once(settings):
 
 def test_more_epochs_train_a_finished_run_further(settings, tmp_path):
     longer = train(replace(settings, epochs=EPOCHS + 2, runs_dir=tmp_path / "longer"))
-    train(settings)
+    train(replace(settings, checkpoint_steps=None))  # the end of the last epoch is saved in any case
     resumed = train(replace(settings, epochs=EPOCHS + 2, resume=the_folder(settings)))
     assert all(map(torch.equal, longer[1], resumed[1]))
     assert curves(resumed[0]) == curves(longer[0])
@@ -241,6 +241,32 @@ def test_the_best_weights_are_saved_before_anything_that_knows_of_them(settings)
         keeper.after_step()
         assert checkpoint(settings, "last")["best"]["validation_accuracy"] == 0.7
         assert checkpoint(settings, "best")["validation_accuracy"] == 0.7
+
+
+def test_after_an_interruption_the_best_weights_are_still_the_best(settings):
+    model = nn.Sequential(nn.Linear(1, 1))
+    with keeper_of(replace(settings, checkpoint_steps=1), model) as keeper:
+        keeper.after_validation(Score(0.5, 0.7))
+        keeper.after_step()
+    with keeper_of(replace(settings, resume=the_folder(settings)), model) as keeper:
+        keeper.after_validation(Score(0.4, 0.6))
+        assert keeper.take_best()["validation_accuracy"] == 0.7
+
+
+def test_saving_takes_little_of_the_time(settings):
+    with keeper_of(replace(settings, checkpoint_steps=None), nn.Sequential(nn.Linear(1, 1))) as keeper:
+
+        def saved_after(seconds, method):
+            keeper.position.steps += 1
+            keeper._saved_at = time.perf_counter() - seconds
+            keeper._cost = 0.5
+            method()
+            return checkpoint(settings, "last")["position"]["steps"] == keeper.position.steps
+
+        assert not saved_after(40, keeper.after_training)
+        assert saved_after(60, keeper.after_training)
+        assert not saved_after(50, keeper.after_step)
+        assert saved_after(61, keeper.after_step)
 
 
 def test_a_verdict_that_is_not_read_yet_is_read_before_saving(settings):
