@@ -15,7 +15,8 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from tests.experiments import exact_mnist
+from tests.exercises.attempts import attempt
+from tests.experiments import exact_mnist, small_mnist
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(exact_mnist.__file__)
@@ -220,6 +221,23 @@ def test_what_ends_all_is_told_once(tmp_path):
     assert len(err) == 1
     assert "below the required 1.0" in err[0]
     assert sum("test accuracy" in line for line in out) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("option", [("--precision", "bfloat16"), ("--precision", "medium"), ("--with",)])
+def test_with_other_options(tmp_path, option):
+    if option == ("--with",):
+        option = ("--with", tmp_path / "relu.py")
+        option[1].write_text(attempt("relu", "grad_input = grad_output * (output > 0)"))
+    run = Torchrun(2, small_mnist.__file__, "--runs-dir", tmp_path, *option, "--epochs", "2", "--log", "none")
+    out, err, _ = run.end()
+    assert (run.process.returncode, err) == (0, [])
+    runs = 2 if option[0] == "--with" else 1  # with ours, and with theirs
+    assert (
+        sum("test accuracy" in line for line in out)
+        == len(list(tmp_path.glob("mnist/*/metrics.json")))
+        == runs
+    )
 
 
 @pytest.mark.slow

@@ -1,3 +1,4 @@
+import signal
 import sys
 import time
 from functools import partial
@@ -46,6 +47,15 @@ def test_alone_it_does_nothing():
             pass
         assert not distributed.has_lost_another(RuntimeError("gloo"))
     assert not torch.distributed.is_initialized()
+
+
+def test_a_signal_does_not_interrupt_what_is_ending_already():
+    with pytest.raises(KeyboardInterrupt):
+        distributed._interrupt(signal.SIGTERM, None)
+    try:
+        raise UserError("on its way to the terminal")
+    except UserError:
+        distributed._interrupt(signal.SIGTERM, None)
 
 
 def draw(rows):
