@@ -38,7 +38,7 @@ def train_many(
     learning_rates : Tensor
         (K,), one for each network.
     epochs : int
-        Steps, each over all rows.
+        Steps, each over all rows; at least one.
     squash : {"sigmoid", "tanh"}
         After both layers.
 
@@ -55,7 +55,7 @@ def train_many(
     last_output = torch.empty_like(output)
     delta_2 = torch.empty_like(output)
     delta_1 = torch.empty_like(hidden)  # in the forward, and for W₂'s gradient, it holds the products
-    grad_hidden, grad_output = torch.empty_like(hidden_weight), torch.empty_like(output_weights)
+    grad_hidden_weight, grad_output_weights = (torch.empty_like(w) for w in (hidden_weight, output_weights))
     hidden_rows, delta_1_rows = hidden.view(rows, -1), delta_1.view(rows, -1)
     delta_2_units, inputs_t = delta_2.unsqueeze(1), inputs.t()
 
@@ -75,10 +75,10 @@ def train_many(
         torch.sub(targets, output, out=delta_2)
         delta_2.mul_(torch.addcmul(output_top, output, output, value=-1, out=output))  # (N, K)
         torch.mul(hidden, delta_2_units, out=delta_1)  # (N, H, K)
-        torch.sum(delta_1, 0, out=grad_output)  # -> (H, K)
+        torch.sum(delta_1, 0, out=grad_output_weights)  # -> (H, K)
         torch.mul(delta_2_units, output_weights, out=delta_1)  # (N, 1, K) * (H, K) -> (N, H, K)
         delta_1.mul_(torch.addcmul(hidden_top, hidden, hidden, value=-1, out=hidden))
-        torch.mm(inputs_t, delta_1_rows, out=grad_hidden)  # (I, N) @ (N, H·K) -> (I, H·K)
-        output_weights.addcmul_(grad_output, learning_rates)
-        hidden_weights.addcmul_(grad_hidden.view_as(hidden_weights), learning_rates)
+        torch.mm(inputs_t, delta_1_rows, out=grad_hidden_weight)  # (I, N) @ (N, H·K) -> (I, H·K)
+        output_weights.addcmul_(grad_output_weights, learning_rates)
+        hidden_weights.addcmul_(grad_hidden_weight.view_as(hidden_weights), learning_rates)
     return last_output.clone()

@@ -54,7 +54,7 @@ def train_xor(
     learning_rate : float
         The step is this times the gradient of half the squared error.
     epochs : int
-        Steps, each over all rows.
+        Steps, each over all rows; at least one.
     squash : {"sigmoid", "tanh"}
         After both layers.
 
