@@ -77,7 +77,11 @@ class Settings(RunSettings):
     )
     networks: int | None = option(None, "survey that many networks, all trained at once", minimum=1)
     require_accuracy: float | None = option(
-        None, "exit with status 1 if a smaller part of the rows is right", minimum=0, maximum=1
+        None,
+        "exit with status 1 if a smaller part of the rows is right",
+        minimum=0,
+        maximum=1,
+        role="circumstance",
     )
     with_: Path | None = option(None, "an exercise's file: train again with the function in it, and compare")
     dry_run: bool = option(False, "two epochs only, to see that everything works")

@@ -90,7 +90,7 @@ class Page:
         from torch.utils.tensorboard.summary import hparams
 
         # The first summary lists the columns, and TensorBoard takes any one run's list for all runs.
-        # Without it the columns are every run's settings, those first in which the runs differ, and every curve.
+        # Without it they are every run's settings, those first in which the runs differ, and every curve.
         _, *start_and_end = hparams(settings, {})
         for summary in start_and_end:
             self._events.add_summary(summary)

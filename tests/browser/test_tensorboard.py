@@ -155,7 +155,7 @@ def test_distributions(name, open_tab):
 def test_text_tells_the_lesson_and_the_settings(open_tab):
     page = open_tab("text")
     see(page, "Can a network whose every gradient was derived by hand read handwritten digits?")
-    see(page, "learning_rate")
+    see(page, "learning-rate")
     see(page, "Linear: the affine map", exact=False)
     assert page.get_by_role("heading", name="Backward", exact=True).first.is_visible()
 
@@ -178,5 +178,5 @@ def test_projector_shows_a_thousand_digits(open_tab):
 
 def test_hyper_parameters_of_all_runs_side_by_side(open_tab):
     page = open_tab("hparams")
-    for text in ("epochs", "preset", "tanh", "sigmoid", "batch_size", "accuracy/test", "accuracy/training"):
+    for text in ("epochs", "preset", "tanh", "sigmoid", "batch-size", "accuracy/test", "accuracy/training"):
         see(page, text)
