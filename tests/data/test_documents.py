@@ -68,6 +68,7 @@ def test_a_figure_is_shown_as_its_document_prints_it():
     assert Figure("y", "0.29837110876000272").show(0.29837110876000272) == "0.29837110876000272"
     assert Figure("y", "-0.02").show(-0.0251) == "-0.03"
     assert Figure("y", "0.5").show(math.nan) == "nan"
+    assert [Figure("y", printed).show(-0.0) for printed in ("0", "0.00")] == ["0", "0.00"]
 
 
 def test_every_system_is_there_with_all_its_figures():

@@ -86,6 +86,23 @@ def test_a_broken_file_is_named_set_aside_and_fetched_anew(routes, tmp_path, cap
     assert (raw_folder(tmp_path) / f"{name}.broken").read_bytes() == b"half a file"
 
 
+def test_a_right_file_is_never_replaced(routes, small_set, tmp_path, monkeypatch):
+    load_mnist(tmp_path)
+    broken, *right = sorted(CHECKSUMS)
+    (raw_folder(tmp_path) / broken).write_bytes(b"broken")
+
+    def bring_one(folder):
+        for name in right:
+            (folder / name).write_bytes(b"nonsense")
+        (folder / broken).write_bytes((small_set / broken).read_bytes())
+        return folder
+
+    monkeypatch.setattr(mnist, "ROUTES", {"brings one": bring_one})
+    load_mnist(tmp_path)
+    for name in CHECKSUMS:
+        assert (raw_folder(tmp_path) / name).read_bytes() == (small_set / name).read_bytes()
+
+
 def test_the_next_route_is_tried(routes, tmp_path, monkeypatch):
     def fail(folder):
         raise OSError("no network")
