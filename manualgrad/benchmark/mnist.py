@@ -17,14 +17,16 @@ from torch.utils.data import DataLoader, TensorDataset
 import manualgrad.nn
 from manualgrad.benchmark.opponents import Keras, train_in_numpy
 from manualgrad.benchmark.race import Contender, Effort, Result, Table, missing, race, tabulate
-from manualgrad.by_hand import Classifier
-from manualgrad.training import gather_batches
+from manualgrad.by_hand import Classifier, Trainer
+from manualgrad.training import gather_batches, train_epoch
+from manualgrad.training.finite import Guard
 
 SIZES = (784, 512, 256, 128, 10)
 BATCH = 128
 STEPS = 93  # a lap: a quarter of an epoch
 
 Step = Callable[[Tensor, Tensor], object]
+Batches = Iterator[tuple[Tensor, Tensor]]
 
 
 def measure(effort: Effort) -> Iterator[Table]:
@@ -43,9 +45,12 @@ def measure(effort: Effort) -> Iterator[Table]:
     steps = max(2, round(STEPS * effort.lap))
     images, labels = _draw(steps * BATCH)
 
+    def batches() -> Batches:
+        return gather_batches(images, labels, BATCH, torch.Generator().manual_seed(0))
+
     def ours(name: str, step: Step, settings: str) -> Contender:
         def lap() -> None:
-            for batch in gather_batches(images, labels, BATCH, torch.Generator().manual_seed(0)):
+            for batch in batches():
                 step(*batch)
 
         return Contender(name, lap, steps, settings)
@@ -56,10 +61,13 @@ def measure(effort: Effort) -> Iterator[Table]:
         ours("functions", _step(functions, _adam(functions)), "the same"),
         ours("by hand", _by_hand(), "the same"),
     ]
+    products = ours("products alone", _products(), "torch.mm with out=, nothing else")
     others = [
+        Contender("functions, mnist.py's loop", _whole_loop(batches), steps, "with its guard and its sums"),
+        Contender("by hand, mnist.py's loop", _whole_loop_by_hand(batches), steps, "the same"),
         ours("torch.nn as it comes", _step(_build(torch.nn), None), "default Adam, batches by index"),
         _with_loader(images, labels, steps),
-        ours("products alone", _products(), "torch.mm with out=, nothing else"),
+        products,
         Contender("NumPy", train_in_numpy(SIZES, images, labels, BATCH), steps, "by hand, float32, out="),
     ]
     if not effort.quick:
@@ -75,7 +83,7 @@ def measure(effort: Effort) -> Iterator[Table]:
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
     try:
-        results = race([*contenders, others[2]], effort.rounds)
+        results = race([*contenders, products], effort.rounds)
     finally:
         torch.set_float32_matmul_precision(before)
     title = 'mnist: one step with set_float32_matmul_precision("medium") for all'
@@ -135,6 +143,21 @@ def _by_hand() -> Step:
         adam.step()
 
     return step
+
+
+def _whole_loop(batches: Callable[[], Batches]) -> Callable[[], object]:
+    """Return a lap of the training loop itself, which also guards the weights and keeps score."""
+    model, loss_function = _build(manualgrad.nn), manualgrad.nn.CrossEntropyLoss()
+    adam = _adam(model)
+    guard = Guard(adam, replay=lambda inputs, labels: None)
+    return lambda: train_epoch(model, loss_function, adam, batches(), guard=guard)
+
+
+def _whole_loop_by_hand(batches: Callable[[], Batches]) -> Callable[[], object]:
+    network = Classifier(SIZES).load(_build(torch.nn))
+    adam = torch.optim.Adam([network.parameters], fused=True)
+    trainer = Trainer(network, adam, guard=Guard(adam, replay=lambda inputs, labels: None))
+    return lambda: trainer.train_epoch(batches())
 
 
 def _with_loader(images: Tensor, labels: Tensor, steps: int) -> Contender:
