@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import manualgrad.nn as nn
-from manualgrad.by_hand import Classifier, Trainer
+from manualgrad.by_hand import Classifier, Mirror, Trainer
 from manualgrad.by_hand.epoch import Recorded
 from manualgrad.training import train_epoch
 
@@ -70,6 +70,18 @@ def test_same_weights_same_losses_as_training_with_the_functions():
     torch.testing.assert_close(network(inputs), model(inputs).detach(), rtol=0, atol=1e-12)
     network.store(fresh := build(seed=5))
     torch.testing.assert_close(fresh(inputs), network(inputs), rtol=0, atol=1e-12)
+    trainer.train_epoch(batches)  # and leaves the copy alone
+    assert not torch.equal(fresh(inputs), network(inputs))
+
+
+def test_a_mirror_shows_and_sets_what_the_network_has():
+    models = build(seed=1), build(seed=2)
+    learnt, other = (Classifier(SIZES, dtype=torch.float64).load(model) for model in models)
+    with torch.no_grad():
+        learnt.parameters.add_(1)
+    Mirror(other, models[1]).load_state_dict(Mirror(learnt, models[0]).state_dict())
+    assert torch.equal(other.parameters, learnt.parameters)
+    assert torch.equal(models[1][1].weight, learnt.layers[0].weight)
 
 
 def test_a_recorded_step_sees_each_batch():

