@@ -1,5 +1,7 @@
 """Settings for all tests."""
 
+import signal
+
 import pytest
 import torch
 
@@ -11,6 +13,8 @@ def pytest_configure(config):
     config.addinivalue_line("filterwarnings", "ignore:`torch.jit.script:FutureWarning")
     # Small tensors everywhere: a second thread mostly waits for the first.
     torch.set_num_threads(1)
+    # What a shell starts in the background ignores Ctrl-C, and so would every process that a test starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

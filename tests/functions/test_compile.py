@@ -1,4 +1,8 @@
-"""torch.compile and torch.export. The default run compiles a few graphs; the slow one every sample."""
+"""torch.compile and torch.export. The default run compiles a few graphs; the slow one every function.
+
+That every sample of every function is one graph, with torch.func.grad inside as well, and that every function
+exports, earns two columns of the support matrix: see tests/experiments/test_support_matrix.py.
+"""
 
 import shutil
 
@@ -12,8 +16,6 @@ from tests.functions.tools import (
     assert_same,
     closed,
     every_function,
-    every_sample,
-    scalar,
     value_and_gradients,
 )
 
@@ -101,21 +103,9 @@ def test_export_of_a_network():
 
 
 @pytest.mark.slow
-@every_sample
-def test_every_sample_compiles_to_one_graph(cases, index):
-    ours, values = closed(cases.function, cases.samples()[index])
-    compiled = torch.compile(ours, fullgraph=True, backend="aot_eager")
-    assert_same(value_and_gradients(compiled, values), value_and_gradients(ours, values))
-    with torch.no_grad():
-        assert_same(compiled(*values), ours(*values))
-
-
-@pytest.mark.slow
 @every_function
-def test_every_function_under_grad_vmap_and_autocast_inside_a_compiled_region(cases):
+def test_every_function_under_vmap_and_autocast_inside_a_compiled_region(cases):
     ours, values = closed(cases.function, cases.samples()[0])
-    slope = grad(scalar(ours))
-    assert_same(torch.compile(slope, fullgraph=True, backend="aot_eager")(*values), slope(*values))
     stacks = [torch.stack([value, value.cos()]) for value in values]
     rows = vmap(ours)
     assert_same(torch.compile(rows, fullgraph=True, backend="aot_eager")(*stacks), rows(*stacks))
@@ -131,18 +121,6 @@ def test_every_function_under_grad_vmap_and_autocast_inside_a_compiled_region(ca
         rtol=0.02,
         atol=0.02,
     )
-
-
-@pytest.mark.slow
-@every_function
-def test_every_function_exports(cases):
-    ours, values = closed(cases.function, cases.samples()[0])
-
-    class Layer(torch.nn.Module):
-        def forward(self, *values):
-            return ours(*values)
-
-    assert_same(torch.export.export(Layer(), values).module()(*values), ours(*values))
 
 
 @pytest.mark.slow
