@@ -15,7 +15,7 @@ RIGHT = "grad_input = grad_output * output"
 
 HOSTILE = {
     "endless loop": (attempt("exp", "while True: pass"), "time", "a loop that never ends"),
-    "sleep": (attempt("exp", "import time", "time.sleep(1000)"), "time", "or 2 s in all"),
+    "sleep": (attempt("exp", "import time", "time.sleep(1000)"), "time", "or 0.5 s in all"),
     "exit": (attempt("exp", "exit()"), "exit", "called exit(None)"),
     "exit at import": ("import sys\nsys.exit(2)\n", "exit", "called exit(2)"),
     "os._exit": (attempt("exp", "import os", "os._exit(3)"), "exit", "exit status 3"),
@@ -40,18 +40,22 @@ HOSTILE = {
     "closed descriptors": (
         attempt("exp", "import os, time", "os.closerange(0, 100)", "time.sleep(1000)"),
         "time",
-        "or 2 s in all",
+        "or 0.5 s in all",
     ),
     "asks for input": (attempt("exp", "input()"), "raises", "EOFError"),
 }
 
 
+def limits(name):
+    """End what waits soon; all else has time to come to its own end, also on a busy machine."""
+    return {"cpu_seconds": 1, "wall_seconds": 0.5 if "s in all" in HOSTILE[name][2] else 30.0}
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_it_ends_in_one_clear_message(name, judge):
     text, kind, message = HOSTILE[name]
-    started = time.monotonic()
-    outcome = judge("exp", text, cpu_seconds=1, wall_seconds=2.0)
-    assert time.monotonic() - started < 10
+    outcome = judge("exp", text, **limits(name))
+    assert outcome.seconds < limits(name)["wall_seconds"] + 10
     assert not outcome.passed
     assert outcome.kind == kind, outcome.message
     assert message in outcome.message
@@ -123,7 +127,7 @@ threading.Thread(target=beat, daemon=True).start()
 
 def test_the_next_file_is_judged_as_if_nothing_had_been(judge):
     for name in ("abort", "memory of tensors", "closed descriptors"):
-        judge("exp", HOSTILE[name][0], cpu_seconds=1, wall_seconds=1.0)
+        judge("exp", HOSTILE[name][0], **limits(name))
         assert judge("exp", attempt("exp", RIGHT)).passed
 
 
