@@ -20,7 +20,17 @@ import torch
 import manualgrad.nn as nn
 from manualgrad.data.documents import compare, load
 from manualgrad.table import print_table
-from manualgrad.training import Metrics, Run, RunSettings, changed_settings, launch, option, prepare, track
+from manualgrad.training import (
+    GradientDescent,
+    Metrics,
+    Run,
+    RunSettings,
+    changed_settings,
+    launch,
+    option,
+    prepare,
+    track,
+)
 
 GIVEN = load("softmax_net").given
 LOG_EVERY = 5  # iterations
@@ -44,7 +54,7 @@ def run(settings: Settings) -> Metrics:
     layers = [layer for layer in model if isinstance(layer, nn.Linear)]
     weights = {f"W{number}": layer.weight for number, layer in enumerate(layers, start=1)}
     loss_function = nn.CrossEntropyLoss()
-    optimizer = torch.optim.SGD(model.parameters(), lr=settings.learning_rate)
+    optimizer = GradientDescent(model.parameters(), settings.learning_rate)
 
     costs: list[float] = []
     with Run("softmax_net", changed_settings(settings), settings, device) as record:

@@ -25,7 +25,17 @@ from manualgrad.data.documents import compare, load
 from manualgrad.errors import UserError
 from manualgrad.pages.small_networks import show_sigmoid_network
 from manualgrad.table import print_table
-from manualgrad.training import Metrics, Run, RunSettings, changed_settings, launch, option, prepare, track
+from manualgrad.training import (
+    GradientDescent,
+    Metrics,
+    Run,
+    RunSettings,
+    changed_settings,
+    launch,
+    option,
+    prepare,
+    track,
+)
 
 GIVEN = load("two_two_two").given
 LEARNING_RATE = GIVEN["learning_rate"]
@@ -119,7 +129,7 @@ def forward(x: Tensor, parameters: Parameters) -> Units:
 def train(record: Run, steps: int, x: Tensor, target: Tensor, start: Parameters) -> tuple[Tensor, Tensor]:
     """Let the weights learn while the biases stay; return the outputs and E that they come to."""
     w1, b1, w2, b2 = (number.clone() for number in start)
-    optimizer = torch.optim.SGD([w1.requires_grad_(), w2.requires_grad_()], lr=LEARNING_RATE)
+    optimizer = GradientDescent([w1.requires_grad_(), w2.requires_grad_()], LEARNING_RATE)
     for step in track(range(steps + 1), "training"):
         optimizer.zero_grad()
         out_o = forward(x, (w1, b1, w2, b2)).out_o

@@ -23,7 +23,7 @@ where do the others get stuck? A thousand take about a minute.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -42,9 +42,10 @@ from manualgrad.data.xor import xor
 from manualgrad.errors import UserError
 from manualgrad.exercises.train_with import train_both
 from manualgrad.pages.exclusive_or import ExclusiveOrPage
-from manualgrad.pages.networks import show_groups
+from manualgrad.pages.networks import show_errors, show_groups
 from manualgrad.table import print_table
 from manualgrad.training import (
+    GradientDescent,
     Metrics,
     Run,
     RunSettings,
@@ -98,30 +99,6 @@ class Network:
     make_optimizer: Callable[[], Any]  # by hand needs none, and making one of torch.optim's takes a second
 
 
-class GradientDescent:
-    """Every weight goes down its slope: w ← w - rate · ∂L/∂w.
-
-    ``torch.optim.SGD`` does the same; but to make any optimizer of ``torch.optim`` imports the compiler,
-    which takes as long as all the rest of the start.
-    """
-
-    def __init__(self, weights: Iterable[Tensor], rate: float) -> None:
-        self.weights, self.rate = list(weights), rate
-        self.param_groups = [{"lr": rate}]  # where torch.optim's have it, too
-
-    def zero_grad(self) -> None:
-        """Forget the last step's gradients, because backward adds to what is there."""
-        for weight in self.weights:
-            weight.grad = None
-
-    @torch.no_grad()
-    def step(self) -> None:
-        """Go one step. It is no part of the function that is differentiated, so nobody records it."""
-        for weight in self.weights:
-            if weight.grad is not None:
-                weight -= self.rate * weight.grad
-
-
 @dataclass(frozen=True)
 class Outcome:
     """What a network comes to in its last epoch, and the mean absolute errors by epoch on the way there."""
@@ -170,7 +147,7 @@ def run_once(settings: Settings) -> Metrics:
         accuracy = sum(outcome.accuracy for outcome in outcomes) / len(outcomes)
         show_truth_table(first, settings.seed)
         if settings.seeds > 1:
-            show_histogram(record, [outcome.error for outcome in outcomes])
+            show_errors(record, [outcome.error for outcome in outcomes])
             record.log(epochs - 1, {"accuracy/all networks": accuracy})
 
         ours: dict[str, Sequence[float] | float] = {}
@@ -315,16 +292,6 @@ def show_truth_table(outcome: Outcome, seed: int) -> None:
         verdict = "right" if round(output) == target else "wrong"
         rows.append((f"{a:.0f} {b:.0f}", f"{target:.0f}", f"{output:.6f}", str(round(output)), verdict))
     print_table(f"The truth table of seed {seed}", ("input", "target", "output", "rounded", ""), rows)
-
-
-def show_histogram(record: Run, errors: Sequence[float]) -> None:
-    """Show how the final errors are spread, in the terminal and in TensorBoard."""
-    record.page.histogram("final mean absolute error", torch.tensor(errors), 0)
-    counts, edges = np.histogram(errors, bins=10, range=(0, max(0.5, *errors)))
-    rows = []
-    for count, low, high in zip(counts, edges, edges[1:], strict=False):
-        rows.append((f"{low:.2f} to {high:.2f}", str(count), "█" * round(30 * count / len(errors))))
-    print_table("Final mean absolute errors", ("from ... to", "networks", ""), rows)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

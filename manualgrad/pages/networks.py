@@ -1,6 +1,9 @@
-"""The page of many networks: how many learn exclusive or, and where the others get stuck."""
+"""The page of many networks: how many learn exclusive or, how well, and where the others get stuck."""
 
 from collections.abc import Sequence
+
+import numpy as np
+import torch
 
 from manualgrad.by_hand.survey import Group
 from manualgrad.table import print_table
@@ -45,3 +48,21 @@ def show_groups(run: Run, groups: Sequence[Group]) -> None:
     figure.savefig(run.folder / "networks.png")
     if run.page.shows("standard"):
         run.page.writer.add_figure("networks that learn", figure)
+
+
+def show_errors(run: Run, errors: Sequence[float]) -> None:
+    """Print how the networks' final errors are spread, and draw it on the page.
+
+    Parameters
+    ----------
+    run : Run
+        On whose page.
+    errors : sequence of float
+        The mean absolute error of each network.
+    """
+    run.page.histogram("final mean absolute error", torch.tensor(errors), 0)
+    counts, edges = np.histogram(errors, bins=10, range=(0, max(0.5, *errors)))
+    rows = []
+    for count, low, high in zip(counts, edges, edges[1:], strict=False):
+        rows.append((f"{low:.2f} to {high:.2f}", str(count), "█" * round(30 * count / len(errors))))
+    print_table("Final mean absolute errors", ("from ... to", "networks", ""), rows)

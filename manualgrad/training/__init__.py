@@ -2,6 +2,7 @@
 
 from manualgrad.progress import track
 from manualgrad.training.command_line import parse_settings
+from manualgrad.training.descent import GradientDescent
 from manualgrad.training.keeper import Keeper, Stateful
 from manualgrad.training.launch import Metrics, launch, prepare
 from manualgrad.training.loop import Score, evaluate, gather_batches, train_epoch
@@ -11,6 +12,7 @@ from manualgrad.training.settings import RunSettings, TrainingSettings, changed_
 from manualgrad.training.watch import Watch
 
 __all__ = [
+    "GradientDescent",
     "Keeper",
     "Metrics",
     "Position",

@@ -1,7 +1,5 @@
 import pytest
-import torch
 
-import manualgrad.nn as nn
 from experiments import xor
 from manualgrad.data.documents import load
 
@@ -131,16 +129,3 @@ def test_a_survey_of_networks(perform):
 def test_what_by_hand_does_not_know(option, tmp_path, capsys):
     assert xor.main([option, "--preset", "keras", "--runs-dir", str(tmp_path)]) == 1
     assert "know the presets sigmoid and tanh" in capsys.readouterr().err
-
-
-def test_plain_descent_is_pytorchs():
-    torch.manual_seed(0)
-    ours, theirs = (nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1)) for _ in range(2))
-    theirs.load_state_dict(ours.state_dict())
-    optimizers = xor.GradientDescent(ours.parameters(), 0.3), torch.optim.SGD(theirs.parameters(), 0.3)
-    for _ in range(3):
-        for model, optimizer in zip((ours, theirs), optimizers, strict=True):
-            optimizer.zero_grad()
-            model(torch.ones(4, 2)).square().sum().backward()
-            optimizer.step()
-    torch.testing.assert_close(list(ours.parameters()), list(theirs.parameters()))
