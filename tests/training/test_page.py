@@ -131,11 +131,13 @@ def test_a_killed_run_leaves_a_page_that_opens(tmp_path):
         from manualgrad.training.page import Page
         page = Page(Path(sys.argv[1]), "standard")
         page.text("lesson", "words")
-        step, end = 0, time.time() + 2.5
-        while time.time() < end:
+        step, killed = 0, None
+        while killed is None or time.monotonic() < killed:
             page.scalars(step, {"loss": 1 / (step + 1)})
             step += 1
-            time.sleep(0.01)
+            time.sleep(0.005)
+            if step == 60:
+                killed = time.monotonic() + 1.5  # more than what is lost: see FLUSH_SECONDS
         os.kill(os.getpid(), signal.SIGKILL)
     """
     status = subprocess.run([sys.executable, "-c", textwrap.dedent(script), str(tmp_path)]).returncode
