@@ -37,12 +37,12 @@ OPTIMIZER = "import os, torch; torch.optim.SGD([torch.zeros(1, requires_grad=Tru
 TRAINING = """
 import resource, torch
 torch.set_flush_denormal(True)
-images, labels = torch.rand(6000, 28, 28), torch.randint(10, (6000,))
+images, labels = torch.rand({images}, 28, 28), torch.randint(10, ({images},))
 sizes = (784, 512, 256, 128, 10)
 {body}
 def train(epochs):
     for _ in range(epochs):
-        for rows in torch.randperm(6000).split(128):
+        for rows in torch.randperm({images}).split(128):
             step(images.index_select(0, rows), labels.index_select(0, rows))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(train({first}), train({more}))
@@ -96,7 +96,7 @@ def measure(effort: Effort) -> Iterator[Table]:
             "process: from the start to the first step", race(starts, min(effort.rounds, 7)), "start"
         )
 
-    epochs = (1, 2) if effort.quick else (3, 97)
+    images, epochs = (600, (1, 2)) if effort.quick else (6000, (3, 97))
     trainings = {
         "torch.nn": MODULES.format(nn="torch.nn"),
         "functions": MODULES.format(nn="manualgrad.nn"),
@@ -104,7 +104,7 @@ def measure(effort: Effort) -> Iterator[Table]:
     }
     rows, ratios, baseline = [], {}, 0.0
     for name, body in trainings.items():
-        code = TRAINING.format(body=body, first=epochs[0], more=epochs[1])
+        code = TRAINING.format(body=body, images=images, first=epochs[0], more=epochs[1])
         early, late = map(float, _run(code).split())
         baseline = baseline or late
         rows.append((name, f"{early:.0f} MiB", f"{late:.0f} MiB", f"{late / baseline:.3f}"))
