@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 import zipfile
 
 import pytest
@@ -231,7 +232,7 @@ def test_killed_while_it_writes(path):
         sys.path.insert(0, sys.argv[2])
         from test_checkpoint import best
         for epoch in range(10**6):
-            write_checkpoint(Path(sys.argv[1]), best(epoch=epoch, more=torch.full((300_000,), epoch)))
+            write_checkpoint(Path(sys.argv[1]), best(epoch=epoch, more=torch.full((3_000_000,), epoch)))
             print(epoch, flush=True)
     """
     for kill in range(3):
@@ -243,6 +244,9 @@ def test_killed_while_it_writes(path):
         with writer:
             for _ in range(3 + kill):
                 reached = int(writer.stdout.readline())
+            watched_until = time.monotonic() + 0.2 * (1 + kill)  # in which some more are written
+            while time.monotonic() < watched_until:
+                assert path.stat().st_size > 12_000_000
             writer.send_signal(signal.SIGKILL)
             reached = max([reached, *map(int, writer.stdout.read().split())])
         checkpoint = read_checkpoint(path, "best")
