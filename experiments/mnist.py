@@ -17,6 +17,7 @@ torchrun has several processes train it together, on one machine or on several.
 --precision are for those who want to see what else there is to gain, and what it costs in accuracy.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -34,6 +35,7 @@ from manualgrad.data.mnist import load_mnist
 from manualgrad.errors import UserError
 from manualgrad.exercises.train_with import in_place_of_ours, train_both
 from manualgrad.pages.digits import show_learning, show_reading
+from manualgrad.progress import progress
 from manualgrad.training import (
     Keeper,
     Metrics,
@@ -50,7 +52,6 @@ from manualgrad.training import (
     launch,
     option,
     prepare,
-    track,
     train_epoch,
 )
 from manualgrad.training.culprit import find_culprit
@@ -125,15 +126,19 @@ def run_once(settings: Settings) -> Metrics:
             train, parts, guard = by_functions(
                 settings, model, loss_function, record, validation_images[:PROBE]
             )
-        with Keeper(record, model, position, parts, guard) as keeper:
-            epochs = range(position.epoch, settings.epochs + 1)
-            for epoch in track(epochs, "training") if distributed.is_first() else epochs:
+        per_epoch = 2 if settings.dry_run else math.ceil(split / settings.batch_size)
+        with (
+            Keeper(record, model, position, parts, guard) as keeper,
+            progress(
+                "training", settings.epochs * per_epoch, position.steps, shown=distributed.is_first()
+            ) as counted,
+        ):
+            for epoch in range(position.epoch, settings.epochs + 1):
                 position.begin(epoch)
                 batches = gather_batches(
                     images, labels, settings.batch_size, position.shuffling(), position.batches
                 )
-                batches = islice(batches, 2 if settings.dry_run else None)
-                training = train(batches, keeper)
+                training = train(counted(islice(batches, per_epoch)), keeper)
                 keeper.after_training()
                 held_out = gather_batches(validation_images, validation_labels, EVALUATION_BATCH)
                 validation = evaluate(distributed.by_rows(model), loss_function, held_out)

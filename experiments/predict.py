@@ -41,10 +41,10 @@ from manualgrad.training import (
 )
 from manualgrad.training.checkpoint import load_model, read_checkpoint
 from manualgrad.training.precision import matmul_precision
-from manualgrad.training.settings import REQUIRED
+from manualgrad.training.settings import REQUIRED, read_settings
 
 sys.path.append(str(Path(__file__).parents[1]))  # a script finds only what lies beside it
-from experiments.mnist import EVALUATION_BATCH, build_model
+from experiments import mnist
 
 SHOWN = 3  # digits for each picture in the table, the most probable first
 SHEET = 12  # pictures that are drawn on one
@@ -71,7 +71,7 @@ def run(settings: Settings) -> Metrics:
     checkpoint = read_checkpoint(path, "best")
     if checkpoint["experiment"] != "mnist":
         raise UserError(f"{path} is of a run of {checkpoint['experiment']!r:.20}, and reads no digits")
-    model = build_model().to(device).eval()
+    model = mnist.build_model().to(device).eval()
     load_model(model, checkpoint, path)
     pictures, problems = read_pictures(settings.images)
     if problems and not pictures and not settings.test_set:
@@ -82,7 +82,7 @@ def run(settings: Settings) -> Metrics:
     metrics: Metrics = {}
     with Run("predict", changed_settings(settings), settings, device) as record:
         if data:
-            unseen = gather_batches(data.test_images, data.test_labels, EVALUATION_BATCH)
+            unseen = gather_batches(data.test_images, data.test_labels, mnist.EVALUATION_BATCH)
             with matmul_precision(checkpoint["settings"].get("precision")):
                 accuracy = evaluate(model, nn.CrossEntropyLoss(), unseen).accuracy
             metrics["test_accuracy"] = accuracy
@@ -114,6 +114,7 @@ def find_checkpoint(run: Path) -> Path:
     if not run.is_dir():
         raise UserError(f"{run}: there is no such run")
     if (run / "config.json").is_file():
+        read_settings(run / "config.json", mnist.Settings, "mnist")  # refuses another experiment's run
         raise UserError(f"{run} has no checkpoints/best.pt yet: it comes with the first epoch's end")
     below = [*run.glob("*/checkpoints/best.pt"), *run.glob("*/*/checkpoints/best.pt")]
     inside = sorted(found.parents[1] for found in below)

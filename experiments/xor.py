@@ -118,6 +118,8 @@ def run(settings: Settings) -> Metrics:
     if by_hand and (settings.preset == "keras" or settings.with_):
         raise UserError("--engine by-hand and --networks know the presets sigmoid and tanh, and no --with")
     if settings.networks:
+        if settings.seeds > 1:
+            raise UserError("--networks trains its own number of networks at once: no --seeds")
         return survey_networks(settings, settings.networks)
     if settings.with_ is None:
         return run_once(settings)

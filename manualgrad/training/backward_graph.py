@@ -28,9 +28,9 @@ def backward_graph(loss: Tensor, model: nn.Module) -> "GraphDef":
     -------
     GraphDef
         A node for each backward function and for each parameter. A function's node has the name of its
-        Function, with a number where there are several: ``1_Linear`` is the one next to the input. Edges
-        lead the way the gradients go and carry their shapes. What a node's card shows besides tells where
-        its backward is written.
+        Function, with a number where there are several: ``1_Linear`` is the one next to the input, and
+        ``1_Linear.weight`` its weight. Edges lead the way the gradients go and carry their shapes. What a
+        node's card shows besides tells where its backward is written, and a parameter's name in the model.
     """
     from tensorboard.compat.proto.graph_pb2 import GraphDef
 
@@ -43,14 +43,19 @@ def backward_graph(loss: Tensor, model: nn.Module) -> "GraphDef":
     _add_node(graph, "loss", "Loss", [], [tuple(loss.shape)], {"value": f"{loss.item():.6g}"})
     for node, sources in walk.items():
         kind = kind_of(node)
-        if is_leaf(node):
-            names[node] = parameters.get(node.variable, "input")
-        else:
+        card = _card(node)
+        if not is_leaf(node):
             names[node] = f"{left[kind]}_{kind}" if kind in several else kind
+        elif node.variable in parameters:
+            # After the function that it belongs to: the model's own name counts ReLUs, too.
+            card["parameter"] = parameters[node.variable]
+            names[node] = f"{names[sources[0][0]]}.{card['parameter'].rpartition('.')[2]}"
+        else:
+            names[node] = "input"
         left[kind] -= 1
         # "name:1" is the second of the gradients that a node hands on: the form of TensorFlow's graphs.
         inputs = [f"{names[source]}:{which}".removesuffix(":0") for source, which in sources] or ["loss"]
-        _add_node(graph, names[node], kind, inputs, _shapes_handed_on(node), _card(node))
+        _add_node(graph, names[node], kind, inputs, _shapes_handed_on(node), card)
     return graph
 
 

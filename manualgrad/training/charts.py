@@ -8,11 +8,12 @@ def _chart(*patterns: str) -> list[Any]:
     return ["Multiline", list(patterns)]
 
 
-# The same for every network, so that TensorBoard draws several runs into the same charts.
+# The same for every network, so that TensorBoard draws several runs into the same charts. What is not said
+# to be by epoch is by step.
 LAYOUT = {
     "1 Does it learn?": {
-        "loss": _chart("loss/training", "loss/validation"),
-        "accuracy": _chart("accuracy/training", "accuracy/validation"),
+        "loss, by epoch": _chart("loss/training", "loss/validation"),
+        "accuracy, by epoch": _chart("accuracy/training", "accuracy/validation"),
     },
     "2 Do the gradients arrive in every layer?": {
         "gradient norm": _chart("gradient norm/"),

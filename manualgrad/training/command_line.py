@@ -80,18 +80,22 @@ def _argument(field: Field, annotation: Any) -> dict[str, Any]:
     if field.default not in (None, REQUIRED, ()):
         help += f" (default: {field.default})"
     kind = kind_of(annotation)
-    if typing.get_origin(kind) is Literal:
-        return {"choices": typing.get_args(kind), "help": help}
     several = typing.get_origin(kind) is tuple
     if several:
         kind = typing.get_args(kind)[0]
-    convert = _converter(kind, field)
-    if not field.metadata["positional"]:
-        return {"type": convert, "metavar": kind.__name__.upper(), "help": help}
-    optional = field.default is not REQUIRED
-    times = ("*" if optional else "+") if several else ("?" if optional else None)
-    name = field.name.upper().removesuffix("S" if several else "")
-    return {"type": convert, "nargs": times, "metavar": name, "help": help}
+    argument: dict[str, Any] = {"help": help}
+    if typing.get_origin(kind) is Literal:
+        argument["choices"] = typing.get_args(kind)
+    else:
+        argument |= {"type": _converter(kind, field), "metavar": kind.__name__.upper()}
+    if field.metadata["positional"]:
+        optional = field.default is not REQUIRED
+        argument["nargs"] = ("*" if optional else "+") if several else ("?" if optional else None)
+        if "choices" not in argument:  # which argparse shows in its place
+            argument["metavar"] = field.name.upper().removesuffix("S" if several else "")
+        elif optional:
+            argument["default"] = field.default  # argparse would look for SUPPRESS among the choices
+    return argument
 
 
 def _converter(kind: Any, field: Field) -> Callable[[str], Any]:

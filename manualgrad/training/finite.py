@@ -110,6 +110,6 @@ class Guard:
                 "the loss or a gradient is not finite, but going through the same batch again gives finite "
                 "numbers: it is not the same each time, or comes from another process"
             )
-            raise NotFiniteError(f"step {step}: {finding}. The weights were not touched")
+            raise NotFiniteError(f"step {step}: {finding}. The weights are those from before this step")
         self._unread.clear()
         self._good.zero_()

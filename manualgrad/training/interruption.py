@@ -47,4 +47,4 @@ class Interruption:
         self.asked = True
         # Not print: the signal may have come in the middle of one, which cannot be entered twice.
         with suppress(OSError):  # Ctrl-C has ended a `tee` that reads this, too
-            os.write(2, b"stopping after this step (once more: at once)\n")
+            os.write(2, b"\nstopping after this step (once more: at once)\n")

@@ -81,6 +81,10 @@ class Keeper:
             distributed.from_first(lambda: self._lock(stack))
             if self.settings.resume and distributed.from_first(self._last.exists):
                 self._restore()
+                if distributed.is_first():
+                    print(
+                        f"going on in epoch {self.position.epoch}, after {self.position.steps} steps in all"
+                    )
             else:  # a run that is resumed without a checkpoint ended before its first step
                 self._save()
             stack.enter_context(self._interruption)
@@ -94,9 +98,14 @@ class Keeper:
         if error is not None and self._last.is_file():
             script = f"{distributed.launcher()} experiments/{self.run.experiment}.py"
             folder = shlex.quote(str(self.run.folder))
-            error.add_note(f"to go on from the last checkpoint: {script} --resume {folder}")
-            if isinstance(error, NotFiniteError) and not self.settings.anomaly:
-                error.add_note("with --anomaly it names the operation")
+            again = f"{script} --resume {folder}"
+            if not isinstance(error, NotFiniteError):
+                error.add_note(f"to go on from the last checkpoint: {again}")
+                return
+            # On a CPU the same would come again.
+            error.add_note("a smaller --learning-rate, in a new run, often helps")
+            if not self.settings.anomaly:
+                error.add_note(f"to find the operation: {again} --anomaly")
 
     def after_step(self) -> None:
         """Count a step, save if it is time to, and stop if that was asked for.

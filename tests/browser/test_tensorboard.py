@@ -116,7 +116,12 @@ def test_custom_scalars_put_together_what_belongs_together(open_tab):
         "3 Do the units still learn?",
     ):
         see(page, question)
-    for chart in ("loss", "accuracy", "gradient norm", "log10 of update : weight (about -3 is healthy)"):
+    for chart in (
+        "loss, by epoch",
+        "accuracy, by epoch",
+        "gradient norm",
+        "log10 of update : weight (about -3 is healthy)",
+    ):
         see(page, chart)
     curves = page.locator("vz-line-chart2").locator("visible=true").first.locator("path")
     curves.first.wait_for(timeout=PATIENCE, state="attached")
@@ -134,7 +139,7 @@ def test_images_are_pictures_with_their_names(open_tab):
 
 def test_the_graph_names_functions_and_its_cards_say_where_they_are_written(open_tab):
     page = open_tab("graphs")
-    for name in ("7.weight", "3_ReLU", "4_Linear"):
+    for name in ("4_Linear.weight", "3_ReLU", "4_Linear"):
         node = page.locator("svg text").filter(has_text=name).filter(visible=True).first
         node.wait_for(timeout=PATIENCE)
     node.click()

@@ -132,6 +132,7 @@ def test_the_message_is_how_to_go_on(tmp_path):
     folder = the_folder(tmp_path)
     assert process.returncode == 130
     assert complaint.splitlines() == [
+        "",
         "stopping after this step (once more: at once)",
         "mnist: interrupted; to go on from the last checkpoint: "
         f"python experiments/mnist.py --resume {folder}",

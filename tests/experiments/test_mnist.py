@@ -146,8 +146,8 @@ def test_numbers_that_go_wrong_stop_the_run_before_the_weights(tmp_path, capsys,
     (complaint,) = capsys.readouterr().err.splitlines()
     assert complaint.startswith(f"mnist: error: step 1: the output of {where} is not finite: ")
     assert complaint.endswith(
-        "The weights were not touched; to go on from the last checkpoint: "
-        f"python experiments/mnist.py --resume {folder}; with --anomaly it names the operation"
+        "The weights are those from before this step; a smaller --learning-rate, in a new run, often helps; "
+        f"to find the operation: python experiments/mnist.py --resume {folder} --anomaly"
     )
     assert mnist.main(["--resume", str(folder), "--anomaly"]) == 1
     (complaint,) = capsys.readouterr().err.splitlines()

@@ -196,8 +196,13 @@ def test_what_is_no_run(trained, picture, tmp_path, ask):
         status, out, err = ask(run, picture)
         assert (status, out) == (1, "")
         assert complaint in err
-    (tmp_path / "config.json").write_text("{}")
-    assert "has no checkpoints/best.pt yet" in ask(tmp_path, picture)[2]
+    config = tmp_path / "config.json"
+    for experiment, complaint in (
+        ("mnist", "has no checkpoints/best.pt yet"),
+        ("xor", "is of a run of 'xor', not of 'mnist'"),
+    ):
+        config.write_text(json.dumps({"experiment": experiment, "settings": {}}))
+        assert complaint in ask(tmp_path, picture)[2]
     assert "nothing to read" in ask(trained)[2]
     assert not (tmp_path / "answers").exists()
 

@@ -125,6 +125,12 @@ def test_a_survey_of_networks(perform):
     assert "Networks that learn exclusive or" in performance.out
 
 
+def test_a_survey_has_its_own_number_of_networks(tmp_path, capsys):
+    assert xor.main(["--networks", "10", "--seeds", "2", "--runs-dir", str(tmp_path)]) == 1
+    assert "no --seeds" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("option", ["--engine=by-hand", "--networks=10"])
 def test_what_by_hand_does_not_know(option, tmp_path, capsys):
     assert xor.main([option, "--preset", "keras", "--runs-dir", str(tmp_path)]) == 1

@@ -5,6 +5,8 @@ import manualgrad.functions as F
 import manualgrad.nn as nn
 from manualgrad.training.backward_graph import backward_graph, hand_written, lesson
 
+PARAMETERS = {f"{layer}_Linear.{name}" for layer in (1, 2) for name in ("weight", "bias")}
+
 
 @pytest.fixture
 def graph():
@@ -20,17 +22,17 @@ def shapes(node):
 
 def test_nodes_are_named_after_functions_and_parameters(graph):
     functions = {"SoftmaxNLL", "1_Linear", "2_Linear", "ReLU"}
-    assert functions | {"loss", "0.weight", "0.bias", "2.weight", "2.bias"} <= set(graph)
+    assert functions | {"loss", *PARAMETERS} <= set(graph)
 
 
 def test_edges_lead_from_the_loss_to_the_parameters(graph):
     assert list(graph["SoftmaxNLL"].input) == ["loss"]
     assert list(graph["ReLU"].input) == ["2_Linear"]
     assert list(graph["1_Linear"].input) == ["ReLU"]
-    assert list(graph["2.weight"].input) == ["2_Linear:1"]
-    assert list(graph["2.bias"].input) == ["2_Linear:2"]
-    assert list(graph["0.weight"].input) == ["1_Linear"]  # the first, for the data needs no gradient
-    assert list(graph["0.bias"].input) == ["1_Linear:1"]
+    assert list(graph["2_Linear.weight"].input) == ["2_Linear:1"]
+    assert list(graph["2_Linear.bias"].input) == ["2_Linear:2"]
+    assert list(graph["1_Linear.weight"].input) == ["1_Linear"]  # the first, for the data needs no gradient
+    assert list(graph["1_Linear.bias"].input) == ["1_Linear:1"]
 
 
 def test_edges_carry_the_shapes_of_the_gradients(graph):
@@ -39,12 +41,13 @@ def test_edges_carry_the_shapes_of_the_gradients(graph):
     assert shapes(graph["2_Linear"]) == [(4, 5), (3, 5), (3,)]  # of the input, the weight and the bias
     assert shapes(graph["ReLU"]) == [(4, 5)]
     assert shapes(graph["1_Linear"]) == [(5, 6), (5,)]
-    assert shapes(graph["0.weight"]) == []
+    assert shapes(graph["1_Linear.weight"]) == []
 
 
 def test_a_card_tells_where_the_backward_is_written(graph):
     assert graph["1_Linear"].attr["backward"].s == b"by hand, in manualgrad.functions.linear"
-    assert graph["0.weight"].attr["shape"].s == b"5 x 6"
+    assert graph["1_Linear.weight"].attr["shape"].s == b"5 x 6"
+    assert graph["2_Linear.bias"].attr["parameter"].s == b"2.bias"
 
 
 def test_every_node_comes_after_its_inputs(graph):

@@ -95,6 +95,19 @@ def test_arguments_by_their_place():
     assert places("a", "b", "--loud", "c") == two
 
 
+def test_a_choice_by_its_place():
+    @dataclass(frozen=True, kw_only=True)
+    class Measuring(RunSettings):
+        what: Literal["all", "some"] = option("all", "what", positional=True)
+
+    def parse(*argv):
+        return parse_settings(Measuring, argv, "program", "").what
+
+    assert (parse(), parse("some"), parse("--seed", "1")) == ("all", "some", "all")
+    with pytest.raises(SystemExit):
+        parse("none")
+
+
 def test_arguments_by_their_place_in_help_and_error(capsys):
     for argv, text in (([], "required: FOLDER"), (["--help"], "FOLDER [FILE ...]")):
         with pytest.raises(SystemExit):
