@@ -31,7 +31,10 @@ def main(description: str, argv: Sequence[str] | None = None) -> int:
     SystemExit
         With status 2 for a wrong argument.
     """
-    options = _parser(description).parse_args(argv)
+    parser = _parser(description)
+    options = parser.parse_args(argv)
+    if options.do is None:
+        parser.error(f"a verb is missing: {', '.join(options.verbs)}")
     try:
         return int(options.do(options))
     except UserError as problem:
@@ -58,7 +61,8 @@ def _parser(description: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    subparsers = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    subparsers = parser.add_subparsers(title="verbs", metavar="VERB")
+    parser.set_defaults(do=None, verbs=subparsers.choices)
 
     def add(verb: str, do: Callable[[argparse.Namespace], int], help: str) -> argparse.ArgumentParser:
         added = subparsers.add_parser(verb, help=help, description=help, allow_abbrev=False)

@@ -134,6 +134,7 @@ _FUNCTIONS_AND_LOSSES = (
         Step("the mean, the target is data", samples=("data as target",)),
         Step("the mean, both gradients", samples=("mean",)),
         Step("the other reductions"),
+        note='``ctx.reduction`` is "mean" in the first two steps; in the third also "sum" and "none".',
     ),
     _function(
         "linear",
@@ -155,7 +156,8 @@ _FUNCTIONS_AND_LOSSES = (
             "class weights and the other reductions",
             samples=("mean, class weights", "sum, class weights", "none, class weights"),
         ),
-        note="weight is None in the first step; no label is to be ignored in either.",
+        note='In the first step weight is None and reduction "mean"; in the second also "sum" and "none". '
+        "No label is to be ignored in either.",
     ),
     _function(
         "softmax_nll",

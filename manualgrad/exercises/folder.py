@@ -1,6 +1,7 @@
 """The student's folder: their files, and how far they have come. Nothing in it is ever overwritten."""
 
 import json
+import shlex
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -55,6 +56,11 @@ class Folder:
         self.path = path
         self._progress = self._read()
 
+    @property
+    def option(self) -> str:
+        """What has to be typed after a command for this folder; nothing for the default one."""
+        return "" if self.path == DEFAULT else f" --dir {shlex.quote(str(self.path))}"
+
     def file(self, exercise: Exercise) -> Path:
         """Return where the student's file for an exercise is, or would be."""
         return self.path / f"{exercise.name}.py"
@@ -93,7 +99,8 @@ class Folder:
                 new.write(text)
         except FileExistsError:
             raise UserError(
-                f"{file} is there already and is left as it is; `reset {exercise.name}` begins anew"
+                f"{file} is there already and is left as it is; "
+                f"`reset {exercise.name}{self.option}` begins anew"
             ) from None
         return file
 
@@ -129,7 +136,8 @@ class Folder:
             If it is not.
         """
         if not self.has(exercise):
-            raise UserError(f"{self.file(exercise)}: no such file; `start {exercise.name}` writes it")
+            command = f"start {exercise.name}{self.option}"
+            raise UserError(f"{self.file(exercise)}: no such file; `{command}` writes it")
         return self.file(exercise)
 
     def progress(self, exercise: Exercise) -> Progress:

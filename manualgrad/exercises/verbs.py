@@ -1,6 +1,5 @@
 """What each verb of the command line does."""
 
-import shlex
 from argparse import Namespace
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from manualgrad.exercises import grade as grading
 from manualgrad.exercises import show
 from manualgrad.exercises.checker import Checker
 from manualgrad.exercises.course import Exercise, course, find
-from manualgrad.exercises.folder import DEFAULT, Folder, choose_next
+from manualgrad.exercises.folder import Folder, choose_next
 from manualgrad.exercises.hints import hints
 from manualgrad.exercises.outcome import Outcome, Request
 from manualgrad.exercises.solution import our_solution, their_solution
@@ -36,10 +35,10 @@ def start(options: Namespace) -> int:
     """Write the file to work in."""
     folder = Folder(options.dir)
     exercise = _chosen(options, folder)
-    file = folder.start(exercise, write_stub(exercise, PROGRAM, _dir(folder)))
+    file = folder.start(exercise, write_stub(exercise, PROGRAM, folder.option))
     console = Console()
     _say(console, f"{file} is yours: read it, write in it, save it")
-    _say(console, f"then: {PROGRAM} check {exercise.name}{_dir(folder)}")
+    _say(console, f"then: {PROGRAM} check {exercise.name}{folder.option}")
     return 0
 
 
@@ -63,7 +62,7 @@ def watch(options: Namespace) -> int:
         console,
         course(),
         folder,
-        start=lambda exercise: folder.start(exercise, write_stub(exercise, PROGRAM, _dir(folder))),
+        start=lambda exercise: folder.start(exercise, write_stub(exercise, PROGRAM, folder.option)),
         check=lambda checker, exercise: _check(checker, console, exercise, folder, options),
         hint=lambda exercise: _hint(console, exercise, folder),
     ).run()
@@ -94,7 +93,7 @@ def reset(options: Namespace) -> int:
     """Begin anew, with the old file kept under another name."""
     folder, exercise = Folder(options.dir), find(options.name)
     aside = folder.set_aside(exercise)
-    file = folder.start(exercise, write_stub(exercise, PROGRAM, _dir(folder)))
+    file = folder.start(exercise, write_stub(exercise, PROGRAM, folder.option))
     _say(Console(), f"{file} is as it was at the start; yours is kept as {aside}")
     return 0
 
@@ -169,12 +168,7 @@ def _say_next(console: Console, folder: Folder, upcoming: Exercise | None) -> No
         _say(console, "All exercises are done.")
         return
     verb = "check" if folder.has(upcoming) else "start"
-    _say(console, f"next: {PROGRAM} {verb} {upcoming.name}{_dir(folder)}")
-
-
-def _dir(folder: Folder) -> str:
-    """Return the option that has to be typed for this folder."""
-    return "" if folder.path == DEFAULT else f" --dir {shlex.quote(str(folder.path))}"
+    _say(console, f"next: {PROGRAM} {verb} {upcoming.name}{folder.option}")
 
 
 def _say(console: Console, line: str) -> None:

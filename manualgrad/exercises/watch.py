@@ -62,6 +62,7 @@ class Watch:
             self._turn_to_next()
             if self.current is not None and self.folder.progress(self.current).checks:
                 self.check(checker, self.current)
+            self._say_keys()
             stamps = self._stamps()
             try:
                 while self.current is not None and self._pause():

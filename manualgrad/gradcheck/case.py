@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from manualgrad.gradcheck.judge import Judge, Sample, Upstream, as_gradient, worst_index
+from manualgrad.gradcheck.judge import Judge, Sample, Upstream, as_gradient
 from manualgrad.gradcheck.recording import Around, StudentError, run
 from manualgrad.gradcheck.report import index_text
 from manualgrad.gradcheck.subject import Subject
@@ -117,11 +117,6 @@ class Case:
             f"{self.name}{index_text(index) if index else ''}: yours {yours:.6g}, should be "
             f"{right:.6g} ({source})"
         )
-
-    def first_wrong(self) -> tuple[int, ...]:
-        """Return the smallest index that is wrong."""
-        wrong = self.sample.wrong[self.position].nonzero()
-        return tuple(wrong[0].tolist()) if len(wrong) else worst_index(self.sample, self.position)
 
     def worst_elements(self, count: int = 3) -> str:
         """Work the worst elements out in numbers."""

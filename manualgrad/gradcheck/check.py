@@ -194,7 +194,7 @@ class _Check:
             useful = [s for s in samples if bool(s.wrong[position].any())]
             case = Case(judge, position, useful)
             kind, sentence = explain(case)
-            index = case.first_wrong()
+            index = worst_index(sample, position)
             where = f"With {sample.where}: " if sample.where else ""
             worked_out = "" if kind == "unknown" else f" {case.element(index)}."
             self._find(kind, position, f"{where}{sentence}{worked_out}", index)
@@ -270,16 +270,20 @@ class _Check:
 
     def _rows(self, sample: Sample | None) -> None:
         self.report.rows = []
+        # In the place of a gradient that the engine does not take, the sample has zeros.
+        returned = [] if sample is None else sample.record.returned
+        refused = {r.position for r in returned if r.gradient is not None and not r.is_accepted}
         for position in self.subject.checked:
             row = Row(self.subject.names[position], tuple(self.subject.values[position].shape))
             if sample is not None and sample.yours[position].numel():
-                index = worst_index(sample, position)
-                yours, right = float(sample.yours[position][index]), float(sample.right[position][index])
-                row.index, row.yours = index, yours
+                index = row.index = worst_index(sample, position)
                 row.numeric = float(sample.numeric[position].value[index])
                 if position in sample.reference:
                     row.reference = float(sample.reference[position][index])
-                row.relative_error = abs(yours - right) / max(abs(yours), abs(right), 1e-300)
+                if not refused & {position, None}:
+                    yours, right = float(sample.yours[position][index]), float(sample.right[position][index])
+                    row.yours = yours
+                    row.relative_error = abs(yours - right) / max(abs(yours), abs(right), 1e-300)
             self.report.rows.append(row)
 
     def _verdicts(self) -> None:

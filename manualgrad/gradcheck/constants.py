@@ -26,20 +26,20 @@ def name_factor(factor: float, case: Case) -> str:
     str
         For example ``2``, ``½``, ``1/4 (1/N: logits has 4 rows)``, or the bare number.
     """
-    reasons: dict[str, None] = {}
-    for value, name, what in _sizes(case):
+    reasons: dict[tuple[str, str], str] = {}
+    for value, name, what, where in _sizes(case):
         if value in (0, 1, -1):
             continue
         if _equal(abs(factor), abs(value)):
-            reasons[_reason(name, what)] = None
+            symbol = name
         elif _equal(abs(factor), 1 / abs(value)):
-            reasons[_reason(f"1/{name}", what)] = None
-    number, which = _number(factor), list(reasons)[:2]
+            symbol = f"1/{name}"
+        else:
+            continue
+        # Tensors of the same size in the same dimension are one reason; the first of them stands for all.
+        reasons.setdefault((symbol, where), f"{symbol}: {what} {where}" if where else symbol)
+    number, which = _number(factor), list(reasons.values())[:2]
     return f"{number} ({', or '.join(which)})" if which else number
-
-
-def _reason(name: str, what: str) -> str:
-    return f"{name}: {what}" if what else name
 
 
 def _number(factor: float) -> str:
@@ -55,21 +55,21 @@ def _number(factor: float) -> str:
     return f"{factor:.4g}".replace("-", "−")
 
 
-def _sizes(case: Case) -> Iterator[tuple[float, str, str]]:
-    """Yield sizes and numbers that occur in the function: value, symbol, what it is; the likeliest first."""
+def _sizes(case: Case) -> Iterator[tuple[float, str, str, str]]:
+    """Yield sizes and numbers that occur, the likeliest first: value, symbol, whose, and where."""
     subject, values = case.subject, case.sample.values
     for i, value in enumerate(values):
         if isinstance(value, int | float) and not isinstance(value, bool):
-            yield float(value), subject.name_of(i), ""
+            yield float(value), subject.name_of(i), "", ""
     order = sorted(range(len(values)), key=lambda i: i != case.position)
     tensors = [(subject.name_of(i), values[i]) for i in order if isinstance(values[i], Tensor)]
     tensors += [("the result", output) for output in case.sample.record.outputs]
     for name, tensor in tensors:
         for d, size in enumerate(tensor.shape):
             symbol = "N" if d == 0 else "C" if d == 1 else "K"
-            yield size, symbol, f"{name} has size {size} in dimension {d}"
+            yield size, symbol, name, f"has size {size} in dimension {d}"
         if tensor.dim() > 1:
-            yield tensor.numel(), "N", f"{name} has {tensor.numel()} elements"
+            yield tensor.numel(), "N", name, f"has {tensor.numel()} elements"
 
 
 def _equal(a: float, b: float) -> bool:

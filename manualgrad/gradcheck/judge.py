@@ -222,10 +222,12 @@ def as_gradient(gradient: Tensor | None, value: Tensor) -> Tensor:
 
 
 def worst_index(sample: Sample, position: int) -> tuple[int, ...]:
-    """Return the element that differs most, among those known."""
+    """Return the element that differs most, among those that are wrong, or else among those known."""
     yours, right = sample.yours[position], sample.right[position]
     gap = (yours - right).abs()
     gap = torch.where(yours.isfinite() | ~right.isfinite(), gap, math.inf).nan_to_num(-1.0, math.inf)
+    if bool(sample.wrong[position].any()):  # between the slopes of a kink, a large difference is right
+        gap = gap.where(sample.wrong[position], -2.0)
     if not gap.numel():
         return ()
     return tuple(int(i) for i in torch.unravel_index(gap.argmax(), gap.shape))

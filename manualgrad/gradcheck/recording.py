@@ -69,6 +69,11 @@ class Returned:
     dtype: torch.dtype
     device: torch.device
 
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the engine takes it, if only after summing it; if not, zeros are put in its place."""
+        return self.gradient is None or engine_accepts(self.gradient.shape, self.shape)
+
 
 @dataclass
 class Run:
@@ -224,7 +229,7 @@ class _Watch:
             self.record.returned.append(
                 Returned(name, self.positions.get(node), gradient, shape, meta.dtype, meta.device)
             )
-            if gradient is not None and not engine_accepts(gradient.shape, shape):
+            if not self.record.returned[-1].is_accepted:
                 gradients[i] = torch.zeros(shape, dtype=meta.dtype, device=meta.device)
         return tuple(gradients)
 

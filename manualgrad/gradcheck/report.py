@@ -27,8 +27,8 @@ HINTS = {
     "transposed": "Write the shapes beside the matrix products: which index is summed, which remains?",
     "swapped-inputs": "Backward returns the gradients in the order of forward's arguments.",
     "input-for-output": "Check what forward saved, and whether each formula means x or y = f(x).",
-    "missing-terms": "The chain rule sums over every path from the input to the result: draw them, "
-    "count them.",
+    "missing-terms": "The chain rule multiplies the derivatives of all links of a path, and sums over every "
+    "path from the input to the result: write the links down, count the paths.",
     "wrong-region": "Look at the comparison, mask, slice or index that tells these elements from the others.",
     "mutates": "Replace in-place operations (`*=`, `mul_`, `x[mask] = …`) by ones that make a new tensor.",
     "layout": "Use reshape instead of view, and no trick that relies on strides.",

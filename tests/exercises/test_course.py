@@ -42,6 +42,12 @@ def test_the_reference_passes(exercise, judge):
     assert (outcome.kind, outcome.message, outcome.printed) == ("", "", "")
 
 
+@pytest.mark.parametrize("name", ["mse_loss", "nll_loss"])
+def test_where_the_reduction_matters_its_values_are_named(name):
+    task = stub(name).partition("Your task")[2].partition("import torch")[0]
+    assert all(f'"{value}"' in task for value in ("mean", "sum", "none"))
+
+
 @each
 def test_hints_give_away_little_by_little(exercise):
     every = hints(exercise)

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from experiments import exercises
-from manualgrad.exercises.course import course, find
+from manualgrad.exercises.course import PACKAGE, course, find
 from manualgrad.exercises.folder import Folder
 from manualgrad.exercises.hints import hints
 from manualgrad.exercises.solution import our_solution
@@ -100,10 +100,23 @@ def test_check_of_several_steps(folder, type_in, warm):
     assert "1 of 5 steps" in type_in("list")[1]
 
 
+def test_the_readme_shows_what_is_printed(folder, type_in, warm, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    type_in("start", "mse_loss")
+    mean_over_rows = "grad_input = 2 * grad_output * (input - target) / len(input)"
+    (folder / "mse_loss.py").write_text(attempt("mse_loss", mean_over_rows))
+    _, out, _ = type_in("check", "mse_loss")
+    readme = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
+    shown = readme.partition("<!-- exercise -->")[2].partition("<!-- /exercise -->")[0].split("```")[1]
+    printed = [line.rstrip() for line in out.splitlines() if line.strip()]
+    assert printed == shown.removeprefix("text\n").splitlines()
+
+
 def test_check_of_what_was_not_started(folder, type_in):
     status, out, err = type_in("check", "exp")
     assert (status, out) == (1, "")
     assert err == "exercises: error: my-backwards/exp.py: no such file; `start exp` writes it\n"
+    assert "`start exp --dir mine` writes it" in type_in("check", "exp", "--dir", "mine")[2]
 
 
 def test_hints_come_one_at_a_time_and_then_all(folder, type_in):
@@ -173,6 +186,11 @@ def test_a_wrong_argument_is_one_line_and_status_2(words, folder, type_in):
     assert (status, out) == (2, "")
     assert err.count("\n") == 1
     assert "error: " in err
+
+
+def test_without_a_verb_the_verbs_are_listed(folder, type_in):
+    _, _, err = type_in()
+    assert "a verb is missing: list, start, check, watch, hint, solution, reset, grade (" in err
 
 
 @pytest.mark.parametrize(

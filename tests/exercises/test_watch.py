@@ -1,6 +1,7 @@
 """`watch`: a check on every save, and on to the next exercise."""
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import time
 
 import pytest
 
+from experiments import exercises
 from manualgrad.exercises.course import PACKAGE
 from tests.exercises.attempts import attempt
 
@@ -70,3 +72,14 @@ def test_it_checks_on_save_and_moves_on(watched, tmp_path):
     watched.process.send_signal(signal.SIGINT)
     assert watched.process.wait(timeout=10) == 0
     assert "Traceback" not in watched.out.read_text()
+
+
+def test_its_keys_are_shown_at_once(tmp_path, monkeypatch, capsys):
+    keyboard, terminal = pty.openpty()
+    with os.fdopen(terminal) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        os.write(keyboard, b"q\n")
+        assert exercises.main(["watch", "--dir", str(tmp_path / "mine")]) == 0
+    os.close(keyboard)
+    out = capsys.readouterr().out
+    assert out.index("Now: square.") < out.index("q Enter: quit")

@@ -33,9 +33,10 @@ class OneElementWrong(Sigmoid):
 def test_a_finding_has_the_argument_the_index_and_the_arithmetic():
     report = gradcheck(HalfWeight, affine())
     (finding,) = report.findings
-    assert (finding.kind, finding.argument, finding.index) == ("scale", "weight", (0, 0))
+    assert (finding.kind, finding.argument, finding.index) == ("scale", "weight", report.rows[1].index)
     assert "is ½ (1/N: weight has size 2 in dimension 0" in finding.message
-    assert "weight[0, 0]: yours " in finding.message
+    worst = report.rows[1]
+    assert f"weight{list(worst.index)}: yours {worst.yours:.6g}, should be" in finding.message
     assert [row.verdict for row in report.rows] == ["right", "scale", "right"]
 
 
@@ -60,6 +61,60 @@ def test_raise_if_wrong():
     gradcheck(RightLinear, affine()).raise_if_wrong()
     with pytest.raises(AssertionError, match="scale \\(weight\\)"):
         gradcheck(HalfWeight, affine()).raise_if_wrong()
+
+
+class TransposedWeight(Linear):
+    @staticmethod
+    def backward(ctx, g):
+        x, w, _, _ = ctx.saved_tensors
+        return g @ w, x.t() @ g, g.sum(0)
+
+
+def test_elements_that_cannot_be_compared_are_left_out():
+    report = gradcheck(TransposedWeight, affine())
+    input, weight, bias = report.rows
+    assert (weight.verdict, weight.yours, weight.relative_error) == ("transposed", None, None)
+    assert weight.numeric is not None
+    assert input.yours is not None
+    assert bias.relative_error is not None
+
+
+class OnlyTheRow(torch.autograd.Function):
+    """The mean over dimension 1, whose factor 1/3 is missing; input and other have the same shape."""
+
+    @staticmethod
+    def forward(ctx, input, other):
+        ctx.save_for_backward(input, other)
+        return (input * other).mean(1)
+
+    @staticmethod
+    def backward(ctx, g):
+        input, other = ctx.saved_tensors
+        return g[:, None] * other, g[:, None] * input / 3
+
+
+def test_a_factor_is_explained_by_one_argument_of_those_that_agree():
+    (finding,) = gradcheck(OnlyTheRow, (normal(2, 3), normal(2, 3, seed=1))).findings
+    assert " is 3 (C: input has size 3 in dimension 1) × the right one" in finding.message
+
+
+class Cube(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, input):
+        ctx.save_for_backward(input)
+        return input**3
+
+    @staticmethod
+    def backward(ctx, g):
+        (input,) = ctx.saved_tensors
+        return 3 * input * g
+
+
+def test_a_missing_factor_is_no_matter_of_sums_alone():
+    (finding,) = gradcheck(Cube, normal(2, 3)).findings
+    assert finding.kind == "missing-terms"
+    assert "lacks a factor" in finding.message
+    assert "multiplies the derivatives" in finding.hint
 
 
 def test_one_wrong_element_of_ten_thousand_is_found():
