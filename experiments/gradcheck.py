@@ -14,8 +14,8 @@ gradient is trusted. See TensorBoard for each function's Jacobians, and with --s
 against the step size: a V whose tip is where differences are most precise.
 """
 
+import difflib
 import functools
-import importlib.util
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ from torch.autograd import Function
 
 from manualgrad.cases import CASES
 from manualgrad.errors import UserError
+from manualgrad.exercises.student import FileError, load_module
 from manualgrad.gradcheck import Report, gradcheck
 from manualgrad.gradcheck.views import draw_jacobians, draw_sweep, jacobians, step_sweep
 from manualgrad.table import print_table
@@ -88,7 +89,7 @@ def run(settings: Settings) -> Metrics:
         print(f"{len(reports) - len(wrong)} of {len(reports)} are right")
         metrics = record.finish({"checked": len(reports), "wrong": len(wrong), "reports": details})
     if wrong:
-        raise UserError(f"wrong: {', '.join(wrong)}")
+        raise UserError(f"{', '.join(wrong)} {'are' if len(wrong) > 1 else 'is'} wrong")
     return metrics
 
 
@@ -129,20 +130,28 @@ def _trials(settings: Settings, dtype: torch.dtype, device: torch.device) -> Ite
 
 def _load(target: str) -> Trial:
     """Find the class, its inputs and its reference in somebody's file."""
-    path, name = Path(target.rpartition(":")[0]), _class_name(target)
+    file, name = target.rpartition(":")[0] or target, _class_name(target)
+    path = Path(file)
     if not path.is_file():
-        raise UserError(f"{target}: expected path/to/file.py:ClassName; there is no file {str(path)!r}")
-    specification = importlib.util.spec_from_file_location(path.stem, path)
-    if specification is None or specification.loader is None:
-        raise UserError(f"{path}: not a Python file")
-    module = importlib.util.module_from_spec(specification)
+        raise UserError(f"{target}: expected path/to/file.py:ClassName; there is no file {file!r}")
     try:
-        specification.loader.exec_module(module)
-    except Exception as problem:
-        raise UserError(f"{path}: {type(problem).__name__}: {problem}") from problem
-    function = getattr(module, name, None)
-    if not (isinstance(function, type) and issubclass(function, Function)):
-        raise UserError(f"{path}: has no torch.autograd.Function called {name!r}")
+        module = load_module(path)
+    except FileError as problem:
+        raise UserError(" ".join(str(problem).split())) from problem
+    functions = {
+        key: value
+        for key, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, Function) and value is not Function
+    }
+    if not functions:
+        raise UserError(f"{path}: has no class that derives from torch.autograd.Function")
+    if file == target:
+        raise UserError(f"{path}: which class? {' or '.join(f'{path}:{key}' for key in functions)}")
+    if name not in functions:
+        similar = difflib.get_close_matches(name, functions, n=3)
+        there = f"did you mean {' or '.join(similar)}?" if similar else f"there is {', '.join(functions)}"
+        raise UserError(f"{path}: has no torch.autograd.Function called {name!r}: {there}")
+    function = functions[name]
     if not callable(getattr(module, "inputs", None)):
         raise UserError(f"{path}: needs a function inputs() that returns the arguments of {name}.apply")
     try:

@@ -31,7 +31,7 @@ class FileError(Exception):
 
 
 def load_module(path: Path) -> types.ModuleType:
-    """Run a student's file.
+    """Run a student's file, as Python would: it can import its neighbours.
 
     Parameters
     ----------
@@ -54,6 +54,9 @@ def load_module(path: Path) -> types.ModuleType:
     module = importlib.util.module_from_spec(spec)
     module.__file__ = str(path)
     sys.modules[name] = module  # dataclasses and typing look a class's module up there
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)  # for good: an import may stand within a function
     try:
         exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
     except SyntaxError as error:

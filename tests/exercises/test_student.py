@@ -35,6 +35,13 @@ def test_ours_stays_as_it_is(tmp_path):
     assert torch.equal(x.grad, torch.full((2,), 0.25))
 
 
+def test_a_file_imports_its_neighbour(tmp_path, judge):
+    write(tmp_path, "sines_neighbour", "from torch import cos")
+    lines = ("from sines_neighbour import cos", "grad_input = cos(input) * grad_output")
+    outcome = judge("sin", attempt("sin", *lines))
+    assert outcome.passed, outcome.message
+
+
 def test_a_wrapper_that_calls_itself_takes_the_students_class_there_too(tmp_path):
     lines = ("grad_input, grad_weight = torch.zeros_like(input), torch.zeros_like(weight)",)
     _, linear = load_function(write(tmp_path, "linear", attempt("linear", *lines)))

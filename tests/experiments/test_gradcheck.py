@@ -1,5 +1,7 @@
 """The script: the package is right, somebody's wrong function is named, and mistakes are one line."""
 
+import sys
+
 import pytest
 
 from experiments import gradcheck
@@ -64,7 +66,7 @@ def test_all_functions_are_right(dtype, perform):
 def test_somebodys_wrong_function_is_named(perform, somebodys):
     performance = perform(gradcheck, somebodys(WRONG))
     assert performance.status == 1
-    assert performance.err == "gradcheck: error: wrong: Sigmoid\n"
+    assert performance.err == "gradcheck: error: Sigmoid is wrong\n"
     assert "sign (input): The gradient of input is right but for its sign." in performance.out
     assert performance.metrics["reports"]["Sigmoid"]["findings"][0]["kind"] == "sign"
 
@@ -79,7 +81,10 @@ def test_somebodys_right_function_is_right(perform, somebodys):
     ("change", "message"),
     [
         (("def inputs", "def given"), "needs a function inputs()"),
-        (("class Sigmoid", "class Other"), "has no torch.autograd.Function called 'Sigmoid'"),
+        (("class Sigmoid", "class Other"), "called 'Sigmoid': there is Other"),
+        (("class Sigmoid", "class Sigmiod"), "called 'Sigmoid': did you mean Sigmiod?"),
+        (("class Sigmoid(torch.autograd.Function)", "class Sigmoid"), "has no class that derives from"),
+        (("return y", "return ("), "mine.py, line "),
         (("import torch", "import torch as t"), "NameError"),
         (("return (torch.lin", "return (torch.nothing"), "inputs() raised AttributeError"),
         (("return (torch.linspace(-1, 1, 6).reshape(2, 3),)", "return (1, 2)"), "no floating-point tensor"),
@@ -90,6 +95,22 @@ def test_a_broken_file_is_one_line(change, message, somebodys, tmp_path, capsys)
     err = capsys.readouterr().err
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_without_a_class_the_files_classes_are_listed(somebodys, tmp_path, capsys):
+    file = somebodys(WRONG).removesuffix(":Sigmoid")
+    assert gradcheck.main([file, "--runs-dir", str(tmp_path / "runs")]) == 1
+    assert capsys.readouterr().err == f"gradcheck: error: {file}: which class? {file}:Sigmoid\n"
+
+
+def test_a_file_imports_its_neighbour(perform, somebodys, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "mines_neighbour.py").write_text("from torch import sigmoid\n")
+    text = WRONG.replace(
+        "return torch.sigmoid(input)", "from mines_neighbour import sigmoid; return sigmoid(input)"
+    )
+    performance = perform(gradcheck, somebodys(text.replace("(y - 1)", "(1 - y)")))
+    assert performance.status == 0
 
 
 @pytest.mark.parametrize("arguments", [["nowhere.py:Sigmoid"], ["--function", "nothing"], ["no-colon"]])
