@@ -29,7 +29,7 @@ def backward_graph(loss: Tensor, model: nn.Module) -> "GraphDef":
     GraphDef
         A node for each backward function and for each parameter. A function's node has the name of its
         Function, with a number where there are several: ``1_Linear`` is the one next to the input, and
-        ``1_Linear.weight`` its weight. Edges lead the way the gradients go and carry their shapes. What a
+        ``1_weight`` its weight. Edges lead the way the gradients go and carry their shapes. What a
         node's card shows besides tells where its backward is written, and a parameter's name in the model.
     """
     from tensorboard.compat.proto.graph_pb2 import GraphDef
@@ -47,9 +47,12 @@ def backward_graph(loss: Tensor, model: nn.Module) -> "GraphDef":
         if not is_leaf(node):
             names[node] = f"{left[kind]}_{kind}" if kind in several else kind
         elif node.variable in parameters:
-            # After the function that it belongs to: the model's own name counts ReLUs, too.
+            # By the number of the function that it belongs to: the model's own names count ReLUs, too. And
+            # short: TensorBoard cuts off what is longer than 8 letters.
             card["parameter"] = parameters[node.variable]
-            names[node] = f"{names[sources[0][0]]}.{card['parameter'].rpartition('.')[2]}"
+            owner, short = names[sources[0][0]], card["parameter"].rpartition(".")[2]
+            name = owner.partition("_")[0] + "_" + short if "_" in owner else short
+            names[node] = f"{owner}.{short}" if name in names.values() else name
         else:
             names[node] = "input"
         left[kind] -= 1

@@ -5,7 +5,7 @@ import manualgrad.functions as F
 import manualgrad.nn as nn
 from manualgrad.training.backward_graph import backward_graph, hand_written, lesson
 
-PARAMETERS = {f"{layer}_Linear.{name}" for layer in (1, 2) for name in ("weight", "bias")}
+PARAMETERS = {f"{layer}_{name}" for layer in (1, 2) for name in ("weight", "bias")}
 
 
 @pytest.fixture
@@ -29,10 +29,10 @@ def test_edges_lead_from_the_loss_to_the_parameters(graph):
     assert list(graph["SoftmaxNLL"].input) == ["loss"]
     assert list(graph["ReLU"].input) == ["2_Linear"]
     assert list(graph["1_Linear"].input) == ["ReLU"]
-    assert list(graph["2_Linear.weight"].input) == ["2_Linear:1"]
-    assert list(graph["2_Linear.bias"].input) == ["2_Linear:2"]
-    assert list(graph["1_Linear.weight"].input) == ["1_Linear"]  # the first, for the data needs no gradient
-    assert list(graph["1_Linear.bias"].input) == ["1_Linear:1"]
+    assert list(graph["2_weight"].input) == ["2_Linear:1"]
+    assert list(graph["2_bias"].input) == ["2_Linear:2"]
+    assert list(graph["1_weight"].input) == ["1_Linear"]  # the first, for the data needs no gradient
+    assert list(graph["1_bias"].input) == ["1_Linear:1"]
 
 
 def test_edges_carry_the_shapes_of_the_gradients(graph):
@@ -41,13 +41,13 @@ def test_edges_carry_the_shapes_of_the_gradients(graph):
     assert shapes(graph["2_Linear"]) == [(4, 5), (3, 5), (3,)]  # of the input, the weight and the bias
     assert shapes(graph["ReLU"]) == [(4, 5)]
     assert shapes(graph["1_Linear"]) == [(5, 6), (5,)]
-    assert shapes(graph["1_Linear.weight"]) == []
+    assert shapes(graph["1_weight"]) == []
 
 
 def test_a_card_tells_where_the_backward_is_written(graph):
     assert graph["1_Linear"].attr["backward"].s == b"by hand, in manualgrad.functions.linear"
-    assert graph["1_Linear.weight"].attr["shape"].s == b"5 x 6"
-    assert graph["2_Linear.bias"].attr["parameter"].s == b"2.bias"
+    assert graph["1_weight"].attr["shape"].s == b"5 x 6"
+    assert graph["2_bias"].attr["parameter"].s == b"2.bias"
 
 
 def test_every_node_comes_after_its_inputs(graph):
@@ -62,6 +62,15 @@ def test_a_tensor_that_is_used_twice_has_two_edges():
     graph = {node.name: node for node in backward_graph((F.tanh(x) * F.sigmoid(x)).sum(), nn.Identity()).node}
     assert sorted(graph["input"].input) == ["Sigmoid", "Tanh"]
     assert graph["Mul"].attr["backward"].s.decode() == "PyTorch's own"
+
+
+def test_two_functions_of_one_number_and_their_parameters():
+    model = nn.Sequential(nn.Linear(6, 5), torch.nn.LayerNorm(5), nn.Linear(5, 4), torch.nn.LayerNorm(4))
+    loss = model(torch.randn(3, 6)).sum()
+    names = [node.name for node in backward_graph(loss, model).node]
+    assert len(set(names)) == len(names)
+    own = {"1_weight", "2_weight", "1_Linear.weight", "2_Linear.weight"}
+    assert own <= set(names)
 
 
 def test_lessons_of_the_functions_on_the_way():
