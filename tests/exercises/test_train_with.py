@@ -42,14 +42,14 @@ def test_ours_comes_back_after_an_error(file):
 
 def test_both_are_trained_and_shown(file, tmp_path, capsys):
     def train():
-        return {"slope": slope(), "seconds": 1.0, "outputs": [1, 2], "errors": [0.5]}
+        return {"test_loss": slope(), "seconds": 1.0, "mean_absolute_errors": [0.5], "errors": [1, 2]}
 
-    assert train_both(file, tmp_path, train, train)["slope"] == 0.125
+    assert train_both(file, tmp_path, train, train)["test_loss"] == 0.125
     out = capsys.readouterr().out
-    row = next(line for line in out.splitlines() if "slope" in line)
-    assert row.split() == ["slope", "0.25", "0.125"]
-    assert "outputs" not in out
-    assert "errors" in out
+    rows = [line.split() for line in out.partition("───")[2].splitlines()[1:]]
+    assert rows[:2] == [["test", "loss", "0.25", "0.125"], ["mean", "absolute", "error", "0.5", "0.5"]]
+    assert "seconds" not in out
+    assert "errors" not in out
     assert f"look at both: tensorboard --logdir {tmp_path}" in out
 
 
@@ -59,3 +59,38 @@ def test_a_bad_file_is_told_before_the_training(tmp_path):
 
     with pytest.raises(UserError, match="no such file"):
         train_both(tmp_path / "none.py", tmp_path, train, train)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["raise NotImplementedError"], "^sigmoid.py: backward is not written yet$"),
+        (["grad_input = nothing"], "^sigmoid.py, line .*: grad_input = nothing NameError: .*$"),
+        (["grad_input = ("], "^sigmoid.py, line .*: '\\(' was never closed"),
+    ],
+)
+def test_a_backward_that_raises_is_told_before_the_training(lines, message, tmp_path):
+    def train():
+        raise AssertionError("must not be reached")
+
+    file = tmp_path / "sigmoid.py"
+    file.write_text(attempt("sigmoid", *lines))
+    with pytest.raises(UserError, match=message):
+        train_both(file, tmp_path, train, train)
+
+
+def test_what_raises_only_in_the_training_is_one_line_too(tmp_path):
+    file = tmp_path / "sigmoid.py"
+    lines = ("grad_input = grad_output if output.dim() else nothing",)
+    file.write_text(attempt("sigmoid", *lines))
+    with pytest.raises(UserError, match=r"^sigmoid.py, line .* NameError: .*$"):
+        train_both(file, tmp_path, lambda: {"slope": slope()}, lambda: {"slope": slope()})
+
+
+def test_a_function_that_is_never_called_is_told_before_its_training(file, tmp_path):
+    def train():
+        raise AssertionError("must not be reached")
+
+    with pytest.raises(UserError, match=r"network never calls sigmoid: nothing of .*sigmoid.py would be"):
+        train_both(file, tmp_path, dict, train)
+    assert slope() == 0.25

@@ -83,3 +83,11 @@ def test_a_file_without_a_function_is_one_line(experiment, tmp_path, capsys):
     assert err.count("\n") == 1
     assert "no class in it derives" in err
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_function_that_the_network_never_calls_is_told(tmp_path, capsys):
+    file = tmp_path / "power.py"
+    file.write_text(attempt("power", "grad_input = 2 * input * grad_output"))
+    assert xor.main(["--with", str(file), "--runs-dir", str(tmp_path / "runs"), "--dry-run"]) == 1
+    assert "xor's network never calls power" in capsys.readouterr().err
+    assert len(list(tmp_path.glob("runs/xor/*"))) == 1
