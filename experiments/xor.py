@@ -59,7 +59,7 @@ from manualgrad.training import (
 
 DOCUMENTS_SEED = 42
 POINTS = 100  # on the curve of the error, over the whole training
-LOOKS = 40  # of the watch
+LOOKS = 32  # of the watch
 LEARNING_RATES = (0.1, 0.3, 1.0, 3.0)  # that --networks tries
 
 

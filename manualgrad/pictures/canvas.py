@@ -210,12 +210,14 @@ def _colours(scale: str) -> Array:
 
 def _palette(scales: Sequence[str]) -> Image.Image:
     """Return 256 colours at most, as Pillow takes them: greys, and of each scale what there is room for."""
-    # Pillow decides once for every 8 levels. No other grey may be closer to the middle of those at the ends
-    # than black and white are.
-    greys = np.array([0, *range(15, 256, 8)]).repeat(3)
-    shades = np.linspace(0, 255, (256 - 32) // max(1, len(scales))).round().astype(int)
+    # Pillow decides once for every 8 levels. Nothing may be closer to the middle of those at the ends than
+    # black and white are.
+    greys = np.array([0, *range(15, 256, 8)])[:, None].repeat(3, axis=1)
+    shades = np.linspace(0, 255, (256 - len(greys)) // max(1, len(scales))).round().astype(int)
+    colours = np.concatenate([greys, *(_colours(scale)[shades] for scale in scales)])
+    nearly_white = (colours.min(axis=1) > 247) & (colours.min(axis=1) < 255)
     palette = Image.new("P", (1, 1))
-    palette.putpalette([*greys, *(level for scale in scales for level in _colours(scale)[shades].ravel())])
+    palette.putpalette(colours[~nearly_white].astype(np.uint8).tobytes())
     return palette
 
 

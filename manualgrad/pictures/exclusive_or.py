@@ -103,6 +103,8 @@ def draw_boundary(
 
 def _with_line(output: Array, bottom: float, side: float, width: float) -> Array:
     """Paint a map, from the top row on, with a white line where the output passes one half."""
+    if not width:
+        return paint(output[::-1], AMOUNT, bottom, 1)
     fine = round(side * FINE)  # as it will be drawn, so that the line is no staircase
 
     def enlarge(numbers: Array) -> Array:
@@ -110,11 +112,10 @@ def _with_line(output: Array, bottom: float, side: float, width: float) -> Array
         return np.asarray(small.resize((fine, fine), Image.Resampling.BILINEAR))
 
     colours = paint(enlarge(output), AMOUNT, bottom, 1)
-    if width:
-        # How far a point is from the line: what its number lacks of one half, by how steep the map is there.
-        slope = np.hypot(*np.gradient(output, side / len(output)))
-        distance = (output - 0.5) / slope.clip(1e-6)
-        colours[abs(enlarge(distance.clip(-side, side))) < width / 2] = 255
+    # How far a point is from the line: what its number lacks of one half, by how steep the map is there.
+    slope = np.hypot(*np.gradient(output, side / len(output)))
+    distance = (output - 0.5) / slope.clip(1e-6)
+    colours[abs(enlarge(distance.clip(-side, side))) < width / 2] = 255
     return colours
 
 
@@ -143,7 +144,8 @@ def draw_hidden_path(title: str, path: Array, epochs: Sequence[int], inputs: Arr
     flat = (path - middle) @ directions.T  # (T, 4, 1 or 2)
     flat = np.pad(flat, ((0, 0), (0, 0), (0, 2 - flat.shape[2])))
 
-    canvas = Canvas(760, 620, title)
+    colours = PALETTE[: len(inputs)]
+    canvas = Canvas(760, 620, title, scales=[f"ffffff {colour[1:]}" for colour in colours])
     canvas.write(380, 32, f"hollow: after epoch {epochs[0]}, filled: after epoch {epochs[-1]}", anchor="ma")
     left, top, right, base = 80, 60, 740, 510
     low, high = flat.min(axis=(0, 1)), flat.max(axis=(0, 1))
@@ -171,7 +173,7 @@ def draw_hidden_path(title: str, path: Array, epochs: Sequence[int], inputs: Arr
     canvas.write_upwards(20, (top + base) / 2, "along the second direction")
 
     for row, (bits, target) in enumerate(zip(inputs, targets, strict=True)):
-        colour, shape = PALETTE[row], SHAPES[int(target)]
+        colour, shape = colours[row], SHAPES[int(target)]
         points = [place(point) for point in flat[:, row]]
         canvas.line(points, colour, 2)
         canvas.mark(*points[0], shape, 12, "white", colour)
