@@ -62,7 +62,7 @@ def run(settings: Settings) -> Metrics:
         path = record.folder / "benchmark.png"
         figure = draw(tables)
         figure.savefig(path)
-        record.page.writer.add_figure("ratios", figure)
+        record.page.figure("ratios", figure)
         print(f"picture: {path}")
         ratios = {f"{table.title}: {name}": ratio for table in tables for name, ratio in table.ratios.items()}
         return record.finish({"ratios": ratios})

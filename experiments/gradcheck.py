@@ -173,11 +173,11 @@ def _picture(record: Run, trial: Trial, settings: Settings) -> None:
     tag = trial.name.replace(", ", "/").replace(" ", "-")
     if record.page.shows("standard"):
         for pair in jacobians(trial.function, trial.inputs, settings.seed):
-            record.page.writer.add_figure(f"jacobian/{tag}/{pair.argument}", draw_jacobians(trial.name, pair))
+            record.page.figure(f"jacobian/{tag}/{pair.argument}", draw_jacobians(trial.name, pair))
     if settings.step_sweep:
         sweep = step_sweep(trial.function, trial.inputs, seed=settings.seed)
         if record.page.shows("standard"):
-            record.page.writer.add_figure(f"step size/{tag}", draw_sweep(trial.name, sweep))
+            record.page.figure(f"step size/{tag}", draw_sweep(trial.name, sweep))
         for k, (_, error) in enumerate(sweep, start=1):  # step k is the step size 10^-k
             record.log(k, {f"error at step size 1e-k/{tag}": error})
 

@@ -46,8 +46,7 @@ def show_groups(run: Run, groups: Sequence[Group]) -> None:
     axis.set_title("How many networks learn exclusive or?")
     figure.legend(loc="outside lower center", ncols=2)  # inside it would cover a curve
     figure.savefig(run.folder / "networks.png")
-    if run.page.shows("standard"):
-        run.page.writer.add_figure("networks that learn", figure)
+    run.page.figure("networks that learn", figure)
 
 
 def show_errors(run: Run, errors: Sequence[float]) -> None:

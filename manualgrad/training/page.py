@@ -3,7 +3,6 @@
 import os
 import shlex
 import sys
-import threading
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from manualgrad.pictures import draw
+from manualgrad.training.event_file import PATTERN, EventFile
 from manualgrad.training.settings import LogLevel
 
 Layout = dict[str, dict[str, list[Any]]]
@@ -20,8 +20,6 @@ Layout = dict[str, dict[str, list[Any]]]
 # What TensorBoard keeps of each tag unless its command says otherwise; of more it shows a random sample.
 KEPT = {"scalars": 1000, "images": 10, "histograms": 500, "pr_curves": 100}
 BUCKETS = 40  # of a histogram; TensorBoard draws 30
-EVENT_FILES = "events.out.tfevents.*"
-FLUSH_SECONDS = 1  # how much of a page is lost when its run is killed
 
 
 class Page:
@@ -38,20 +36,15 @@ class Page:
     def __init__(self, folder: Path, level: LogLevel) -> None:
         self.folder = folder
         self.level = level
-        self._earlier = set(folder.glob(EVENT_FILES))  # of a run that is resumed
+        self._earlier = set(folder.glob(PATTERN))  # of a run that is resumed
         self._entries: Counter[tuple[str, str]] = Counter()
-        self.writer: Any = None
+        self._events: Any = None  # an EventFile, if anything is shown
         if not self.shows("scalars"):
             return
         # Where TensorFlow is installed TensorBoard imports it, unless there is this module; and beside
         # PyTorch, whose LLVM is another one, it ends the process.
         sys.modules.setdefault("tensorboard.compat.notf", ModuleType("notf"))
-        # Imported here, because `--help` should not wait for it.
-        from torch.utils.tensorboard import SummaryWriter
-
-        self.writer = SummaryWriter(str(folder), flush_secs=FLUSH_SECONDS)
-        threading.excepthook = _report_in_thread
-        self._events = self.writer._get_file_writer()
+        self._events = EventFile(folder)
 
     def shows(self, level: LogLevel) -> bool:
         """Say whether what belongs to a level is shown on this page."""
@@ -72,12 +65,16 @@ class Page:
     def text(self, tag: str, markdown: str) -> None:
         """Put a text into the Text tab."""
         if self.shows("scalars"):
-            self.writer.add_text(tag, markdown)
+            from torch.utils.tensorboard import summary
+
+            self._events.add_summary(summary.text(tag, markdown))
 
     def layout(self, charts: Layout) -> None:
         """Arrange the Custom Scalars tab, as ``SummaryWriter.add_custom_scalars`` takes it."""
         if self.shows("scalars"):
-            self.writer.add_custom_scalars(charts)
+            from torch.utils.tensorboard import summary
+
+            self._events.add_summary(summary.custom_scalars(charts))
 
     def hyper_parameters(self, settings: dict[str, Any]) -> None:
         """Make this run a row of the HParams tab, beside where its curves end.
@@ -87,13 +84,13 @@ class Page:
         """
         if not self.shows("scalars"):
             return
-        from torch.utils.tensorboard.summary import hparams
+        from torch.utils.tensorboard import summary
 
         # The first summary lists the columns, and TensorBoard takes any one run's list for all runs.
         # Without it they are every run's settings, those first in which the runs differ, and every curve.
-        _, *start_and_end = hparams(settings, {})
-        for summary in start_and_end:
-            self._events.add_summary(summary)
+        _, *start_and_end = summary.hparams(settings, {})
+        for each in start_and_end:
+            self._events.add_summary(each)
 
     def histogram(self, tag: str, values: Tensor, step: int) -> None:
         """Show how numbers are distributed. What is not finite is left out."""
@@ -109,7 +106,9 @@ class Page:
         counts, edges = np.histogram(numbers, bins=BUCKETS)
         with np.errstate(over="ignore"):  # the sum of huge weights' squares is infinite
             sum_squares = numbers @ numbers
-        self.writer.add_histogram_raw(
+        from torch.utils.tensorboard import summary
+
+        histogram = summary.histogram_raw(
             tag,
             min=numbers.min(),
             max=numbers.max(),
@@ -118,8 +117,8 @@ class Page:
             sum_squares=sum_squares,
             bucket_limits=edges[1:].tolist(),
             bucket_counts=counts.tolist(),
-            global_step=step,
         )
+        self._events.add_summary(histogram, step)
         self._entries["histograms", tag] += 1
 
     def picture(self, tag: str, step: int, drawing: str, **content: Any) -> None:
@@ -150,8 +149,18 @@ class Page:
     def precision_recall(self, tag: str, hits: Tensor, probabilities: Tensor, step: int) -> None:
         """Show what precision each recall costs: truth and probability of N examples, (N,) each."""
         if self.shows("standard"):
-            self.writer.add_pr_curve(tag, hits.cpu(), probabilities.cpu(), step)
+            from torch.utils.tensorboard import summary
+
+            curve = summary.pr_curve(tag, hits.cpu().numpy(), probabilities.cpu().numpy())
+            self._events.add_summary(curve, step)
             self._entries["pr_curves", tag] += 1
+
+    def figure(self, tag: str, figure: Any) -> None:
+        """Show a figure of matplotlib's in the Images tab."""
+        if self.shows("standard"):
+            from torch.utils.tensorboard import _utils, summary
+
+            self._events.add_summary(summary.image(tag, _utils.figure_to_image(figure), dataformats="CHW"))
 
     def graph(self, graph: Any) -> None:
         """Show a graph, given as TensorFlow's ``GraphDef`` message, in the Graphs tab."""
@@ -203,9 +212,8 @@ class Page:
         return command + (f" --samples_per_plugin {','.join(more)}" if more else "")
 
     def state_dict(self) -> dict[str, Any]:
-        """Return how far the page has come: the length of each event file, once everything is in it."""
-        self.flush()
-        files = {path.name: path.stat().st_size for path in self.folder.glob(EVENT_FILES)}
+        """Return how far the page has come: the length of each event file."""
+        files = {path.name: path.stat().st_size for path in self.folder.glob(PATTERN)}
         entries = [[kind, tag, count] for (kind, tag), count in self._entries.items()]
         return {"files": files, "entries": entries}
 
@@ -222,15 +230,10 @@ class Page:
                 os.truncate(path, length)
         self._entries = Counter({(kind, tag): count for kind, tag, count in state["entries"]})
 
-    def flush(self) -> None:
-        """Wait until everything is in the file."""
-        if self.writer:
-            self.writer.flush()
-
     def close(self) -> None:
         """Close the event file."""
-        if self.writer:
-            self.writer.close()
+        if self._events:
+            self._events.close()
 
     def _show_image(self, tag: str, step: int, path: Path) -> None:
         """Put a PNG file's own bytes into the event file: add_image would decode and encode them again."""
@@ -240,10 +243,3 @@ class Page:
         width, height = int.from_bytes(png[16:20]), int.from_bytes(png[20:24])  # where its header has them
         image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=png)
         self._events.add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
-
-
-def _report_in_thread(failure: threading.ExceptHookArgs) -> None:
-    """Print nothing of a full disk: TensorBoard's thread raises it again where the run writes next."""
-    writes = type(failure.thread).__module__.startswith("tensorboard")
-    if not (writes and issubclass(failure.exc_type, OSError)):
-        threading.__excepthook__(failure)

@@ -166,7 +166,6 @@ class Run:
             if value is not False and isinstance(value, int | float | str)
         }
         self.page.hyper_parameters(plain)
-        self.page.flush()
         metrics = metrics | {"seconds": round(self.seconds(), 3)}
         if distributed.is_first():
             write_json(self.folder / "metrics.json", metrics)

@@ -16,7 +16,6 @@ def run(tmp_path):
 
 
 def shown(run):
-    run.page.flush()
     events = EventAccumulator(str(run.folder))
     events.Reload()
     return events

@@ -19,7 +19,6 @@ def train(tmp_path, level, steps=30, every=2):
     with Run("watched", level, RunSettings(runs_dir=tmp_path, log=level), torch.device("cpu")) as run:
         watch = Watch(run, model, loss_function, optimizer, inputs[:10], every)
         score = train_epoch(model, loss_function, optimizer, batches, watch)
-        run.page.flush()
     events = EventAccumulator(str(run.folder), size_guidance={"tensors": 0, "histograms": 0})
     events.Reload()
     return [*model.parameters(), torch.tensor([score.loss]), torch.rand(3)], events
