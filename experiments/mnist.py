@@ -60,7 +60,7 @@ from manualgrad.training.precision import Autocast, Precision, low_dtype, matmul
 
 EVALUATION_BATCH = 2000  # rows at a time where nothing is learnt; any number gives the same figures
 KERAS_EPSILON = 1e-7  # Adam's; PyTorch's own default is 1e-8
-WATCH_EVERY = 75  # steps
+WATCH_EVERY = 125  # steps: three times an epoch
 PROBE = 256  # validation images on which activations are observed
 SIZES = (28 * 28, 512, 256, 128, 10)
 
