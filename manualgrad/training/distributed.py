@@ -11,6 +11,7 @@ nor do a checkpoint and the run that goes on from it.
 In a process alone, which is the usual case, each of these functions does nothing.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -242,6 +243,9 @@ def _leave() -> None:
     global _store
     _store = None
     dist.destroy_process_group()
+    # DistributedDataParallel is part of a reference cycle, and has gloo's threads: left to the end of the
+    # interpreter, they would now and then abort it.
+    gc.collect()
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
