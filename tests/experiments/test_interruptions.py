@@ -15,10 +15,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tests.experiments.small_mnist import COMMAND, the_folder
 
 RUNS = {  # settings, and the seed of what happens to the run
-    "functions, saved by the epoch": (["--log", "scalars", "--seed", "3", "--epochs", "120"], 0),
+    "functions, saved by the epoch": (["--log", "scalars", "--seed", "3", "--epochs", "240"], 0),
     "by hand, every 7 steps": (["--engine", "by-hand", "--epochs", "200", "--checkpoint-steps", "7"], 1),
     "bfloat16, every 50 steps": (
-        ["--precision", "bfloat16", "--batch-size", "48", "--epochs", "90", "--checkpoint-steps", "50"],
+        ["--precision", "bfloat16", "--batch-size", "48", "--epochs", "180", "--checkpoint-steps", "50"],
         2,
     ),
     "everything logged": (["--log", "everything", "--epochs", "30", "--checkpoint-steps", "5"], 3),
@@ -101,7 +101,7 @@ def test_interrupted_at_random_it_ends_as_if_nothing_had_been(tmp_path, argv, se
         )  # to wait for: less than a fifth of them, so that it does not end before
         for _ in range(epochs):
             process.stdout.readline()
-        time.sleep(numbers.uniform(0, 0.1 if epochs else 4))  # in an epoch, or while it starts
+        time.sleep(numbers.uniform(0, 0.1 if epochs else 2.5))  # in an epoch, or while it starts
         number = numbers.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
         process.send_signal(number)
         _, complaint = process.communicate()
