@@ -28,9 +28,9 @@ from torch.autograd import Function
 
 from manualgrad.cases import CASES
 from manualgrad.errors import UserError
-from manualgrad.exercises.student import FileError, load_module
 from manualgrad.gradcheck import Report, gradcheck
 from manualgrad.gradcheck.views import draw_jacobians, draw_sweep, jacobians, step_sweep
+from manualgrad.loading import FileError, load_module
 from manualgrad.table import print_table
 from manualgrad.training import (
     Metrics,

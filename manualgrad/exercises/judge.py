@@ -16,8 +16,9 @@ from manualgrad.exercises.course import Exercise, Step
 from manualgrad.exercises.lines import judge_lines
 from manualgrad.exercises.outcome import Outcome, Request
 from manualgrad.exercises.scripts import judge_script
-from manualgrad.exercises.student import FileError, cases_of, find_class, load_module, with_class
+from manualgrad.exercises.student import cases_of, find_class, with_class
 from manualgrad.gradcheck import Finding, Report, gradcheck
+from manualgrad.loading import FileError, load_module
 
 TABLE_WIDTH = 100  # below that its figures would be cut; the message names the worst of them anyway
 

@@ -14,7 +14,7 @@ from manualgrad.exercises.course import Exercise
 from manualgrad.exercises.differences import Difference, compare
 from manualgrad.exercises.lessons import network
 from manualgrad.exercises.outcome import Outcome
-from manualgrad.exercises.student import FileError, describe, load_module
+from manualgrad.loading import FileError, describe, load_module
 
 FUNCTION = network.by_hand.__name__
 

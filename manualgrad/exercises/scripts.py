@@ -10,7 +10,7 @@ from torch import Tensor
 from manualgrad.exercises.course import Exercise
 from manualgrad.exercises.differences import Difference, compare
 from manualgrad.exercises.outcome import Outcome
-from manualgrad.exercises.student import FileError, describe, load_module
+from manualgrad.loading import FileError, describe, load_module
 
 LEARNING_RATE = 0.25
 MOST_STEPS = 4

@@ -1,7 +1,6 @@
-"""A student's file: read it, find their Function in it, and put that in the place of ours."""
+"""Find a student's Function in their file, and put it in the place of ours."""
 
-import importlib.util
-import sys
+import importlib
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -12,85 +11,7 @@ from torch.autograd import Function
 from manualgrad.cases import CASES, Cases
 from manualgrad.errors import UserError
 from manualgrad.exercises.course import Exercise
-
-
-class FileError(Exception):
-    """The file cannot be used as it is.
-
-    Parameters
-    ----------
-    kind : str
-        ``syntax``, ``raises`` or ``no-class``.
-    message : str
-        What is wrong with it, for the student.
-    """
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-
-
-def load_module(path: Path) -> types.ModuleType:
-    """Run a student's file, as Python would: it can import its neighbours.
-
-    Parameters
-    ----------
-    path : Path
-        Any name will do; it is not looked up among Python's modules.
-
-    Returns
-    -------
-    module
-        What it defines.
-
-    Raises
-    ------
-    FileError
-        If it cannot be read or raises.
-    """
-    name = f"student_{path.stem}"
-    spec = importlib.util.spec_from_loader(name, loader=None, origin=str(path))
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    module.__file__ = str(path)
-    sys.modules[name] = module  # dataclasses and typing look a class's module up there
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)  # for good: an import may stand within a function
-    try:
-        exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
-    except SyntaxError as error:
-        place = f"{path.name}, line {error.lineno}" if error.lineno else path.name
-        code = f": {error.text.strip()}" if error.text else ""
-        raise FileError("syntax", f"{place}: {error.msg}{code}") from error
-    except Exception as error:
-        raise _raised(path, error) from error
-    return module
-
-
-def line_of(error: BaseException, path: Path) -> int | None:
-    """Return the last line of the file that an exception passed through."""
-    number, trace = None, error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(path):
-            number = trace.tb_lineno
-        trace = trace.tb_next
-    return number
-
-
-def describe(error: BaseException, path: Path) -> str:
-    """Return where in the file an exception was raised, the line's text, and what it says."""
-    number = line_of(error, path)
-    text = str(error).strip().split("\n", 1)[0]
-    what = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    if number is None:
-        return f"{path.name}: {what}"
-    code = path.read_text(encoding="utf-8", errors="replace").splitlines()[number - 1].strip()
-    return f"{path.name}, line {number}: {code}\n{what}"
-
-
-def _raised(path: Path, error: Exception) -> FileError:
-    return FileError("raises", describe(error, path))
+from manualgrad.loading import FileError, load_module
 
 
 def cases_of(exercise: Exercise) -> Cases:

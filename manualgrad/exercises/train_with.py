@@ -11,7 +11,8 @@ import torch
 import manualgrad.functions as F
 from manualgrad.cases import CASES
 from manualgrad.errors import UserError
-from manualgrad.exercises.student import describe, line_of, load_function
+from manualgrad.exercises.student import load_function
+from manualgrad.loading import describe, line_of
 from manualgrad.table import print_table
 
 Metrics = dict[str, Any]
