@@ -2,7 +2,7 @@
 
     python experiments/gradcheck.py
 
-checks every function of the package against PyTorch's counterpart and against finite differences, at several
+checks every function of the package against PyTorch's own function and against finite differences, at several
 magnitudes, in several layouts, and differentiated twice: a row for each function, all of them "right". It
 takes a quarter of a minute. With --function NAME see the worst element of each gradient.
 
@@ -26,7 +26,7 @@ import torch
 from rich.console import Console
 from torch.autograd import Function
 
-from manualgrad.cases import CASES
+from manualgrad.cases import FUNCTIONS
 from manualgrad.errors import UserError
 from manualgrad.gradcheck import Report, gradcheck
 from manualgrad.gradcheck.views import draw_jacobians, draw_sweep, jacobians, step_sweep
@@ -49,7 +49,7 @@ class Settings(RunSettings):
     """What to check, and in which dtype."""
 
     target: str | None = option(None, "file.py:ClassName, a Function that you wrote", positional=True)
-    function: str | None = option(None, f"check this one only: {', '.join(CASES)}")
+    function: str | None = option(None, f"check this one only: {', '.join(FUNCTIONS)}")
     dtype: Literal["float64", "float32", "bfloat16", "float16"] = option("float64", "of the inputs")
     step_sweep: bool = option(False, "also draw the error against the step size")
 
@@ -118,13 +118,13 @@ def _trials(settings: Settings, dtype: torch.dtype, device: torch.device) -> Ite
     if settings.target is not None:
         yield _load(settings.target)
         return
-    if settings.function is not None and settings.function not in CASES:
-        raise UserError(f"--function {settings.function}: there are {', '.join(CASES)}")
-    for name, cases in CASES.items():
+    if settings.function is not None and settings.function not in FUNCTIONS:
+        raise UserError(f"--function {settings.function}: there are {', '.join(FUNCTIONS)}")
+    for name, info in FUNCTIONS.items():
         if settings.function in (None, name):
-            for k, sample in enumerate(cases.samples(dtype, str(device), settings.seed)):
-                ours = functools.partial(cases.function, **sample.kwargs)
-                theirs = functools.partial(cases.counterpart, **sample.kwargs)
+            for k, sample in enumerate(info.samples(dtype, str(device), settings.seed)):
+                ours = functools.partial(info.function, **sample.kwargs)
+                theirs = functools.partial(info.reference, **sample.kwargs)
                 yield Trial(f"{name}, {sample.name}", ours, sample.args, theirs, pictured=k == 0)
 
 

@@ -3,7 +3,7 @@
     python experiments/support_matrix.py
 
 runs every function of manualgrad/cases.py through everything that PyTorch offers and prints a table. Each
-mark is earned: behind it lie all samples of the function, compared with PyTorch's counterpart. The README
+mark is earned: behind it lie all samples of the function, compared with PyTorch's own function. The README
 holds the output. Expect "yes" in every cell, after about a minute. A "no" prints its reason below the table
 and makes the exit status 1. The samples are the same for every --seed.
 """
@@ -17,7 +17,7 @@ import torch.utils.checkpoint
 from torch import Tensor
 from torch.func import grad, hessian, jacfwd, jacrev, jvp, vmap
 
-from manualgrad.cases import CASES, Cases, Sample
+from manualgrad.cases import FUNCTIONS, FunctionInfo, SampleInput
 from manualgrad.errors import UserError
 from manualgrad.training import Metrics, Run, RunSettings, launch, option, prepare
 
@@ -36,14 +36,14 @@ class Trial:
     ours: Callable[..., Tensor]
     theirs: Callable[..., Tensor]
     values: tuple[Tensor, ...]
-    sample: Sample
+    sample: SampleInput
 
 
-def trials(cases: Cases, device: torch.device, dtype: torch.dtype = torch.float64) -> Iterator[Trial]:
+def trials(info: FunctionInfo, device: torch.device, dtype: torch.dtype = torch.float64) -> Iterator[Trial]:
     """Yield every sample of a function."""
-    for sample in cases.samples(dtype, str(device)):
-        ours, values = sample.close(cases.function)
-        theirs, _ = sample.close(cases.counterpart)
+    for sample in info.samples(dtype, str(device)):
+        ours, values = sample.bind(info.function)
+        theirs, _ = sample.bind(info.reference)
         yield Trial(ours, theirs, values, sample)
 
 
@@ -78,41 +78,41 @@ def in_float64(argument: Any) -> Any:
 # ---- the columns: each returns if the cell is "yes" and raises if it is "no"
 
 
-def value(cases: Cases, device: torch.device) -> None:
+def value(info: FunctionInfo, device: torch.device) -> None:
     """Equal PyTorch's value, shape and dtype, to 1e-10 in float64."""
-    for trial in trials(cases, device):
+    for trial in trials(info, device):
         same(trial.ours(*trial.values), trial.theirs(*trial.values))
 
 
-def gradient(cases: Cases, device: torch.device) -> None:
+def gradient(info: FunctionInfo, device: torch.device) -> None:
     """Equal PyTorch's gradients, and finite differences, also batched."""
-    for trial in trials(cases, device):
+    for trial in trials(info, device):
         same(back(trial.ours, trial.values), back(trial.theirs, trial.values))
         leaves = [each.clone().requires_grad_() for each in trial.values]
         torch.autograd.gradcheck(trial.ours, leaves, check_batched_grad=True)
 
 
-def second_order(cases: Cases, device: torch.device) -> None:
+def second_order(info: FunctionInfo, device: torch.device) -> None:
     """Equal finite differences of the gradient, and PyTorch's Hessian."""
-    for trial in trials(cases, device):
+    for trial in trials(info, device):
         leaves = [each.clone().requires_grad_() for each in trial.values]
         torch.autograd.gradgradcheck(trial.ours, leaves, check_fwd_over_rev=True)
         same(hessian(curved(trial.ours))(*trial.values), hessian(curved(trial.theirs))(*trial.values))
 
 
-def third_order(cases: Cases, device: torch.device) -> None:
+def third_order(info: FunctionInfo, device: torch.device) -> None:
     """Equal PyTorch's third derivative, backward through backward through backward."""
 
     def third(call: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return grad(curved(grad(curved(grad(curved(call))))))
 
-    for trial in trials(cases, device):
+    for trial in trials(info, device):
         same(third(trial.ours)(*trial.values), third(trial.theirs)(*trial.values), 1e-8)
 
 
-def forward_mode(cases: Cases, device: torch.device) -> None:
+def forward_mode(info: FunctionInfo, device: torch.device) -> None:
     """Equal PyTorch's under torch.func.jvp, jacfwd, jacrev over jacfwd, and jacfwd over jacfwd."""
-    for trial in trials(cases, device):
+    for trial in trials(info, device):
         tangents = tuple(each.cos() for each in trial.values)
         same(jvp(trial.ours, trial.values, tangents), jvp(trial.theirs, trial.values, tangents))
         same(jacfwd(trial.ours)(*trial.values), jacrev(trial.theirs)(*trial.values))
@@ -122,9 +122,9 @@ def forward_mode(cases: Cases, device: torch.device) -> None:
             )
 
 
-def batched(cases: Cases, device: torch.device) -> None:
+def batched(info: FunctionInfo, device: torch.device) -> None:
     """Equal one call after another under torch.func.vmap over each tensor alone, over all, and nested."""
-    for trial in trials(cases, device):
+    for trial in trials(info, device):
         stacks = [torch.stack([each, each.cos(), each.exp()]) for each in trial.values]
         for chosen in range(len(stacks)):
             dims = tuple(0 if place == chosen else None for place in range(len(stacks)))
@@ -138,16 +138,16 @@ def batched(cases: Cases, device: torch.device) -> None:
         same(vmap(vmap(trial.ours))(*[stack.unsqueeze(1) for stack in stacks]), rows.unsqueeze(1))
 
 
-def per_sample(cases: Cases, device: torch.device) -> None:
+def per_sample(info: FunctionInfo, device: torch.device) -> None:
     """Equal PyTorch's under vmap(grad): one gradient for each example."""
-    for trial in trials(cases, device):
+    for trial in trials(info, device):
         stacks = [torch.stack([each, each.cos(), each.exp()]) for each in trial.values]
         same(vmap(grad(curved(trial.ours)))(*stacks), vmap(grad(curved(trial.theirs)))(*stacks))
 
 
-def compiled(cases: Cases, device: torch.device) -> None:
+def compiled(info: FunctionInfo, device: torch.device) -> None:
     """Be one graph under torch.compile(fullgraph=True): forward, backward, no_grad, torch.func.grad in it."""
-    for trial in trials(cases, device):
+    for trial in trials(info, device):
         torch.compiler.reset()
         call = torch.compile(trial.ours, fullgraph=True, backend="aot_eager")
         same(back(call, trial.values), back(trial.theirs, trial.values))
@@ -158,9 +158,9 @@ def compiled(cases: Cases, device: torch.device) -> None:
     same(slope(*trial.values), grad(curved(trial.theirs))(*trial.values))
 
 
-def exported(cases: Cases, device: torch.device) -> None:
+def exported(info: FunctionInfo, device: torch.device) -> None:
     """Give the same result after torch.export."""
-    trial = next(trials(cases, device))
+    trial = next(trials(info, device))
 
     class Layer(torch.nn.Module):
         def forward(self, *values: Tensor) -> Tensor:
@@ -170,22 +170,22 @@ def exported(cases: Cases, device: torch.device) -> None:
     same(program.module()(*trial.values), trial.theirs(*trial.values))
 
 
-def autocast(cases: Cases, device: torch.device) -> None:
+def autocast(info: FunctionInfo, device: torch.device) -> None:
     """Give PyTorch's dtype under autocast to bfloat16 and float16, forward and backward."""
     for dtype in (torch.bfloat16, torch.float16):
-        for trial in trials(cases, device, torch.float32):
+        for trial in trials(info, device, torch.float32):
             with torch.autocast(device.type, dtype):
                 ours, theirs = (back(call, trial.values) for call in (trial.ours, trial.theirs))
             same(ours, theirs, 4 * torch.finfo(dtype).eps)
 
 
-def half(cases: Cases, device: torch.device) -> None:
+def half(info: FunctionInfo, device: torch.device) -> None:
     """Be as near to float64's truth as PyTorch is, in bfloat16, float16 and float32."""
     for dtype in (torch.bfloat16, torch.float16, torch.float32):
-        for trial in trials(cases, device, dtype):
+        for trial in trials(info, device, dtype):
             args = tuple(map(in_float64, trial.sample.args))
             options = {name: in_float64(each) for name, each in trial.sample.kwargs.items()}
-            truth, values = Sample("exact", args, options).close(cases.counterpart)
+            truth, values = SampleInput("exact", args, options).bind(info.reference)
             results = zip(
                 back(trial.ours, trial.values),
                 back(trial.theirs, trial.values),
@@ -198,9 +198,9 @@ def half(cases: Cases, device: torch.device) -> None:
                 assert (ours - right).abs().max() <= allowed, f"{dtype}: further off than PyTorch"
 
 
-def layouts(cases: Cases, device: torch.device) -> None:
+def layouts(info: FunctionInfo, device: torch.device) -> None:
     """Take transposed, sliced and expanded tensors, as inputs and as upstream gradients."""
-    for trial in trials(cases, device):
+    for trial in trials(info, device):
         for strided in (every_second, all_equal):
             values = [strided(each) for each in trial.values]
             same(back(trial.ours, values), back(trial.theirs, [each.contiguous() for each in values]))
@@ -222,10 +222,10 @@ def all_equal(tensor: Tensor) -> Tensor:
     return tensor.new_tensor(0.7).expand(tensor.shape)
 
 
-def extremes(cases: Cases, device: torch.device) -> None:
+def extremes(info: FunctionInfo, device: torch.device) -> None:
     """Equal PyTorch's at 0, ±1e4, subnormals, infinities and NaN: also where these come out."""
     numbers = [0.0, -0.0, 1e4, -1e4, 5e-310, -5e-310, torch.inf, -torch.inf, torch.nan]
-    for trial in trials(cases, device):
+    for trial in trials(info, device):
         for number in numbers:
             first, *others = trial.values
             first = (
@@ -236,9 +236,9 @@ def extremes(cases: Cases, device: torch.device) -> None:
             same(back(trial.ours, (first, *others)), back(trial.theirs, (first, *others)))
 
 
-def checkpointed(cases: Cases, device: torch.device) -> None:
+def checkpointed(info: FunctionInfo, device: torch.device) -> None:
     """Work under activation checkpointing and with saved-tensor hooks that move what is saved."""
-    for trial in trials(cases, device):
+    for trial in trials(info, device):
 
         def recomputed(*values: Tensor, call: Callable[..., Tensor] = trial.ours) -> Tensor:
             return torch.utils.checkpoint.checkpoint(call, *values, use_reentrant=False)
@@ -248,9 +248,9 @@ def checkpointed(cases: Cases, device: torch.device) -> None:
             same(back(trial.ours, trial.values), back(trial.theirs, trial.values))
 
 
-def memory(cases: Cases, device: torch.device) -> None:
+def memory(info: FunctionInfo, device: torch.device) -> None:
     """Save no more bytes for backward than PyTorch does."""
-    for trial in trials(cases, device):
+    for trial in trials(info, device):
         ours, theirs = bytes_saved(trial.ours, trial.values), bytes_saved(trial.theirs, trial.values)
         assert ours <= theirs, f"{trial.sample.name}: {ours} bytes, PyTorch {theirs}"
 
@@ -270,21 +270,21 @@ def bytes_saved(call: Callable[..., Tensor], values: Sequence[Tensor]) -> int:
     return sum(storages.values())
 
 
-def repeatable(cases: Cases, device: torch.device) -> None:
+def repeatable(info: FunctionInfo, device: torch.device) -> None:
     """Give the same bits when called again, also under torch.use_deterministic_algorithms."""
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(True)
     try:
-        for trial in trials(cases, device):
+        for trial in trials(info, device):
             first, second = back(trial.ours, trial.values), back(trial.ours, trial.values)
             assert all(map(torch.equal, first, second))
     finally:
         torch.use_deterministic_algorithms(before)
 
 
-def refusals(cases: Cases, device: torch.device) -> None:
+def refusals(info: FunctionInfo, device: torch.device) -> None:
     """Refuse at the call what is no tensor, is complex, or has another device or a shape that doesn't fit."""
-    for trial in trials(cases, device):
+    for trial in trials(info, device):
         tensors = [place for place, each in enumerate(trial.sample.args) if isinstance(each, Tensor)]
         for place in tensors:
             given = trial.sample.args[place].detach()
@@ -293,23 +293,23 @@ def refusals(cases: Cases, device: torch.device) -> None:
                 wrong += [given.to("meta"), given.new_zeros(7, *given.shape, 11)]
             for bad in wrong:
                 args = [*trial.sample.args[:place], bad, *trial.sample.args[place + 1 :]]
-                if not is_refused(cases, args, trial.sample.kwargs):
+                if not is_refused(info, args, trial.sample.kwargs):
                     raise AssertionError(
                         f"{trial.sample.name}: took {type(bad).__name__} as argument {place}"
                     )
 
 
-def is_refused(cases: Cases, args: Sequence[Any], options: dict[str, Any]) -> bool:
+def is_refused(info: FunctionInfo, args: Sequence[Any], options: dict[str, Any]) -> bool:
     """Return whether the call ends in one of our own messages, which name the function."""
     try:
-        cases.function(*args, **options)
+        info.function(*args, **options)
     except Exception as error:  # from the middle of a kernel is not at the call
-        ours = str(error).startswith((cases.name, "softmax_cross_entropy"))
+        ours = str(error).startswith((info.name, "softmax_cross_entropy"))
         return ours and isinstance(error, TypeError | ValueError)
     return False
 
 
-COLUMNS: dict[str, Callable[[Cases, torch.device], None]] = {
+COLUMNS: dict[str, Callable[[FunctionInfo, torch.device], None]] = {
     "value": value,
     "gradient": gradient,
     "2nd order": second_order,
@@ -339,20 +339,20 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def judge(cases: Cases, device: torch.device) -> dict[str, str]:
+def judge(info: FunctionInfo, device: torch.device) -> dict[str, str]:
     """Run one function through all columns and return the reason for each "no"."""
     reasons = {}
     for name, column in COLUMNS.items():
         try:
-            column(cases, device)
+            column(info, device)
         except Exception as problem:  # whatever goes wrong is a "no"
             reasons[name] = f"{type(problem).__name__}: {problem}".strip().splitlines()[0]
     return reasons
 
 
-def report(chosen: Sequence[Cases], device: torch.device) -> tuple[str, list[str]]:
+def report(chosen: Sequence[FunctionInfo], device: torch.device) -> tuple[str, list[str]]:
     """Return the whole text, which the README holds, and the reason for each "no"."""
-    reasons = {cases.name: judge(cases, device) for cases in chosen}
+    reasons = {info.name: judge(info, device) for info in chosen}
     matrix = markdown(
         ["", *COLUMNS],
         [
@@ -362,11 +362,11 @@ def report(chosen: Sequence[Cases], device: torch.device) -> tuple[str, list[str
     )
     legend = "\n".join(f"- **{name}** {column.__doc__}" for name, column in COLUMNS.items())
     sizes = []
-    for cases in chosen:
-        trial = next(trials(cases, device))
+    for info in chosen:
+        trial = next(trials(info, device))
         sizes.append(
             [
-                f"`{cases.name}`",
+                f"`{info.name}`",
                 *(str(bytes_saved(call, trial.values)) for call in (trial.ours, trial.theirs)),
             ]
         )
@@ -379,10 +379,10 @@ def report(chosen: Sequence[Cases], device: torch.device) -> tuple[str, list[str
 
 def run(settings: Settings) -> Metrics:
     """Print the matrix, and keep how many cells there were and how many said yes."""
-    if settings.only and settings.only not in CASES:
-        raise UserError(f"--only {settings.only}: no such function; there are {', '.join(CASES)}")
+    if settings.only and settings.only not in FUNCTIONS:
+        raise UserError(f"--only {settings.only}: no such function; there are {', '.join(FUNCTIONS)}")
     device = prepare(settings.device, settings.seed)
-    chosen = [CASES[settings.only]] if settings.only else list(CASES.values())
+    chosen = [FUNCTIONS[settings.only]] if settings.only else list(FUNCTIONS.values())
     text, noes = report(chosen, device)
     print(text)
     for reason in noes:

@@ -1,8 +1,8 @@
-"""For each function its sample inputs and PyTorch's counterpart.
+"""List every function with its sample inputs and its reference, PyTorch's own function.
 
 This is the one list that tests, gradcheck and exercises read.
 
-A function and its counterpart take the same arguments, so a sample serves both. Dimensions differ from one
+A function and its reference take the same arguments, so a sample serves both. Dimensions differ from one
 another, so that a transposition changes a shape, and no number is near 0, where ReLU has its kink.
 """
 
@@ -19,20 +19,20 @@ import manualgrad.functions as F
 
 
 @dataclass(frozen=True)
-class Sample:
-    """One call: a name, and the arguments for a function and its counterpart alike."""
+class SampleInput:
+    """Name one call, with the arguments for a function and its reference alike."""
 
     name: str
     args: tuple[Any, ...]
     kwargs: dict[str, Any] = field(default_factory=dict)
 
-    def close(self, function: Callable[..., Tensor]) -> tuple[Callable[..., Tensor], tuple[Tensor, ...]]:
-        """Fix all arguments but those that are differentiated.
+    def bind(self, function: Callable[..., Tensor]) -> tuple[Callable[..., Tensor], tuple[Tensor, ...]]:
+        """Bind all arguments but those that are differentiated.
 
         Parameters
         ----------
         function : callable
-            The function or its counterpart.
+            The function or its reference.
 
         Returns
         -------
@@ -56,8 +56,8 @@ class Sample:
         return call, tuple(self.args[place].detach() for place in places)
 
 
-class Draw:
-    """Draws seeded tensors of one dtype on one device.
+class TensorFactory:
+    """Make seeded random tensors of one dtype on one device.
 
     Parameters
     ----------
@@ -96,8 +96,8 @@ class Draw:
 
 
 @dataclass(frozen=True)
-class Cases:
-    """What is known of one function.
+class FunctionInfo:
+    """Describe one function.
 
     Attributes
     ----------
@@ -105,21 +105,23 @@ class Cases:
         The lower-case wrapper.
     function_class : type
         Its ``torch.autograd.Function``.
-    counterpart : callable
+    reference : callable
         PyTorch's own, with the same arguments.
     """
 
     function: Callable[..., Tensor]
     function_class: type[Function]
-    counterpart: Callable[..., Tensor]
-    _draw_samples: Callable[[Draw], Iterator[Sample]]
+    reference: Callable[..., Tensor]
+    _sample_inputs: Callable[[TensorFactory], Iterator[SampleInput]]
 
     @property
     def name(self) -> str:
         """The wrapper's name."""
         return self.function.__name__
 
-    def samples(self, dtype: torch.dtype = torch.float64, device: str = "cpu", seed: int = 0) -> list[Sample]:
+    def samples(
+        self, dtype: torch.dtype = torch.float64, device: str = "cpu", seed: int = 0
+    ) -> list[SampleInput]:
         """Fresh samples; the first is the plainest.
 
         Parameters
@@ -133,125 +135,125 @@ class Cases:
 
         Returns
         -------
-        list of Sample
+        list of SampleInput
             Tensors that are differentiated have ``requires_grad`` set.
         """
-        return list(self._draw_samples(Draw(dtype, device, seed)))
+        return list(self._sample_inputs(TensorFactory(dtype, device, seed)))
 
 
-def _elementwise(draw: Draw) -> Iterator[Sample]:
-    yield Sample("matrix", (draw.normal(3, 4),))
-    yield Sample("one number", (draw.normal(),))
-    yield Sample("three dimensions", (draw.normal(2, 3, 5),))
-    yield Sample("transposed", (draw.normal(5, 3).detach().t().requires_grad_(),))
+def _elementwise(make: TensorFactory) -> Iterator[SampleInput]:
+    yield SampleInput("matrix", (make.normal(3, 4),))
+    yield SampleInput("one number", (make.normal(),))
+    yield SampleInput("three dimensions", (make.normal(2, 3, 5),))
+    yield SampleInput("transposed", (make.normal(5, 3).detach().t().requires_grad_(),))
 
 
-def _power(draw: Draw) -> Iterator[Sample]:
-    yield Sample("cube", (draw.normal(3, 4), 3))
+def _power(make: TensorFactory) -> Iterator[SampleInput]:
+    yield SampleInput("cube", (make.normal(3, 4), 3))
     for exponent in (0, 1, 2, -1):
-        yield Sample(f"exponent {exponent}", (draw.normal(2, 5), exponent))
-    yield Sample("square root", (draw.uniform(3, 2).requires_grad_(), 0.5))
+        yield SampleInput(f"exponent {exponent}", (make.normal(2, 5), exponent))
+    yield SampleInput("square root", (make.uniform(3, 2).requires_grad_(), 0.5))
 
 
-def _linear(draw: Draw) -> Iterator[Sample]:
-    yield Sample("batch", (draw.normal(3, 4), draw.normal(5, 4), draw.normal(5)))
-    yield Sample("no bias", (draw.normal(3, 4), draw.normal(5, 4)))
-    yield Sample("one row without a batch", (draw.normal(4), draw.normal(5, 4), draw.normal(5)))
-    yield Sample("two batch dimensions", (draw.normal(2, 3, 4), draw.normal(5, 4), draw.normal(5)))
-    yield Sample("one-dimensional weight", (draw.normal(3, 4), draw.normal(4)))
-    yield Sample("data as input", (draw.normal(3, 4).detach(), draw.normal(5, 4), draw.normal(5)))
+def _linear(make: TensorFactory) -> Iterator[SampleInput]:
+    yield SampleInput("batch", (make.normal(3, 4), make.normal(5, 4), make.normal(5)))
+    yield SampleInput("no bias", (make.normal(3, 4), make.normal(5, 4)))
+    yield SampleInput("one row without a batch", (make.normal(4), make.normal(5, 4), make.normal(5)))
+    yield SampleInput("two batch dimensions", (make.normal(2, 3, 4), make.normal(5, 4), make.normal(5)))
+    yield SampleInput("one-dimensional weight", (make.normal(3, 4), make.normal(4)))
+    yield SampleInput("data as input", (make.normal(3, 4).detach(), make.normal(5, 4), make.normal(5)))
 
 
-def _softmax(draw: Draw) -> Iterator[Sample]:
-    yield Sample("matrix", (draw.normal(3, 4),), {"dim": -1})
-    yield Sample("first dimension", (draw.normal(3, 4),), {"dim": 0})
-    yield Sample("middle of three", (draw.normal(2, 4, 3),), {"dim": 1})
-    yield Sample("one row without a batch", (draw.normal(4),), {"dim": 0})
+def _softmax(make: TensorFactory) -> Iterator[SampleInput]:
+    yield SampleInput("matrix", (make.normal(3, 4),), {"dim": -1})
+    yield SampleInput("first dimension", (make.normal(3, 4),), {"dim": 0})
+    yield SampleInput("middle of three", (make.normal(2, 4, 3),), {"dim": 1})
+    yield SampleInput("one row without a batch", (make.normal(4),), {"dim": 0})
 
 
-def _nll_loss(draw: Draw) -> Iterator[Sample]:
-    yield Sample("labels", (draw.normal(3, 4), draw.labels(4, 3)))
+def _nll_loss(make: TensorFactory) -> Iterator[SampleInput]:
+    yield SampleInput("labels", (make.normal(3, 4), make.labels(4, 3)))
     for reduction in ("mean", "sum", "none"):
-        yield Sample(
+        yield SampleInput(
             f"{reduction}, class weights",
-            (draw.normal(3, 4), draw.labels(4, 3), draw.uniform(4)),
+            (make.normal(3, 4), make.labels(4, 3), make.uniform(4)),
             {"reduction": reduction},
         )
-    ignored = torch.tensor([1, 2, 1, 0, 3], device=draw.device)
-    yield Sample("ignored rows", (draw.normal(5, 4), ignored), {"ignore_index": 1})
-    yield Sample("unbatched", (draw.normal(4), draw.labels(4)))
-    yield Sample("images", (draw.normal(2, 4, 3, 5), draw.labels(4, 2, 3, 5)))
+    ignored = torch.tensor([1, 2, 1, 0, 3], device=make.device)
+    yield SampleInput("ignored rows", (make.normal(5, 4), ignored), {"ignore_index": 1})
+    yield SampleInput("unbatched", (make.normal(4), make.labels(4)))
+    yield SampleInput("images", (make.normal(2, 4, 3, 5), make.labels(4, 2, 3, 5)))
 
 
-def _softmax_nll(draw: Draw) -> Iterator[Sample]:
-    weight = draw.uniform(4)
-    yield Sample("labels", (draw.normal(3, 4), draw.labels(4, 3)))
+def _softmax_nll(make: TensorFactory) -> Iterator[SampleInput]:
+    weight = make.uniform(4)
+    yield SampleInput("labels", (make.normal(3, 4), make.labels(4, 3)))
     for reduction in ("mean", "sum", "none"):
         for smoothing in (0.0, 0.2):
-            yield Sample(
+            yield SampleInput(
                 f"{reduction}, class weights, smoothing {smoothing}",
-                (draw.normal(3, 4), draw.labels(4, 3), weight),
+                (make.normal(3, 4), make.labels(4, 3), weight),
                 {"reduction": reduction, "label_smoothing": smoothing},
             )
-    ignored = torch.tensor([1, 2, 1, 0, 3], device=draw.device)
-    yield Sample("ignored rows", (draw.normal(5, 4), ignored), {"ignore_index": 1})
-    yield Sample(
-        "ignored rows, smoothing", (draw.normal(5, 4), ignored), {"ignore_index": 1, "label_smoothing": 0.1}
+    ignored = torch.tensor([1, 2, 1, 0, 3], device=make.device)
+    yield SampleInput("ignored rows", (make.normal(5, 4), ignored), {"ignore_index": 1})
+    yield SampleInput(
+        "ignored rows, smoothing", (make.normal(5, 4), ignored), {"ignore_index": 1, "label_smoothing": 0.1}
     )
-    yield Sample("unbatched", (draw.normal(4), draw.labels(4)))
-    yield Sample("images", (draw.normal(2, 4, 3, 5), draw.labels(4, 2, 3, 5)))
-    yield Sample("class probabilities", (draw.normal(3, 4), draw.distribution(3, 4, dim=1)))
+    yield SampleInput("unbatched", (make.normal(4), make.labels(4)))
+    yield SampleInput("images", (make.normal(2, 4, 3, 5), make.labels(4, 2, 3, 5)))
+    yield SampleInput("class probabilities", (make.normal(3, 4), make.distribution(3, 4, dim=1)))
 
 
-def _softmax_cross_entropy(draw: Draw) -> Iterator[Sample]:
-    yield Sample("distribution", (draw.normal(3, 4), draw.distribution(3, 4, dim=1)))
+def _softmax_cross_entropy(make: TensorFactory) -> Iterator[SampleInput]:
+    yield SampleInput("distribution", (make.normal(3, 4), make.distribution(3, 4, dim=1)))
     for reduction in ("mean", "sum", "none"):
-        yield Sample(
+        yield SampleInput(
             f"{reduction}, class weights, smoothing",
-            (draw.normal(3, 4), draw.distribution(3, 4, dim=1), draw.uniform(4).requires_grad_()),
+            (make.normal(3, 4), make.distribution(3, 4, dim=1), make.uniform(4).requires_grad_()),
             {"reduction": reduction, "label_smoothing": 0.2},
         )
-    yield Sample("unbatched", (draw.normal(4), draw.distribution(4, dim=0)))
-    yield Sample("images", (draw.normal(2, 4, 3), draw.distribution(2, 4, 3, dim=1)))
+    yield SampleInput("unbatched", (make.normal(4), make.distribution(4, dim=0)))
+    yield SampleInput("images", (make.normal(2, 4, 3), make.distribution(2, 4, 3, dim=1)))
 
 
-def _mse_loss(draw: Draw) -> Iterator[Sample]:
-    yield Sample("data as target", (draw.normal(3, 4), draw.normal(3, 4).detach()))
+def _mse_loss(make: TensorFactory) -> Iterator[SampleInput]:
+    yield SampleInput("data as target", (make.normal(3, 4), make.normal(3, 4).detach()))
     for reduction in ("mean", "sum", "none"):
-        yield Sample(reduction, (draw.normal(3, 4), draw.normal(3, 4)), {"reduction": reduction})
-    yield Sample("one number", (draw.normal(), draw.normal()))
+        yield SampleInput(reduction, (make.normal(3, 4), make.normal(3, 4)), {"reduction": reduction})
+    yield SampleInput("one number", (make.normal(), make.normal()))
 
 
-def _binary_cross_entropy_with_logits(draw: Draw) -> Iterator[Sample]:
-    yield Sample("data as target", (draw.normal(3, 4), draw.uniform(3, 4)))
+def _binary_cross_entropy_with_logits(make: TensorFactory) -> Iterator[SampleInput]:
+    yield SampleInput("data as target", (make.normal(3, 4), make.uniform(3, 4)))
     for reduction in ("mean", "sum", "none"):
-        yield Sample(
+        yield SampleInput(
             f"{reduction}, both weights",
-            (draw.normal(3, 4), draw.uniform(3, 4).requires_grad_()),
-            {"reduction": reduction, "weight": draw.uniform(3, 1), "pos_weight": draw.uniform(4)},
+            (make.normal(3, 4), make.uniform(3, 4).requires_grad_()),
+            {"reduction": reduction, "weight": make.uniform(3, 1), "pos_weight": make.uniform(4)},
         )
-    yield Sample("one number", (draw.normal(), draw.uniform()))
+    yield SampleInput("one number", (make.normal(), make.uniform()))
 
 
 _ALL = (
-    Cases(F.sigmoid, F.Sigmoid, torch.sigmoid, _elementwise),
-    Cases(F.tanh, F.Tanh, torch.tanh, _elementwise),
-    Cases(F.relu, F.ReLU, torch.nn.functional.relu, _elementwise),
-    Cases(F.exp, F.Exp, torch.exp, _elementwise),
-    Cases(F.sin, F.Sin, torch.sin, _elementwise),
-    Cases(F.power, F.Power, torch.pow, _power),
-    Cases(F.linear, F.Linear, torch.nn.functional.linear, _linear),
-    Cases(F.mse_loss, F.MSELoss, torch.nn.functional.mse_loss, _mse_loss),
-    Cases(F.softmax, F.Softmax, torch.softmax, _softmax),
-    Cases(F.nll_loss, F.NLLLoss, torch.nn.functional.nll_loss, _nll_loss),
-    Cases(F.softmax_nll, F.SoftmaxNLL, torch.nn.functional.cross_entropy, _softmax_nll),
-    Cases(
+    FunctionInfo(F.sigmoid, F.Sigmoid, torch.sigmoid, _elementwise),
+    FunctionInfo(F.tanh, F.Tanh, torch.tanh, _elementwise),
+    FunctionInfo(F.relu, F.ReLU, torch.nn.functional.relu, _elementwise),
+    FunctionInfo(F.exp, F.Exp, torch.exp, _elementwise),
+    FunctionInfo(F.sin, F.Sin, torch.sin, _elementwise),
+    FunctionInfo(F.power, F.Power, torch.pow, _power),
+    FunctionInfo(F.linear, F.Linear, torch.nn.functional.linear, _linear),
+    FunctionInfo(F.mse_loss, F.MSELoss, torch.nn.functional.mse_loss, _mse_loss),
+    FunctionInfo(F.softmax, F.Softmax, torch.softmax, _softmax),
+    FunctionInfo(F.nll_loss, F.NLLLoss, torch.nn.functional.nll_loss, _nll_loss),
+    FunctionInfo(F.softmax_nll, F.SoftmaxNLL, torch.nn.functional.cross_entropy, _softmax_nll),
+    FunctionInfo(
         F.softmax_cross_entropy,
         F.SoftmaxCrossEntropy,
         torch.nn.functional.cross_entropy,
         _softmax_cross_entropy,
     ),
-    Cases(
+    FunctionInfo(
         F.binary_cross_entropy_with_logits,
         F.BCEWithLogitsLoss,
         torch.nn.functional.binary_cross_entropy_with_logits,
@@ -259,4 +261,4 @@ _ALL = (
     ),
 )
 
-CASES: dict[str, Cases] = {cases.name: cases for cases in _ALL}
+FUNCTIONS: dict[str, FunctionInfo] = {info.name: info for info in _ALL}

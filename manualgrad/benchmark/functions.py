@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from manualgrad.benchmark.race import Contender, Effort, Result, Table, duration, race, spread
-from manualgrad.cases import CASES
+from manualgrad.cases import FUNCTIONS
 
 LARGE = 128  # times each dimension of the small sample
 SMALL_CALLS, LARGE_CALLS = 300, 5  # a lap
@@ -32,10 +32,10 @@ def measure(effort: Effort) -> Iterator[Table]:
     for size, factor, calls in (("small", 1, SMALL_CALLS), ("large", LARGE, LARGE_CALLS)):
         calls = max(1, round(calls * effort.lap))
         rows, ratios = [], {}
-        for name, cases in CASES.items():
-            sample = cases.samples(torch.float32)[0]
+        for name, info in FUNCTIONS.items():
+            sample = info.samples(torch.float32)[0]
             args = tuple(_enlarge(argument, factor) for argument in sample.args)
-            pair = [_bind(function, args, sample.kwargs) for function in (cases.function, cases.counterpart)]
+            pair = [_bind(function, args, sample.kwargs) for function in (info.function, info.reference)]
             forward = _race(pair, calls, effort)
             both = _race([_with_backward(call, args) for call in pair], calls, effort)
             shape = "×".join(str(length) for length in args[0].shape)

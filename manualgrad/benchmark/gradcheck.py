@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from manualgrad.benchmark.race import Contender, Effort, Table, duration, race, spread
-from manualgrad.cases import CASES
+from manualgrad.cases import FUNCTIONS
 from manualgrad.gradcheck import gradcheck
 
 
@@ -29,9 +29,9 @@ def measure(effort: Effort) -> Iterator[Table]:
         A row for each function.
     """
     rows, ratios = [], {}
-    for name, cases in CASES.items():
-        sample = cases.samples()[0]
-        function = partial(cases.function, **sample.kwargs) if sample.kwargs else cases.function
+    for name, info in FUNCTIONS.items():
+        sample = info.samples()[0]
+        function = partial(info.function, **sample.kwargs) if sample.kwargs else info.function
         contenders = [
             Contender("ours", partial(gradcheck, function, sample.args)),
             Contender("PyTorch's", partial(_pytorchs, function, sample.args)),

@@ -28,7 +28,7 @@ class Step:
     title : str
         What the step is about.
     samples : tuple of str
-        The names of the samples to be judged by, from the function's cases; empty for all of them.
+        The names of the samples to be judged by, from the function's samples; empty for all of them.
     arguments : tuple of str
         Whose gradients are judged; empty for all of them.
     """

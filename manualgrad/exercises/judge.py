@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.text import Text
 from torch import Tensor
 
-from manualgrad.cases import Sample
+from manualgrad.cases import SampleInput
 from manualgrad.exercises.course import Exercise, Step
 from manualgrad.exercises.lines import judge_lines
 from manualgrad.exercises.outcome import Outcome, Request
 from manualgrad.exercises.scripts import judge_script
-from manualgrad.exercises.student import cases_of, find_class, with_class
+from manualgrad.exercises.student import find_class, info_of, with_class
 from manualgrad.gradcheck import Finding, Report, gradcheck
 from manualgrad.loading import FileError, load_module
 
@@ -63,9 +63,9 @@ def judge(exercise: Exercise, request: Request) -> Outcome:
 
 
 def _judge_function(exercise: Exercise, path: Path, request: Request) -> Outcome:
-    cases = cases_of(exercise)
-    yours = with_class(cases, find_class(load_module(path), cases.function_class))
-    samples = cases.samples()
+    info = info_of(exercise)
+    yours = with_class(info, find_class(load_module(path), info.function_class))
+    samples = info.samples()
     reports: dict[str, Report] = {}
     for done, step in enumerate(exercise.steps):
         for sample in samples:
@@ -73,7 +73,7 @@ def _judge_function(exercise: Exercise, path: Path, request: Request) -> Outcome
                 continue
             if sample.name not in reports:
                 # Other sizes of input and second derivatives are a matter of the formula, not of the sample.
-                reports[sample.name] = _check(yours, cases.function, sample, thorough=not reports)
+                reports[sample.name] = _check(yours, info.function, sample, thorough=not reports)
             report = _about(reports[sample.name], step)
             if not report.ok:
                 finding = next(finding for finding in report.findings if finding.wrong)
@@ -84,7 +84,7 @@ def _judge_function(exercise: Exercise, path: Path, request: Request) -> Outcome
     return Outcome(passed=True, steps_done=len(exercise.steps), steps=len(exercise.steps))
 
 
-def _where(exercise: Exercise, step: Step, sample: Sample) -> str:
+def _where(exercise: Exercise, step: Step, sample: SampleInput) -> str:
     """Name the step, and the sample unless it is the step's only one."""
     parts = [step.title] if len(exercise.steps) > 1 else []
     if step.samples != (sample.name,):
@@ -93,7 +93,7 @@ def _where(exercise: Exercise, step: Step, sample: Sample) -> str:
 
 
 def _check(
-    yours: Callable[..., Tensor], ours: Callable[..., Tensor], sample: Sample, thorough: bool
+    yours: Callable[..., Tensor], ours: Callable[..., Tensor], sample: SampleInput, thorough: bool
 ) -> Report:
     function: Any = functools.partial(yours, **sample.kwargs)
     function.__name__ = yours.__name__

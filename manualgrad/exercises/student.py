@@ -8,19 +8,19 @@ from pathlib import Path
 from torch import Tensor
 from torch.autograd import Function
 
-from manualgrad.cases import CASES, Cases
+from manualgrad.cases import FUNCTIONS, FunctionInfo
 from manualgrad.errors import UserError
 from manualgrad.exercises.course import Exercise
 from manualgrad.loading import FileError, load_module
 
 
-def cases_of(exercise: Exercise) -> Cases:
+def info_of(exercise: Exercise) -> FunctionInfo:
     """Return the samples of an exercise and what they are judged against."""
     if exercise.is_library_function:
-        return CASES[exercise.page.stem]
-    cases = importlib.import_module(exercise.module).CASES
-    assert isinstance(cases, Cases)
-    return cases
+        return FUNCTIONS[exercise.page.stem]
+    info = importlib.import_module(exercise.module).INFO
+    assert isinstance(info, FunctionInfo)
+    return info
 
 
 def find_class(module: types.ModuleType, parent: type[Function]) -> type[Function]:
@@ -61,7 +61,7 @@ def find_class(module: types.ModuleType, parent: type[Function]) -> type[Functio
     return found[-1]
 
 
-def with_class(cases: Cases, function_class: type[Function]) -> Callable[..., Tensor]:
+def with_class(info: FunctionInfo, function_class: type[Function]) -> Callable[..., Tensor]:
     """Return a function of ours that works with another Function class.
 
     The wrapper around the Function checks and prepares the arguments. It stays as it is: a copy of it is made
@@ -69,17 +69,17 @@ def with_class(cases: Cases, function_class: type[Function]) -> Callable[..., Te
 
     Parameters
     ----------
-    cases : Cases
+    info : FunctionInfo
         Of the function.
     function_class : type
-        What takes the place of ``cases.function_class``.
+        What takes the place of ``info.function_class``.
 
     Returns
     -------
     callable
         Same name, same arguments.
     """
-    wrapper = cases.function
+    wrapper = info.function
     assert isinstance(wrapper, types.FunctionType)
     # The plain form of a Function, so that messages speak of its own name and arguments.
     names = dict(wrapper.__globals__, _apply=function_class.apply)
@@ -120,9 +120,9 @@ def load_function(path: Path | str) -> tuple[str, Callable[..., Tensor]]:
         module = load_module(path)
     except FileError as problem:
         raise UserError(" ".join(str(problem).split())) from problem
-    for cases in CASES.values():
+    for info in FUNCTIONS.values():
         try:
-            return cases.name, with_class(cases, find_class(module, cases.function_class))
+            return info.name, with_class(info, find_class(module, info.function_class))
         except FileError:
             continue
     raise UserError(f"{path}: no class in it derives from one of manualgrad's Functions and has a backward")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 import manualgrad.functions as F
-from manualgrad.cases import CASES
+from manualgrad.cases import FUNCTIONS
 from manualgrad.errors import UserError
 from manualgrad.exercises.student import load_function
 from manualgrad.loading import describe, line_of
@@ -44,7 +44,7 @@ def in_place_of_ours(path: Path | str) -> Iterator[str]:
     """
     path = Path(path)
     name, theirs = load_function(path)
-    call, values = CASES[name].samples()[0].close(theirs)
+    call, values = FUNCTIONS[name].samples()[0].bind(theirs)
     with _one_line(path), torch.enable_grad():
         call(*(value.requires_grad_() for value in values)).sum().backward()
     with _one_line(path), _replaced(name, theirs):

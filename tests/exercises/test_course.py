@@ -4,12 +4,13 @@ import ast
 
 import pytest
 
-from manualgrad.cases import CASES
+from manualgrad.cases import FUNCTIONS
 from manualgrad.errors import UserError
-from manualgrad.exercises.course import FUNCTIONS, LESSONS, course, find
+from manualgrad.exercises.course import FUNCTIONS as PAGES
+from manualgrad.exercises.course import LESSONS, course, find
 from manualgrad.exercises.hints import hints
 from manualgrad.exercises.solution import our_solution, their_solution
-from manualgrad.exercises.student import cases_of
+from manualgrad.exercises.student import info_of
 from tests.exercises.attempts import solved, stub
 
 COURSE = course()
@@ -98,7 +99,7 @@ def test_steps_name_samples_and_arguments_that_there_are(exercise):
     assert exercise.steps
     if exercise.kind != "function":
         return
-    names = [sample.name for sample in cases_of(exercise).samples()]
+    names = [sample.name for sample in info_of(exercise).samples()]
     arguments = {argument.name for argument in exercise.lesson.arguments() if argument.has_gradient}
     for step in exercise.steps:
         assert set(step.samples) <= set(names)
@@ -107,7 +108,7 @@ def test_steps_name_samples_and_arguments_that_there_are(exercise):
 
 
 def test_every_function_has_an_exercise():
-    assert {exercise.page.stem for exercise in COURSE if exercise.page.parent == FUNCTIONS} == set(CASES)
+    assert {exercise.page.stem for exercise in COURSE if exercise.page.parent == PAGES} == set(FUNCTIONS)
 
 
 def test_a_new_function_gets_its_exercise_by_itself(tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import manualgrad.functions as F
-from manualgrad.cases import CASES
+from manualgrad.cases import FUNCTIONS
 from manualgrad.errors import UserError
 from manualgrad.exercises.course import course
 from manualgrad.exercises.student import load_function, with_class
@@ -51,18 +51,18 @@ def test_a_wrapper_that_calls_itself_takes_the_students_class_there_too(tmp_path
     assert torch.equal(weight.grad, torch.zeros(4))
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_wrapper_works_with_another_class(name):
     """Each takes its class from the one name that is put in its place."""
-    cases = CASES[name]
+    info = FUNCTIONS[name]
 
-    class Other(cases.function_class):
+    class Other(info.function_class):
         @staticmethod
         def backward(ctx, *grad_outputs):
             raise LookupError("this one")
 
-    sample = cases.samples()[0]
-    output = with_class(cases, Other)(*sample.args, **sample.kwargs)
+    sample = info.samples()[0]
+    output = with_class(info, Other)(*sample.args, **sample.kwargs)
     with pytest.raises(LookupError, match="this one"):
         output.sum().backward()
 

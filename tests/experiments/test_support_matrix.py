@@ -9,7 +9,7 @@ import torch
 
 import manualgrad.functions as F
 from experiments import support_matrix
-from manualgrad.cases import CASES
+from manualgrad.cases import FUNCTIONS
 
 README = Path(__file__).parents[2] / "README.md"
 CPU = torch.device("cpu")
@@ -22,16 +22,16 @@ def readmes_block():
 
 
 def test_readme_has_every_function_and_every_column():
-    header, _, *rows = readmes_block().splitlines()[: 2 + len(CASES)]
+    header, _, *rows = readmes_block().splitlines()[: 2 + len(FUNCTIONS)]
     assert [cell.strip() for cell in header.strip("|").split("|")][1:] == list(support_matrix.COLUMNS)
-    assert [row.split("|")[1].strip() for row in rows] == [f"`{name}`" for name in CASES]
+    assert [row.split("|")[1].strip() for row in rows] == [f"`{name}`" for name in FUNCTIONS]
     assert all(set(map(str.strip, row.split("|")[2:-1])) == {"yes"} for row in rows)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_readme_shows_what_the_script_prints():
-    text, noes = support_matrix.report(list(CASES.values()), CPU)
+    text, noes = support_matrix.report(list(FUNCTIONS.values()), CPU)
     assert noes == []
     assert readmes_block() == text
 
@@ -54,7 +54,7 @@ class WrongReLU(torch.autograd.Function):
 
 def test_a_wrong_function_earns_no_mark():
     """Everything but what it does get right: it is repeatable, exports, and is not fussy about layouts."""
-    wrong = dataclasses.replace(CASES["relu"], function=wrong_relu)
+    wrong = dataclasses.replace(FUNCTIONS["relu"], function=wrong_relu)
     for name in ("value", "gradient", "2nd order", "3rd order", "forward mode", "vmap", "per-sample", "half",
                  "layouts", "extremes", "checkpoint", "memory", "bad input"):  # fmt: skip
         with pytest.raises((AssertionError, RuntimeError)):
@@ -62,7 +62,7 @@ def test_a_wrong_function_earns_no_mark():
 
 
 def test_a_no_is_printed_with_its_reason_and_makes_the_status_1(monkeypatch, capsys, tmp_path):
-    def never(cases, device):
+    def never(info, device):
         raise ValueError("not on a Sunday")
 
     monkeypatch.setattr(support_matrix, "COLUMNS", {"value": support_matrix.value, "rest": never})

@@ -104,8 +104,8 @@ def test_export_of_a_network():
 
 @pytest.mark.slow
 @every_function
-def test_every_function_under_vmap_and_autocast_inside_a_compiled_region(cases):
-    ours, values = closed(cases.function, cases.samples()[0])
+def test_every_function_under_vmap_and_autocast_inside_a_compiled_region(info):
+    ours, values = closed(info.function, info.samples()[0])
     stacks = [torch.stack([value, value.cos()]) for value in values]
     rows = vmap(ours)
     assert_same(torch.compile(rows, fullgraph=True, backend="aot_eager")(*stacks), rows(*stacks))

@@ -10,7 +10,7 @@ import pytest
 from torch.autograd import Function
 
 import manualgrad.functions as F
-from manualgrad.cases import CASES
+from manualgrad.cases import FUNCTIONS
 
 MODULES = {
     name: importlib.import_module(f"manualgrad.functions.{name}")
@@ -54,15 +54,15 @@ def test_one_function_a_file_with_its_wrapper_exported_and_with_cases(name):
     assert {name, function_class.__name__} <= set(F.__all__)
     assert getattr(F, name) is wrapper
     assert getattr(F, function_class.__name__) is function_class
-    assert CASES[name].function is wrapper
-    assert CASES[name].function_class is function_class
-    assert len(CASES[name].samples()) >= 2
+    assert FUNCTIONS[name].function is wrapper
+    assert FUNCTIONS[name].function_class is function_class
+    assert len(FUNCTIONS[name].samples()) >= 2
 
 
 def test_nothing_is_exported_that_no_file_defines():
     defined = {name for module in MODULES.values() for name in vars(module)}
     assert set(F.__all__) <= defined
-    assert set(CASES) == set(MODULES)
+    assert set(FUNCTIONS) == set(MODULES)
 
 
 @every_module

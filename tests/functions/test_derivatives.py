@@ -12,8 +12,8 @@ def leaves(values):
 
 @every_sample
 @every_device
-def test_first_order_by_finite_differences(cases, index, device):
-    call, values = closed(cases.function, cases.samples(device=device)[index])
+def test_first_order_by_finite_differences(info, index, device):
+    call, values = closed(info.function, info.samples(device=device)[index])
     assert torch.autograd.gradcheck(
         call, leaves(values), check_forward_ad=True, check_batched_grad=True, check_batched_forward_grad=True
     )
@@ -21,17 +21,17 @@ def test_first_order_by_finite_differences(cases, index, device):
 
 @every_sample
 @every_device
-def test_second_order_by_finite_differences(cases, index, device):
-    call, values = closed(cases.function, cases.samples(device=device)[index])
+def test_second_order_by_finite_differences(info, index, device):
+    call, values = closed(info.function, info.samples(device=device)[index])
     assert torch.autograd.gradgradcheck(
         call, leaves(values), check_fwd_over_rev=True, check_batched_grad=True
     )
 
 
 @every_sample
-def test_second_and_third_order_equal_pytorchs(cases, index):
-    sample = cases.samples()[index]
-    ours, theirs = (derivatives(closed(function, sample)) for function in (cases.function, cases.counterpart))
+def test_second_and_third_order_equal_pytorchs(info, index):
+    sample = info.samples()[index]
+    ours, theirs = (derivatives(closed(function, sample)) for function in (info.function, info.reference))
     assert_same(ours, theirs, rtol=1e-9)
 
 
@@ -50,11 +50,11 @@ def derivatives(closed_call):
 
 
 @every_sample
-def test_forward_mode_of_autograd(cases, index):
+def test_forward_mode_of_autograd(info, index):
     """Dual tensors, as torch.autograd.forward_ad has them; torch.func's are in test_transforms."""
-    sample = cases.samples()[index]
+    sample = info.samples()[index]
     tangents = []
-    for function in (cases.function, cases.counterpart):
+    for function in (info.function, info.reference):
         call, values = closed(function, sample)
         with torch.autograd.forward_ad.dual_level():
             duals = [torch.autograd.forward_ad.make_dual(value, value.cos()) for value in values]
@@ -63,11 +63,11 @@ def test_forward_mode_of_autograd(cases, index):
 
 
 @every_function
-def test_hessian_of_autograd(cases):
+def test_hessian_of_autograd(info):
     """torch.autograd.functional's, which silently gave zeros if backward could not be differentiated."""
-    sample = cases.samples()[0]
-    ours, values = closed(cases.function, sample)
-    theirs, _ = closed(cases.counterpart, sample)
+    sample = info.samples()[0]
+    ours, values = closed(info.function, sample)
+    theirs, _ = closed(info.reference, sample)
     assert_same(
         torch.autograd.functional.hessian(scalar(ours), values),
         torch.autograd.functional.hessian(scalar(theirs), values),
@@ -77,8 +77,8 @@ def test_hessian_of_autograd(cases):
 
 @pytest.mark.parametrize("is_grads_batched", [False, True])
 @every_sample
-def test_the_gradient_is_linear_in_the_upstream_gradient(cases, index, is_grads_batched):
-    call, values = closed(cases.function, cases.samples()[index])
+def test_the_gradient_is_linear_in_the_upstream_gradient(info, index, is_grads_batched):
+    call, values = closed(info.function, info.samples()[index])
     values = leaves(values)
     output = call(*values)
     one, other = torch.randn(2, *output.shape, dtype=torch.float64)

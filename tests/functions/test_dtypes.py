@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 import manualgrad.functions as F
-from manualgrad.cases import Sample
+from manualgrad.cases import SampleInput
 from tests.functions.tools import DEVICES, closed, every_device, every_function, every_sample, upstream
 
 LOW = [torch.float32, torch.bfloat16, torch.float16]
@@ -22,7 +22,7 @@ def in_float64(value):
 def exact(sample):
     """The same numbers, with room for every digit."""
     kwargs = {name: in_float64(value) for name, value in sample.kwargs.items()}
-    return Sample(sample.name, tuple(map(in_float64, sample.args)), kwargs)
+    return SampleInput(sample.name, tuple(map(in_float64, sample.args)), kwargs)
 
 
 def results(function, sample, grad_output):
@@ -32,13 +32,13 @@ def results(function, sample, grad_output):
     return [output, *torch.autograd.grad(output, values, grad_output.to(output.dtype))]
 
 
-def assert_as_exact_as_pytorch(function, counterpart, sample, dtype):
+def assert_as_exact_as_pytorch(function, reference, sample, dtype):
     truth = exact(sample)
-    grad_output = upstream(counterpart(*sample.args, **sample.kwargs))
+    grad_output = upstream(reference(*sample.args, **sample.kwargs))
     for ours, theirs, right in zip(
         results(function, sample, grad_output),
-        results(counterpart, sample, grad_output),
-        results(counterpart, truth, grad_output),
+        results(reference, sample, grad_output),
+        results(reference, truth, grad_output),
         strict=True,
     ):
         assert ours.dtype == theirs.dtype
@@ -50,10 +50,10 @@ def assert_as_exact_as_pytorch(function, counterpart, sample, dtype):
 @every_sample
 @every_low
 @every_device
-def test_values_and_gradients_are_as_exact_as_pytorchs(cases, index, dtype, device):
+def test_values_and_gradients_are_as_exact_as_pytorchs(info, index, dtype, device):
     for seed in range(2):
-        sample = cases.samples(dtype, device, seed)[index]
-        assert_as_exact_as_pytorch(cases.function, cases.counterpart, sample, dtype)
+        sample = info.samples(dtype, device, seed)[index]
+        assert_as_exact_as_pytorch(info.function, info.reference, sample, dtype)
 
 
 def relative_error(got, wanted):
@@ -62,17 +62,17 @@ def relative_error(got, wanted):
 
 @every_function
 @every_low
-def test_the_mean_error_is_no_larger_than_pytorchs(cases, dtype):
+def test_the_mean_error_is_no_larger_than_pytorchs(info, dtype):
     """Over many numbers, where chance evens out: at most half as large again, and half a rounding."""
     errors = {}
     for seed in range(8):
-        sample = cases.samples(dtype, seed=seed)[0]
-        grad_output = upstream(cases.counterpart(*sample.args, **sample.kwargs), seed)
-        right = results(cases.counterpart, exact(sample), grad_output)
-        for function in (cases.function, cases.counterpart):
+        sample = info.samples(dtype, seed=seed)[0]
+        grad_output = upstream(info.reference(*sample.args, **sample.kwargs), seed)
+        right = results(info.reference, exact(sample), grad_output)
+        for function in (info.function, info.reference):
             for got, wanted in zip(results(function, sample, grad_output), right, strict=True):
                 errors.setdefault(function, []).append(relative_error(got, wanted))
-    ours, theirs = (torch.tensor(errors[function]).mean() for function in (cases.function, cases.counterpart))
+    ours, theirs = (torch.tensor(errors[function]).mean() for function in (info.function, info.reference))
     assert ours <= 1.5 * theirs + torch.finfo(dtype).eps / 2
 
 
@@ -92,14 +92,14 @@ def test_a_mean_over_more_rows_than_float16_can_count(name, dtype):
 )
 @pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool], ids=str)
 def test_whole_numbers_give_what_pytorch_gives(function, dtype):
-    counterpart = getattr(torch, function.__name__)
+    reference = getattr(torch, function.__name__)
     numbers = torch.tensor([0, 1, 3]).to(dtype)
     if function is F.relu and dtype == torch.bool:
         with pytest.raises(TypeError, match=r"relu: input must hold numbers, got torch\.bool"):
             function(numbers)
     else:
-        assert torch.equal(function(numbers), counterpart(numbers))
-        assert function(numbers).dtype == counterpart(numbers).dtype
+        assert torch.equal(function(numbers), reference(numbers))
+        assert function(numbers).dtype == reference(numbers).dtype
 
 
 def test_linear_of_whole_numbers():
@@ -124,12 +124,12 @@ MIXED = [
 ]
 
 
-@pytest.mark.parametrize(("function", "counterpart", "input_dtype", "target_dtype"), MIXED)
-def test_two_dtypes_are_promoted_as_in_pytorch(function, counterpart, input_dtype, target_dtype):
+@pytest.mark.parametrize(("function", "reference", "input_dtype", "target_dtype"), MIXED)
+def test_two_dtypes_are_promoted_as_in_pytorch(function, reference, input_dtype, target_dtype):
     input = torch.tensor([[0.5, 2.0, 1.0], [3.0, 0.25, 0.5]]).to(input_dtype)
     target = torch.tensor([[0.25, 0.25, 0.5], [0.0, 1.0, 0.0]]).to(target_dtype)
     leaves = [each.requires_grad_() for each in (input, target) if each.is_floating_point()]
-    ours, theirs = function(input, target), counterpart(input, target)
+    ours, theirs = function(input, target), reference(input, target)
     torch.testing.assert_close(ours, theirs)
     for our, their in zip(
         torch.autograd.grad(ours, leaves), torch.autograd.grad(theirs, leaves), strict=True
@@ -145,21 +145,21 @@ def test_a_double_pos_weight_does_not_make_the_loss_double():
 
 
 @every_function
-def test_complex_numbers_are_refused(cases):
-    sample = cases.samples()[0]
+def test_complex_numbers_are_refused(info):
+    sample = info.samples()[0]
     args = (sample.args[0].detach().to(torch.complex128), *sample.args[1:])
-    with pytest.raises(TypeError, match=f"{cases.name}: input must be real, got torch.complex128"):
-        cases.function(*args, **sample.kwargs)
+    with pytest.raises(TypeError, match=f"{info.name}: input must be real, got torch.complex128"):
+        info.function(*args, **sample.kwargs)
 
 
 @every_sample
 @pytest.mark.parametrize("lower", [torch.bfloat16, torch.float16], ids=str)
 @pytest.mark.parametrize("given", [torch.float32, torch.float64, "lower"], ids=str)
 @pytest.mark.parametrize("device", DEVICES)
-def test_autocast_gives_pytorchs_dtype(cases, index, lower, given, device):
-    sample = cases.samples(lower if given == "lower" else given, device)[index]
+def test_autocast_gives_pytorchs_dtype(info, index, lower, given, device):
+    sample = info.samples(lower if given == "lower" else given, device)[index]
     outputs = []
-    for function in (cases.function, cases.counterpart):
+    for function in (info.function, info.reference):
         call, values = closed(function, sample)
         values = [value.requires_grad_() for value in values]
         with torch.autocast(device, lower):

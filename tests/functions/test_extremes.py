@@ -9,7 +9,7 @@ import torch.nn.functional
 from hypothesis import HealthCheck, given, settings
 
 import manualgrad.functions as F
-from tests.functions.tools import FUNCTIONS
+from tests.functions.tools import every_function
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 INF, NAN = float("inf"), float("nan")
@@ -109,15 +109,15 @@ def outcome(function, args, kwargs, seed):
     return [output.detach(), *torch.autograd.grad(output, leaves, numbers.to(output.dtype))]
 
 
-@pytest.mark.parametrize("cases", FUNCTIONS, ids=lambda cases: cases.name)
+@every_function
 @settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_any_call_gives_what_pytorch_gives(cases, data):
-    args, kwargs, seed = data.draw(calls(cases.name))
+def test_any_call_gives_what_pytorch_gives(info, data):
+    args, kwargs, seed = data.draw(calls(info.name))
     # On plain copies: some of PyTorch's own backwards refuse some layouts.
     plain = [value.contiguous() if isinstance(value, torch.Tensor) else value for value in args]
-    ours = outcome(cases.function, args, kwargs, seed)
-    theirs = outcome(cases.counterpart, plain, kwargs, seed)
+    ours = outcome(info.function, args, kwargs, seed)
+    theirs = outcome(info.reference, plain, kwargs, seed)
     tolerance = TOLERANCE[args[0].dtype]
     for our, their in zip(ours, theirs, strict=True):
         size = their[their.isfinite()].abs().max().item() if their.isfinite().any() else 1.0

@@ -46,10 +46,10 @@ every_layout = pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: lay
 
 @every_layout
 @every_sample
-def test_inputs_of_any_layout(cases, index, layout):
-    sample = cases.samples()[index]
-    ours, values = closed(cases.function, sample)
-    theirs, _ = closed(cases.counterpart, sample)
+def test_inputs_of_any_layout(info, index, layout):
+    sample = info.samples()[index]
+    ours, values = closed(info.function, sample)
+    theirs, _ = closed(info.reference, sample)
     values = [layout(value) for value in values]
     # PyTorch gets plain copies: some of its own backwards refuse such layouts.
     copies = [value.clone(memory_format=torch.contiguous_format) for value in values]
@@ -58,9 +58,9 @@ def test_inputs_of_any_layout(cases, index, layout):
 
 @every_layout
 @every_sample
-def test_upstream_gradients_of_any_layout(cases, index, layout):
-    sample = cases.samples()[index]
-    call, values = closed(cases.function, sample)
+def test_upstream_gradients_of_any_layout(info, index, layout):
+    sample = info.samples()[index]
+    call, values = closed(info.function, sample)
     grad_output = layout(upstream(call(*values)))
     expected = value_and_gradients(call, values, grad_output.clone(memory_format=torch.contiguous_format))
     assert_same(value_and_gradients(call, values, grad_output), expected)

@@ -19,8 +19,8 @@ from tests.functions.tools import (
 
 
 @every_sample
-def test_activation_checkpointing(cases, index):
-    call, values = closed(cases.function, cases.samples()[index])
+def test_activation_checkpointing(info, index):
+    call, values = closed(info.function, info.samples()[index])
 
     def recomputed(*each):
         return torch.utils.checkpoint.checkpoint(call, *each, use_reentrant=False)
@@ -29,9 +29,9 @@ def test_activation_checkpointing(cases, index):
 
 
 @every_sample
-def test_everything_saved_goes_through_the_hooks(cases, index):
+def test_everything_saved_goes_through_the_hooks(info, index):
     """Offload to a file, say: what comes back is another tensor, and nothing was kept beside it."""
-    call, values = closed(cases.function, cases.samples()[index])
+    call, values = closed(info.function, info.samples()[index])
     expected = value_and_gradients(call, values)
     values = [value.clone().requires_grad_() for value in values]
     with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor.clone(), lambda tensor: tensor):
@@ -43,14 +43,14 @@ def test_everything_saved_goes_through_the_hooks(cases, index):
 
 
 @every_function
-def test_a_saved_tensor_that_is_changed_in_place_is_noticed(cases):
-    call, values = closed(cases.function, cases.samples()[0])
+def test_a_saved_tensor_that_is_changed_in_place_is_noticed(info):
+    call, values = closed(info.function, info.samples()[0])
     inner = [value.requires_grad_() * 1 for value in values]
     output = call(*inner)
     with torch.no_grad():
         for tensor in (*inner, output):
             tensor.add_(1)
-    if cases.name == "nll_loss":  # saves labels alone
+    if info.name == "nll_loss":  # saves labels alone
         output.sum().backward()
     else:
         with pytest.raises(RuntimeError, match="modified by an inplace operation"):
@@ -59,16 +59,16 @@ def test_a_saved_tensor_that_is_changed_in_place_is_noticed(cases):
 
 @pytest.mark.filterwarnings("ignore:Anomaly Detection has been enabled:UserWarning")
 @every_function
-def test_anomaly_mode(cases):
-    call, values = closed(cases.function, cases.samples()[0])
+def test_anomaly_mode(info):
+    call, values = closed(info.function, info.samples()[0])
     with torch.autograd.detect_anomaly(check_nan=True):
         value_and_gradients(call, values)
 
 
 @every_function
-def test_threads(cases):
+def test_threads(info):
     """Each thread has its own graph; the functions keep nothing between calls."""
-    call, values = closed(cases.function, cases.samples()[0])
+    call, values = closed(info.function, info.samples()[0])
     expected, results = value_and_gradients(call, values), []
     threads = [
         threading.Thread(target=lambda: results.extend(value_and_gradients(call, values) for _ in range(20)))

@@ -29,22 +29,22 @@ def bytes_saved(call, values):
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
 @every_sample
-def test_no_more_is_saved_than_by_pytorch(cases, index, dtype):
-    sample = cases.samples(dtype)[index]
-    ours, values = closed(cases.function, sample)
-    theirs, _ = closed(cases.counterpart, sample)
+def test_no_more_is_saved_than_by_pytorch(info, index, dtype):
+    sample = info.samples(dtype)[index]
+    ours, values = closed(info.function, sample)
+    theirs, _ = closed(info.reference, sample)
     values = [value.requires_grad_() for value in values]
     assert bytes_saved(ours, values) <= bytes_saved(theirs, values)
 
 
 @every_sample
-def test_no_more_is_saved_when_only_one_gradient_is_wanted(cases, index):
-    sample = cases.samples()[index]
-    ours, values = closed(cases.function, sample)
-    theirs, _ = closed(cases.counterpart, sample)
+def test_no_more_is_saved_when_only_one_gradient_is_wanted(info, index):
+    sample = info.samples()[index]
+    ours, values = closed(info.function, sample)
+    theirs, _ = closed(info.reference, sample)
     # Learning nothing but class weights of a distribution is left out: PyTorch then keeps a product that is
     # neither an input nor an output, and a Function that saves such a thing has a wrong second derivative.
-    for asked in range(min(len(values), 2) if cases.name == "softmax_cross_entropy" else len(values)):
+    for asked in range(min(len(values), 2) if info.name == "softmax_cross_entropy" else len(values)):
         arguments = [value.clone().requires_grad_(place == asked) for place, value in enumerate(values)]
         assert bytes_saved(ours, arguments) <= bytes_saved(theirs, arguments)
 
@@ -55,9 +55,9 @@ def test_byte_labels_stay_bytes():
 
 
 @every_function
-def test_what_is_saved_is_freed_by_backward(cases):
-    sample = cases.samples()[0]
-    call, values = closed(cases.function, sample)
+def test_what_is_saved_is_freed_by_backward(info):
+    sample = info.samples()[0]
+    call, values = closed(info.function, sample)
     inner = [value.requires_grad_() * 1 for value in values]  # kept by no one but the graph
     output = call(*inner)
     kept = [weakref.ref(each) for each in inner]
@@ -69,8 +69,8 @@ def test_what_is_saved_is_freed_by_backward(cases):
 
 
 @every_function
-def test_a_graph_that_is_never_used_is_freed_with_its_output(cases):
-    call, values = closed(cases.function, cases.samples()[0])
+def test_a_graph_that_is_never_used_is_freed_with_its_output(info):
+    call, values = closed(info.function, info.samples()[0])
     inner = [value.requires_grad_() * 1 for value in values]
     output = call(*inner)
     kept = [weakref.ref(each) for each in (*inner, output)]
@@ -110,9 +110,9 @@ def test_without_gradients_nothing_is_kept():
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="counts memory as Unix does")
 @every_function
-def test_a_thousand_calls_leak_nothing(cases):
+def test_a_thousand_calls_leak_nothing(info):
     """Each input lies in 100 kB of its own: one that is not given back in every call makes 100 MB."""
-    call, values = closed(cases.function, cases.samples()[0])
+    call, values = closed(info.function, info.samples()[0])
     upstream_gradient = upstream(call(*values))
 
     def heavy(value):

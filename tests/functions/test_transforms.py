@@ -10,10 +10,10 @@ from tests.functions.tools import assert_same, closed, every_function, every_sam
 
 
 @pytest.fixture
-def calls(cases, index):
-    sample = cases.samples()[index]
-    ours, values = closed(cases.function, sample)
-    theirs, _ = closed(cases.counterpart, sample)
+def calls(info, index):
+    sample = info.samples()[index]
+    ours, values = closed(info.function, sample)
+    theirs, _ = closed(info.reference, sample)
     return ours, theirs, values
 
 
@@ -107,10 +107,10 @@ def test_vmap_of_jvp(calls):
 
 
 @every_function
-def test_vmap_of_hessian(cases):
-    sample = cases.samples()[0]
-    ours, values = closed(cases.function, sample)
-    theirs, _ = closed(cases.counterpart, sample)
+def test_vmap_of_hessian(info):
+    sample = info.samples()[0]
+    ours, values = closed(info.function, sample)
+    theirs, _ = closed(info.reference, sample)
     stacks = stacked(values)
     expected = torch.stack([hessian(scalar(theirs))(*each) for each in zip(*stacks, strict=True)])
     assert_same(vmap(hessian(scalar(ours)))(*stacks), expected)
@@ -148,8 +148,8 @@ def test_vmap_over_the_weights_of_a_binary_loss():
     "ignore:Attempted to insert a get_attr Node:UserWarning"
 )  # for PyTorch's own, too
 @every_function
-def test_linearize(cases):
-    ours, values = closed(cases.function, cases.samples()[0])
+def test_linearize(info):
+    ours, values = closed(info.function, info.samples()[0])
     tangents = tuple(value.cos() for value in values)
     output, push = torch.func.linearize(ours, *values)
     assert_same((output, push(*tangents)), jvp(ours, values, tangents))

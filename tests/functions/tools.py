@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from manualgrad.cases import CASES
+from manualgrad.cases import FUNCTIONS
 
 DEVICES = [
     "cpu",
@@ -12,21 +12,20 @@ DEVICES = [
         marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device"),
     ),
 ]
-FUNCTIONS = list(CASES.values())
 SAMPLES = [
-    pytest.param(cases, index, id=f"{cases.name}-{sample.name.replace(' ', '_')}")
-    for cases in FUNCTIONS
-    for index, sample in enumerate(cases.samples())
+    pytest.param(info, index, id=f"{info.name}-{sample.name.replace(' ', '_')}")
+    for info in FUNCTIONS.values()
+    for index, sample in enumerate(info.samples())
 ]
 
-every_function = pytest.mark.parametrize("cases", FUNCTIONS, ids=lambda cases: cases.name)
-every_sample = pytest.mark.parametrize(("cases", "index"), SAMPLES)
+every_function = pytest.mark.parametrize("info", FUNCTIONS.values(), ids=FUNCTIONS)
+every_sample = pytest.mark.parametrize(("info", "index"), SAMPLES)
 every_device = pytest.mark.parametrize("device", DEVICES)
 
 
 def closed(function, sample):
     """Return the call as a function of its differentiable tensors alone, and those tensors."""
-    return sample.close(function)
+    return sample.bind(function)
 
 
 def upstream(output, seed=7):

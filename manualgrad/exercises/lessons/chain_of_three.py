@@ -39,7 +39,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from manualgrad.cases import Cases, Draw, Sample
+from manualgrad.cases import FunctionInfo, SampleInput, TensorFactory
 from manualgrad.functions._apply import make_apply
 from manualgrad.functions._checks import check_tensors
 
@@ -95,14 +95,14 @@ def chain_of_three(input: Tensor) -> Tensor:
     return _apply(input)
 
 
-def _counterpart(input: Tensor) -> Tensor:
+def _reference(input: Tensor) -> Tensor:
     return torch.sin(torch.exp(input**3))
 
 
-def _samples(draw: Draw) -> Iterator[Sample]:
-    yield Sample("matrix", (draw.uniform(3, 4).requires_grad_(),))
-    yield Sample("either sign", (draw.normal(2, 5).detach().clamp(-1.5, 1.2).requires_grad_(),))
-    yield Sample("x = 2", (torch.tensor(2.0, dtype=draw.dtype, device=draw.device, requires_grad=True),))
+def _samples(make: TensorFactory) -> Iterator[SampleInput]:
+    yield SampleInput("matrix", (make.uniform(3, 4).requires_grad_(),))
+    yield SampleInput("either sign", (make.normal(2, 5).detach().clamp(-1.5, 1.2).requires_grad_(),))
+    yield SampleInput("x = 2", (torch.tensor(2.0, dtype=make.dtype, device=make.device, requires_grad=True),))
 
 
-CASES = Cases(chain_of_three, ChainOfThree, _counterpart, _samples)
+INFO = FunctionInfo(chain_of_three, ChainOfThree, _reference, _samples)
