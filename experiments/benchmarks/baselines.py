@@ -1,7 +1,5 @@
-"""Opponents from outside PyTorch, each with its best honest settings."""
+"""The MNIST network by hand in NumPy, for comparison."""
 
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -9,87 +7,13 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from manualgrad.errors import UserError
-
 Array = np.ndarray[Any, np.dtype[np.float32]]
-
-
-# TensorFlow and PyTorch do not bear each other in one process: both bring an LLVM.
-KERAS = """
-import sys
-import keras
-import numpy as np
-sizes, rows, batch_size = {sizes}, {rows}, {batch_size}
-model = keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten()])
-for units in sizes[1:-1]:
-    model.add(keras.layers.Dense(units, activation="relu"))
-model.add(keras.layers.Dense(sizes[-1], activation="softmax"))
-model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
-numbers = np.random.default_rng(0)
-images = numbers.random((rows, 28, 28), dtype=np.float32)
-images *= images > 0.8
-labels = np.eye(sizes[-1], dtype=np.float32)[numbers.integers(sizes[-1], size=rows)]
-for line in sys.stdin:
-    model.fit(images, labels, epochs=1, batch_size=batch_size, verbose=0)
-    print("done", flush=True)
-"""
-
-
-class Keras:
-    """Keras training as the source document has it, in a process of its own.
-
-    Parameters
-    ----------
-    sizes : sequence of int
-        Features, units, classes.
-    rows : int
-        Images of an epoch.
-    batch_size : int
-        Rows a step.
-    """
-
-    def __init__(self, sizes: Sequence[int], rows: int, batch_size: int) -> None:
-        code = KERAS.format(sizes=tuple(sizes), rows=rows, batch_size=batch_size)
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", code],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-
-    def train_epoch(self) -> None:
-        """Train once on everything, and wait until it is done."""
-        assert self._process.stdin
-        assert self._process.stdout
-        print("go", file=self._process.stdin, flush=True)
-        if self._process.stdout.readline() != "done\n":
-            raise UserError("Keras is installed, but does not train; uninstall tensorflow to leave it out")
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.communicate()
 
 
 def train_in_numpy(
     sizes: Sequence[int], images: Tensor, labels: Tensor, batch_size: int
 ) -> Callable[[], None]:
-    """Return an epoch of training by hand in NumPy, with the same memory trodden in every step.
-
-    Parameters
-    ----------
-    sizes : sequence of int
-        Features, units, classes.
-    images, labels : Tensor
-        (N, ...) and (N,).
-    batch_size : int
-        Rows a step; it divides N.
-
-    Returns
-    -------
-    callable
-        Trains once on everything.
-    """
+    """Return an epoch of training by hand in NumPy, which reuses its buffers in every step."""
     inputs, targets = images.flatten(1).numpy(), labels.numpy()
     shuffle, rows = np.random.default_rng(0), np.arange(batch_size)
     count = sum((features + 1) * units for features, units in pairwise(sizes))
