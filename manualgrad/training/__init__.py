@@ -1,34 +1,59 @@
-"""The plain loop, the run folder and its TensorBoard log, and what a script does around them."""
+"""The parts of a training script: settings, run folder, batches, metrics, checkpoints, and a monitor."""
+
+from typing import Any
 
 from manualgrad.progress import track
+from manualgrad.training import cli
+from manualgrad.training.cli import parse
 from manualgrad.training.command_line import parse_settings
+from manualgrad.training.config import Config, TrainConfig, require
 from manualgrad.training.descent import GradientDescent
 from manualgrad.training.keeper import Keeper, Stateful
-from manualgrad.training.launch import Metrics, launch, prepare
+from manualgrad.training.launch import launch as _old_launch
+from manualgrad.training.launch import prepare
+from manualgrad.training.loader import BatchLoader
 from manualgrad.training.loop import Score, evaluate, gather_batches, train_epoch
+from manualgrad.training.metrics import MetricAccumulator, Metrics
 from manualgrad.training.position import Position
 from manualgrad.training.run import Run
+from manualgrad.training.run_dir import RunDir, log_times
 from manualgrad.training.settings import RunSettings, TrainingSettings, changed_settings, option
+from manualgrad.training.setup import setup
 from manualgrad.training.watch import Watch
 
+
+def launch(main: Any, config_class: Any, *others: Any) -> int:
+    """Run a script's ``main``, of the old kind or the new, while scripts move from one to the other."""
+    return (cli.launch if issubclass(config_class, Config) else _old_launch)(main, config_class, *others)
+
+
 __all__ = [
+    "BatchLoader",
+    "Config",
     "GradientDescent",
     "Keeper",
+    "MetricAccumulator",
     "Metrics",
     "Position",
     "Run",
+    "RunDir",
     "RunSettings",
     "Score",
     "Stateful",
+    "TrainConfig",
     "TrainingSettings",
     "Watch",
     "changed_settings",
     "evaluate",
     "gather_batches",
     "launch",
+    "log_times",
     "option",
+    "parse",
     "parse_settings",
     "prepare",
+    "require",
+    "setup",
     "track",
     "train_epoch",
 ]

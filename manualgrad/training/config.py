@@ -1,0 +1,128 @@
+"""The settings of a run: a dataclass whose fields are the options of the command line."""
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+
+def require(
+    name: str, value: float | None, minimum: float | None = None, maximum: float | None = None
+) -> None:
+    """Check the bounds of a setting; None, as the value or as a bound, is always within them.
+
+    Parameters
+    ----------
+    name : str
+        As on the command line: ``"learning-rate"``.
+    value, minimum, maximum : float, optional
+        The number and its bounds, which it may equal.
+
+    Raises
+    ------
+    ValueError
+        If it is out of bounds, or NaN.
+    """
+    if value is None:
+        return
+    if minimum is not None and not value >= minimum:
+        raise ValueError(f"--{name} {value}: expected at least {minimum}")
+    if maximum is not None and not value <= maximum:
+        raise ValueError(f"--{name} {value}: expected at most {maximum}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The settings that every experiment has. A script's own are a subclass; a field's docstring is its help.
+
+    Attributes
+    ----------
+    environment : frozenset of str
+        The settings on which no figure of the run depends. They are not part of the run folder's name, and
+        may be others when the run is resumed.
+    """
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute; auto: cuda if it is there."""
+
+    seed: int = 0
+    """Same seed, same machine, same device: the same figures."""
+
+    runs_dir: Path = Path("runs")
+    """Where the run's folder goes."""
+
+    log: Literal["none", "scalars", "full"] = "full"
+    """For TensorBoard: nothing; curves; also pictures and distributions."""
+
+    environment: ClassVar[frozenset[str]] = frozenset({"device", "runs_dir", "log"})
+
+    def __post_init__(self) -> None:
+        """Check the bounds."""
+        require("seed", self.seed, 0, 2**32 - 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(Config):
+    """The settings of a training that can be interrupted and resumed."""
+
+    epochs: int = 10
+    """Passes over the training images."""
+
+    resume: Path | None = None
+    """Folder of a run to resume, with the settings that it was begun with."""
+
+    checkpoint_steps: int | None = None
+    """Save every so many steps, besides every minute and at an epoch's end."""
+
+    checkpoint_minutes: float = 1.0
+    """Save at least every so many minutes of training."""
+
+    detect_anomaly: bool = False
+    """If a number is not finite, have autograd name the operation that made it."""
+
+    environment = Config.environment | {"resume", "checkpoint_steps", "checkpoint_minutes", "detect_anomaly"}
+
+    def __post_init__(self) -> None:
+        """Check the bounds."""
+        super().__post_init__()
+        require("epochs", self.epochs, 1)
+        require("checkpoint-steps", self.checkpoint_steps, 1)
+        require("checkpoint-minutes", self.checkpoint_minutes, 0)
+
+
+def flag(name: str) -> str:
+    """Return a field's option: ``--batch-size``."""
+    return f"--{name.replace('_', '-')}"
+
+
+def to_json(config: Config) -> dict[str, Any]:
+    """Return every setting as JSON has it."""
+    return {field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
+
+
+def hyper_parameters(config: Config) -> dict[str, Any]:
+    """Return the settings on which a run's figures depend."""
+    return {name: value for name, value in to_json(config).items() if name not in config.environment}
+
+
+def changed(config: Config) -> str:
+    """Name what differs from the defaults, for a folder's name: ``batch-size=64-epochs=3``, or ``default``.
+
+    The seed stands in the name anyway; of several things the name says how many there are.
+    """
+    parts = []
+    for field in dataclasses.fields(config):
+        name, value = field.name.replace("_", "-"), getattr(config, field.name)
+        if field.name in config.environment | {"seed"} or value == field.default or isinstance(value, Path):
+            continue
+        shown = len(value) if isinstance(value, tuple) else str(value).replace(os.sep, "_")
+        parts.append(name if value is True else f"{name}={shown}")
+    return "-".join(parts) or "default"
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON has for a setting."""
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
+    return os.fsencode(value).decode(errors="replace") if isinstance(value, Path) else value

@@ -1,0 +1,75 @@
+"""Shuffled batches of data that lies on its device, and the one counter of a training."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from manualgrad.training import parallel
+
+
+class BatchLoader:
+    """Cut data into batches, in another order each epoch.
+
+    By index, on the device: a DataLoader over the same tensors adds a fifth to MNIST's step.
+
+    Parameters
+    ----------
+    inputs, labels : Tensor
+        (N, ...) and (N,).
+    batch_size : int
+        Rows a batch; the last one may be shorter. Of several processes each gets its part of these rows.
+    seed : int
+        Of the shuffling.
+    max_batches : int, optional
+        Batches an epoch, for a trial of the script; None for all.
+
+    Attributes
+    ----------
+    epoch : int
+        The epoch that is going on, from 1.
+    step : int
+        Batches given out in all epochs: the number of the present step, from 1.
+    """
+
+    def __init__(
+        self, inputs: Tensor, labels: Tensor, batch_size: int, seed: int, max_batches: int | None = None
+    ) -> None:
+        self.inputs, self.labels, self.batch_size = inputs, labels, batch_size
+        self.batches = min(-(-len(inputs) // batch_size), max_batches or len(inputs))
+        self.epoch, self.step = 1, 0
+        self._generator = torch.Generator().manual_seed(seed)
+        self._epoch_start = self._generator.get_state()
+
+    def epochs(self, last: int) -> Iterator[int]:
+        """Yield the number of each epoch from the present one to the last. Iterate once in each."""
+        yield from range(self.epoch, last + 1)
+
+    def __len__(self) -> int:
+        """Return the batches of an epoch."""
+        return self.batches
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield what is left of the epoch: inputs (B, ...) and labels (B,)."""
+        self._generator.set_state(self._epoch_start)
+        order = torch.randperm(len(self.inputs), generator=self._generator).to(self.inputs.device)
+        done = self.step - (self.epoch - 1) * self.batches
+        for rows in order.split(self.batch_size)[done : self.batches]:
+            self.step += 1
+            rows = parallel.own_rows(rows)
+            yield self.inputs.index_select(0, rows), self.labels.index_select(0, rows)
+        self.epoch, self._epoch_start = self.epoch + 1, self._generator.get_state()
+
+    def at_last_batch(self) -> bool:
+        """Return whether the batch that was given out is the epoch's last."""
+        return self.step == self.epoch * self.batches
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the training is."""
+        return {"epoch": self.epoch, "step": self.step, "epoch_start": self._epoch_start}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.epoch, self.step, self._epoch_start = state["epoch"], state["step"], state["epoch_start"]
+        self._generator.set_state(self._epoch_start)

@@ -1,0 +1,270 @@
+"""The run folder: settings at the start, TensorBoard's event files on the way, the figures at the end."""
+
+import inspect
+import json
+import platform
+import shlex
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+
+from manualgrad.errors import UserError
+from manualgrad.files import write_whole
+from manualgrad.training import parallel
+from manualgrad.training.config import Config, changed, hyper_parameters, to_json
+
+ADDRESS = "http://localhost:6006/#custom_scalars&_smoothingWeight=0"
+
+
+class RunDir:
+    """One run and its folder ``runs/<experiment>/<date-time>-<what differs>-seed<N>/``.
+
+    Use it as a context manager: it prints where to look, and closes its files whatever happens. With
+    ``--resume`` the folder is that of the run which goes on. Of several processes only the first writes.
+
+    Parameters
+    ----------
+    experiment : str
+        The script's name.
+    config : Config
+        Written to ``config.json``, with versions and device, and into the Text tab.
+    device : torch.device
+        Where the run computes.
+    variant : str, optional
+        Stands first in the folder's name, before the settings that differ from the defaults.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    logs, full : bool
+        Whether this process logs anything, and whether it logs pictures and distributions, too.
+
+    Raises
+    ------
+    UserError
+        If the folder cannot be made.
+    """
+
+    def __init__(self, experiment: str, config: Config, device: torch.device, variant: str = "") -> None:
+        self.experiment, self.config = experiment, config
+        self.logs = config.log != "none" and parallel.is_first()
+        self.full = config.log == "full" and parallel.is_first()
+        self.descriptions: dict[str, str] = {}  # of charts, by their tags
+        self._writers: dict[str, Any] = {}
+        self._purge_step: int | None = None
+        self._started, self._seconds_before = time.perf_counter(), 0.0
+        versions = {"python": platform.python_version(), "torch": torch.__version__}
+        self._content = {
+            "experiment": experiment,
+            "settings": to_json(config),
+            "device": str(device),
+            "processes": parallel.size(),
+            "versions": versions,
+        }
+        resumed = getattr(config, "resume", None)
+        name = "-".join(filter(None, [variant, changed(config), f"seed{config.seed}"]))
+        self.path: Path = parallel.from_first(
+            lambda: resumed or self._make(config.runs_dir / experiment, name)
+        )
+        if resumed or not self.logs:
+            return
+        lesson = inspect.getmodule(type(config))  # the script
+        self.writer.add_text("about/lesson", inspect.cleandoc((lesson and lesson.__doc__) or ""))
+        settings = to_json(config) | {"computed on": str(device)} | versions
+        rows = [f"| {key.replace('_', '-')} | {value} |" for key, value in settings.items()]
+        self.writer.add_text("about/settings", "\n".join(["| setting | value |", "| --- | --- |", *rows]))
+
+    def __enter__(self) -> Self:
+        print(f"run folder: {self.path}")
+        if self.logs:
+            print(f"look at it: {self._command()}\n            {ADDRESS}")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        torch.set_flush_denormal(False)  # which `setup` has set: a notebook goes on after the run
+        try:
+            for writer in self._writers.values():
+                writer.close()
+        except (
+            OSError
+        ) as at_the_end:  # a full disk, say: if that ended the run, its error is on its way already
+            error = error or at_the_end
+        if isinstance(error, FileNotFoundError) and parallel.is_first() and not self.path.exists():
+            raise UserError(f"{self.path} was removed while the run was going on") from error
+        if isinstance(error, OSError) and (error.filename is None or self._is_inside(error.filename)):
+            raise UserError(f"{error.filename or self.path}: {error.strerror or error}") from error
+
+    @property
+    def writer(self) -> Any:
+        """The run's ``SummaryWriter``; with ``--log none`` it takes every call and does nothing."""
+        return self.writer_of("")
+
+    def writer_of(self, part: str) -> Any:
+        """Return the writer of a sub-run, such as ``"validation"``: lines in a colour of their own."""
+        if not self.logs:
+            return _NoWriter()
+        if part not in self._writers:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writers[part] = SummaryWriter(self.path / part, purge_step=self._purge_step)
+        return self._writers[part]
+
+    def log_scalars(self, step: int, scalars: dict[str, float], part: str = "") -> None:
+        """Draw one point on each named curve.
+
+        Parameters
+        ----------
+        step : int
+            Where on the horizontal axis: optimizer steps done, from 1.
+        scalars : dict
+            Tag to value, such as ``{"loss": 0.3}``. ``descriptions`` of the run explain the tags.
+        part : str
+            The sub-run whose curve it is, such as ``"validation"``; by default the run itself.
+        """
+        if not self.logs:
+            return
+        from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+
+        # One event for all of them, which add_scalar has no way to do, nor to describe a chart.
+        values = [
+            Summary.Value(
+                tag=tag,
+                simple_value=value,
+                metadata=SummaryMetadata(summary_description=self.descriptions.get(tag, "")),
+            )
+            for tag, value in scalars.items()
+        ]
+        self.writer_of(part).file_writer.add_summary(Summary(value=values), step)
+
+    def log_figure(self, tag: str, step: int, plot: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        """Draw a picture for the Images tab, if pictures are logged.
+
+        Parameters
+        ----------
+        tag : str
+            Its name.
+        step : int
+            When this was.
+        plot : callable
+            Takes the other arguments and returns a figure of matplotlib's.
+        *args, **kwargs
+            For ``plot``.
+        """
+        if not self.full:
+            return
+        import numpy as np
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+        canvas = FigureCanvasAgg(plot(*args, **kwargs))  # add_figure would import pyplot, too
+        canvas.draw()
+        self.writer.add_image(tag, np.asarray(canvas.buffer_rgba())[..., :3], step, dataformats="HWC")
+
+    def flush(self) -> None:
+        """Write what was logged to the disk."""
+        for writer in self._writers.values():
+            writer.flush()
+
+    def finish(self, metrics: dict[str, Any]) -> dict[str, Any]:
+        """Write ``metrics.json``, and print where the run is and how to look at it.
+
+        Parameters
+        ----------
+        metrics : dict
+            The final figures.
+
+        Returns
+        -------
+        dict
+            The same with ``seconds``, the time since the run began; of one that was resumed, without pauses.
+        """
+        metrics = metrics | {"seconds": round(self._seconds(), 3)}
+        if self.logs:
+            from torch.utils.tensorboard import summary
+
+            kinds = (int, float, str, bool)
+            settings = {k: v for k, v in hyper_parameters(self.config).items() if isinstance(v, kinds)}
+            # The first of its parts would fix the HParams tab's columns for all runs; without it they are
+            # what the runs differ in, and every curve. And add_hparams begins another event file.
+            for part in summary.hparams(settings, {})[1:]:
+                self.writer.file_writer.add_summary(part)
+        if parallel.is_first():
+            write_json(self.path / "metrics.json", metrics)
+        print(f"run folder: {self.path}")
+        if self.logs:
+            print(f"look at it: {self._command()}")
+        return metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return how long the run has taken."""
+        return {"seconds": self._seconds()}
+
+    def load_state_dict(self, state: dict[str, Any], step: int) -> None:
+        """Go on after a step: what the run logged behind it goes, as do the figures of an earlier end."""
+        self._seconds_before = state["seconds"]
+        self._purge_step = step + 1
+        if parallel.is_first():
+            write_json(self.path / "config.json", self._content)  # with more epochs, say
+            (self.path / "metrics.json").unlink(missing_ok=True)
+
+    def _seconds(self) -> float:
+        return self._seconds_before + time.perf_counter() - self._started
+
+    def _command(self) -> str:
+        return f"tensorboard --logdir {shlex.quote(str(self.path.parent))}"
+
+    def _is_inside(self, filename: Any) -> bool:
+        return str(filename).startswith(str(self.path))
+
+    def _make(self, parent: Path, name: str) -> Path:
+        """Make a folder that no other run has, also when two begin within one second."""
+        stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            for attempt in range(1, 1000):
+                path = parent / (stem if attempt == 1 else f"{stem}-{attempt}")
+                try:
+                    path.mkdir()
+                except FileExistsError:
+                    continue
+                write_json(path / "config.json", self._content)  # a folder without it cannot be resumed
+                return path
+        except OSError as error:
+            raise UserError(f"{error.filename}: {error.strerror}") from error
+        raise UserError(f"{parent / stem}: a thousand runs began in this second")
+
+
+class _NoWriter:
+    """Take every call of a SummaryWriter's, and do nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *args, **kwargs: None
+
+
+def log_times(last: int, count: int = 10) -> list[int]:
+    """Return at most so many steps at which to look, as learning has them: logarithmic, the last among them.
+
+    Parameters
+    ----------
+    last : int
+        The last step, from 1.
+    count : int
+        At most: TensorBoard keeps ten pictures of a tag.
+
+    Returns
+    -------
+    list of int
+        Rising, from 1 to ``last``.
+    """
+    return sorted({round(last ** (number / max(count - 1, 1))) for number in range(count)} | {last})[-count:]
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file atomically; what JSON does not know, such as a path, as its string."""
+    write_whole(path, (json.dumps(content, indent=2, default=str) + "\n").encode())

@@ -1,0 +1,178 @@
+"""A script whose settings come from the command line, and how it ends."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import pytest
+import torch
+import tyro
+
+from manualgrad.errors import UserError
+from manualgrad.training import RunDir, TrainConfig, require
+from manualgrad.training.cli import launch, parse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(TrainConfig):
+    end: str = ""
+    """How to end."""
+    rate: float = 0.1
+    """How far."""
+    preset: Literal["a", "b"] = "a"
+    """Which."""
+    loud: bool = False
+    """How."""
+    place: Path | None = None
+    """Where."""
+    files: tyro.conf.Positional[tuple[Path, ...]] = ()
+    """What."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        require("rate", self.rate, minimum=0)
+
+
+def main(config):
+    if config.end == "user":
+        raise UserError("expected this, got that")
+    if config.end == "bug":
+        raise ZeroDivisionError
+    if config.end == "file":
+        raise FileNotFoundError(2, "No such file or directory", "somewhere")
+    if config.end == "ctrl-c":
+        raise KeyboardInterrupt
+    with RunDir("test_cli", config, torch.device("cpu")) as run:
+        run.finish({})
+
+
+def parsed(*argv):
+    return parse(Settings, argv, "test_cli")
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "message"),
+    [
+        ("user", 1, "test_cli: error: expected this, got that\n"),
+        ("ctrl-c", 130, "test_cli: interrupted\n"),
+    ],
+)
+def test_status_and_message(end, status, message, capsys):
+    assert launch(main, Settings, [f"--end={end}"]) == status
+    assert capsys.readouterr().err == message
+
+
+@pytest.mark.parametrize(("end", "error"), [("bug", ZeroDivisionError), ("file", FileNotFoundError)])
+def test_an_error_in_the_script_s_own_code_keeps_its_traceback(end, error):
+    with pytest.raises(error):
+        launch(main, Settings, [f"--end={end}"])
+
+
+def test_every_kind_of_setting():
+    config = parsed(
+        "a", "b", "--rate=1e-2", "--preset", "b", "--loud", "--place", "x/y", "--device", "cpu", "--seed=7",
+        "--epochs", "3", "--runs-dir", "elsewhere",
+    )  # fmt: skip
+    assert config == Settings(
+        files=(Path("a"), Path("b")), rate=0.01, preset="b", loud=True, place=Path("x/y"), device="cpu",
+        seed=7, epochs=3, runs_dir=Path("elsewhere"),
+    )  # fmt: skip
+    assert parsed() == Settings()
+
+
+@pytest.mark.parametrize(
+    ("argv", "complaint"),
+    [
+        (["--epochs", "0"], "--epochs 0: expected at least 1"),
+        (["--epochs", "2.5"], "--epochs: invalid literal for int() with base 10: '2.5'"),
+        (["--rate", "nan"], "--rate nan: expected at least 0"),
+        (["--preset", "c"], "invalid choice 'c' for argument '--preset'. Expected one of ('a', 'b')"),
+        (["--epoch", "3"], "Unrecognized options: --epoch"),
+        (["--seed"], "Missing value for argument '--seed'"),
+    ],
+)
+def test_a_wrong_argument_is_one_line_and_status_2(argv, complaint, capsys):
+    with pytest.raises(SystemExit) as caught:
+        parsed(*argv)
+    assert caught.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"test_cli: error: {complaint}")
+    assert line.endswith("(--help lists the options)")
+
+
+def test_help_has_the_script_s_docstring_and_every_setting(capsys):
+    with pytest.raises(SystemExit) as caught:
+        launch(main, Settings, ["--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    assert "A script whose settings come from the command line" in text
+    assert "--rate FLOAT" in text
+    assert "How far. (default: 0.1)" in text
+
+
+@pytest.fixture
+def folder(tmp_path):
+    begun = f"--runs-dir {tmp_path} --rate 0.5 --loud --place=-x --epochs 3".split()
+    assert launch(main, Settings, [*begun, "--log", "none", "--detect-anomaly"]) == 0
+    (folder,) = (tmp_path / "test_cli").iterdir()
+    return folder
+
+
+def test_a_resumed_run_has_the_settings_that_it_was_begun_with(folder):
+    assert parsed("--resume", str(folder)) == Settings(
+        resume=folder, rate=0.5, loud=True, place=Path("-x"), epochs=3,
+        runs_dir=folder.parents[1], log="none",
+    )  # fmt: skip
+    assert parsed("--resume", str(folder), "--epochs", "5", "--device", "cpu").epochs == 5
+
+
+def test_a_setting_that_cannot_change_is_refused_in_one_line(folder, capsys):
+    with pytest.raises(SystemExit) as caught:
+        parsed("--resume", str(folder), "--rate", "1")
+    assert caught.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--rate 1.0: the run was begun with 0.5, and goes on so" in line
+
+
+def change(folder, **settings):
+    path = folder / "config.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"settings": content["settings"] | settings}))
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"seed": "x"}, "--seed: invalid literal"),
+        ({"epochs": 0}, "--epochs 0: expected at least 1"),
+        ({"unknown": 1}, "Unrecognized options: --unknown"),
+        ({"preset": "c"}, "invalid choice 'c'"),
+    ],
+)
+def test_a_config_that_the_command_line_would_not_take(folder, settings, complaint):
+    change(folder, **settings)
+    with pytest.raises(UserError) as caught:
+        parsed("--resume", str(folder))
+    assert str(caught.value).startswith(f"{folder / 'config.json'}: {complaint}")
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b'{"experiment": "test_cli"}', b"\xff", b"[" * 100_000])
+def test_a_config_of_something_else(folder, content):
+    (folder / "config.json").write_bytes(content)
+    with pytest.raises(UserError, match="does not hold the settings of a run"):
+        parsed("--resume", str(folder))
+
+
+def test_a_folder_of_another_experiment_or_of_none(folder, tmp_path):
+    with pytest.raises(UserError, match="is not a run folder: it has no config"):
+        parsed("--resume", str(tmp_path))
+    with pytest.raises(UserError, match="is of a run of 'test_cli', expected 'other'"):
+        parse(Settings, ["--resume", str(folder)], "other")
+
+
+def test_settings_survive_json(folder):
+    config = parsed("--resume", str(folder))
+    with RunDir("test_cli", replace(config, resume=None), torch.device("cpu")) as run:
+        pass
+    assert parsed("--resume", str(run.path)) == replace(config, resume=run.path)

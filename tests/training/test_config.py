@@ -1,0 +1,53 @@
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from manualgrad.training import Config, TrainConfig, require
+from manualgrad.training.config import changed, hyper_parameters, to_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(TrainConfig):
+    rate: float = 0.1
+    kind: Literal["a", "b"] = "a"
+    dry_run: bool = False
+    data_dir: Path | None = None
+    files: tuple[Path, ...] = ()
+    environment = TrainConfig.environment | {"data_dir"}
+
+
+def test_a_folder_s_name_has_what_differs_and_decides():
+    assert changed(Settings()) == "default"
+    assert changed(Settings(seed=3, device="cpu", data_dir=Path("x"), log="none")) == "default"
+    several = Settings(rate=0.5, kind="b", dry_run=True, files=(Path("a"), Path("b")))
+    assert changed(several) == "rate=0.5-kind=b-dry-run-files=2"
+
+
+def test_settings_as_json():
+    settings = to_json(Settings(runs_dir=Path("a/b"), files=(Path("c"), Path("d\udcff"))))
+    assert settings["runs_dir"] == "a/b"
+    assert settings["files"] == ["c", "d\ufffd"]  # a file's name may be any bytes
+    assert set(hyper_parameters(Settings())) == {"seed", "epochs", "rate", "kind", "dry_run", "files"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"seed": -1}, "--seed -1: expected at least 0"),
+        ({"seed": 2**32}, "--seed 4294967296: expected at most 4294967295"),
+        ({"epochs": 0}, "--epochs 0: expected at least 1"),
+        ({"checkpoint_steps": 0}, "--checkpoint-steps 0: expected at least 1"),
+        ({"checkpoint_minutes": float("nan")}, "--checkpoint-minutes nan: expected at least 0"),
+    ],
+)
+def test_bounds(settings, message):
+    with pytest.raises(ValueError, match=message):
+        TrainConfig(**settings)
+
+
+def test_bounds_may_be_reached_and_none_is_within_them():
+    Config(seed=0)
+    require("x", 1.0, 0, 1)
+    require("x", None, 0, 1)

@@ -1,0 +1,67 @@
+from itertools import chain
+
+import pytest
+import torch
+
+from manualgrad.training import BatchLoader
+
+INPUTS = torch.arange(10.0).view(10, 1)
+LABELS = torch.arange(10)
+
+
+def epochs(loader, last):
+    return [[labels.tolist() for _, labels in loader] for _ in loader.epochs(last)]
+
+
+def flat(lists):
+    return list(chain.from_iterable(lists))
+
+
+def test_every_row_once_an_epoch_and_in_another_order():
+    loader = BatchLoader(INPUTS, LABELS, 4, seed=0)
+    first, second = epochs(loader, 2)
+    assert [len(batch) for batch in first] == [4, 4, 2] == [4] * (len(loader) - 1) + [2]
+    assert sorted(flat(first)) == sorted(flat(second)) == list(range(10))
+    assert first != second
+    assert (loader.epoch, loader.step) == (3, 6)
+    assert epochs(BatchLoader(INPUTS, LABELS, 4, seed=0), 2) == [first, second]
+    assert epochs(BatchLoader(INPUTS, LABELS, 4, seed=1), 2) != [first, second]
+
+
+def test_inputs_and_labels_stay_together():
+    for inputs, labels in BatchLoader(INPUTS, LABELS, 3, seed=0):
+        assert inputs.flatten().tolist() == labels.tolist()
+
+
+def test_step_and_epoch_in_the_loop():
+    loader = BatchLoader(INPUTS, LABELS, 4, seed=0)
+    seen = [(epoch, loader.step, loader.at_last_batch()) for epoch in loader.epochs(2) for _ in loader]
+    assert seen == [(1, 1, False), (1, 2, False), (1, 3, True), (2, 4, False), (2, 5, False), (2, 6, True)]
+
+
+@pytest.mark.parametrize("interrupted", range(7))
+def test_resumed_after_any_step_it_goes_on_where_it_was(interrupted):
+    whole = flat(epochs(BatchLoader(INPUTS, LABELS, 4, seed=5), 3))
+    loader = BatchLoader(INPUTS, LABELS, 4, seed=5)
+    state = loader.state_dict()
+    for _ in loader.epochs(3):
+        for _ in loader:
+            if loader.step == interrupted:
+                state = loader.state_dict()
+    resumed = BatchLoader(INPUTS, LABELS, 4, seed=99)
+    resumed.load_state_dict(state)
+    assert flat(epochs(resumed, 3)) == whole[interrupted:]
+
+
+def test_resumed_between_two_epochs_no_epoch_comes_twice():
+    loader = BatchLoader(INPUTS, LABELS, 4, seed=5)
+    epochs(loader, 2)
+    resumed = BatchLoader(INPUTS, LABELS, 4, seed=0)
+    resumed.load_state_dict(loader.state_dict())
+    assert list(resumed.epochs(3)) == [3]
+
+
+def test_fewer_batches_for_a_trial():
+    loader = BatchLoader(INPUTS, LABELS, 4, seed=0, max_batches=2)
+    assert [len(epoch) for epoch in epochs(loader, 2)] == [2, 2]
+    assert loader.step == 4

@@ -1,0 +1,145 @@
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from manualgrad.errors import UserError
+from manualgrad.training import Config, RunDir, TrainConfig, log_times
+
+
+@pytest.fixture
+def config(tmp_path):
+    return TrainConfig(runs_dir=tmp_path / "runs", seed=4)
+
+
+def open_run(config, **others):
+    return RunDir("lesson", config, torch.device("cpu"), **others)
+
+
+def curve(path, tag):
+    events = EventAccumulator(str(path))
+    events.Reload()
+    return [(point.step, point.value) for point in events.Scalars(tag)]
+
+
+def red():
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(1, 0.5), dpi=100, facecolor="red")
+
+
+def test_the_folder_says_what_ran_and_with_what(config):
+    with open_run(config, variant="with-relu") as run:
+        assert run.path.parent == config.runs_dir / "lesson"
+        assert re.fullmatch(r"\d{8}-\d{6}-with-relu-default-seed4", run.path.name)
+        content = json.loads((run.path / "config.json").read_text())
+    assert content["settings"]["runs_dir"] == str(config.runs_dir)
+    assert content["settings"]["seed"] == 4
+    assert content["device"] == "cpu"
+    assert content["versions"]["torch"] == torch.__version__
+
+
+def test_two_runs_in_one_second_have_two_folders(config):
+    with open_run(config) as first, open_run(config) as second:
+        assert first.path != second.path
+
+
+def test_the_first_lines_and_the_last_say_where_to_look(config, capsys):
+    with open_run(config) as run:
+        metrics = run.finish({"test_accuracy": 0.5})
+    command = f"look at it: tensorboard --logdir {config.runs_dir}/lesson"
+    assert capsys.readouterr().out.splitlines() == [
+        f"run folder: {run.path}",
+        command,
+        "            http://localhost:6006/#custom_scalars&_smoothingWeight=0",
+        f"run folder: {run.path}",
+        command,
+    ]
+    assert json.loads((run.path / "metrics.json").read_text()) == metrics
+    assert metrics["test_accuracy"] == 0.5
+    assert metrics["seconds"] >= 0
+
+
+def test_training_and_validation_are_two_runs_of_one_chart(config):
+    with open_run(config) as run:
+        run.descriptions["loss"] = "What it loses."
+        run.log_scalars(1, {"loss": 0.5, "accuracy": 0.25})
+        run.log_scalars(2, {"loss": 0.25})
+        run.log_scalars(2, {"loss": 0.75}, part="validation")
+    assert curve(run.path, "loss") == [(1, 0.5), (2, 0.25)]
+    assert curve(run.path / "validation", "loss") == [(2, 0.75)]
+    events = EventAccumulator(str(run.path))
+    events.Reload()
+    assert events.SummaryMetadata("loss").summary_description == "What it loses."
+
+
+def test_what_a_log_level_leaves_out(config, tmp_path):
+    for level, images in (("full", ["red"]), ("scalars", []), ("none", None)):
+        with open_run(Config(runs_dir=tmp_path / level, log=level)) as run:
+            run.log_scalars(1, {"loss": 0.5})
+            run.log_figure("red", 1, red)
+            run.writer.add_text("a", "b")
+            run.finish({})
+        if images is None:
+            assert {path.name for path in run.path.iterdir()} == {"config.json", "metrics.json"}
+            continue
+        events = EventAccumulator(str(run.path))
+        events.Reload()
+        assert events.Tags()["images"] == images
+        assert curve(run.path, "loss") == [(1, 0.5)]
+
+
+def test_a_resumed_run_goes_on_in_its_curves_and_forgets_its_end(config):
+    with open_run(config) as run:
+        for step in range(1, 5):
+            run.log_scalars(step, {"loss": step})
+        state = run.state_dict()
+        run.finish({"x": 1})
+    resumed = TrainConfig(runs_dir=config.runs_dir, seed=4, epochs=12, resume=run.path)
+    with open_run(resumed) as again:
+        again.load_state_dict(state | {"seconds": 100.0}, step=2)
+        assert not (run.path / "metrics.json").exists()
+        again.log_scalars(3, {"loss": 33.0})
+        assert again.finish({})["seconds"] >= 100
+    assert again.path == run.path
+    assert curve(run.path, "loss") == [(1, 1), (2, 2), (3, 33)]
+    assert json.loads((run.path / "config.json").read_text())["settings"]["epochs"] == 12
+
+
+def test_a_file_in_the_way(config):
+    config.runs_dir.write_text("not a folder")
+    with pytest.raises(UserError, match=r"runs/lesson: Not a directory"):
+        open_run(config)
+
+
+def test_the_folder_removed_under_way(config):
+    def run_and_remove():
+        with open_run(replace(config, log="none")) as run:
+            shutil.rmtree(run.path)
+            run.finish({})
+
+    with pytest.raises(UserError, match="was removed while the run was going on"):
+        run_and_remove()
+
+
+def test_an_error_that_is_not_the_run_s_stays_what_it_is(config):
+    with pytest.raises(FileNotFoundError, match="elsewhere"), open_run(config):
+        Path("elsewhere/x").read_bytes()
+
+
+def test_denormals_are_flushed_in_a_run_only(config):
+    torch.set_flush_denormal(True)
+    with open_run(config):
+        assert (torch.tensor(1e-310, dtype=torch.float64) / 2).item() == 0
+    assert (torch.tensor(1e-310, dtype=torch.float64) / 2).item() > 0
+
+
+def test_times_to_look_are_logarithmic():
+    assert log_times(20_000) == [1, 3, 9, 27, 82, 245, 737, 2214, 6655, 20_000]
+    assert log_times(3) == [1, 2, 3]
+    assert log_times(100, 1) == [100]
