@@ -9,6 +9,7 @@ at once what is right, what is wrong and why. It leaves no run folder, and so ha
 --runs-dir, which the other scripts have.
 """
 
+import os
 from collections.abc import Sequence
 
 from manualgrad.exercises import cli
@@ -16,7 +17,7 @@ from manualgrad.exercises import cli
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run from the command line and return the exit status."""
-    return cli.main(__doc__ or "", argv)
+    return cli.main(__doc__ or "", argv, program=f"python {os.path.relpath(__file__)}")
 
 
 if __name__ == "__main__":

@@ -12,21 +12,12 @@ from manualgrad.files import write_whole
 
 DEFAULT = Path("my-backwards")
 PROGRESS = "progress.json"
+IGNORED = "# One's own attempts; remove this line and the next to track them.\n*\n"
 
 
 @dataclass
 class Progress:
-    """How far one exercise has come.
-
-    Attributes
-    ----------
-    passed : str
-        When it first passed; empty until then.
-    checks, hints : int
-        How many checks were made and how many hints shown.
-    steps_done : int
-        In the latest check.
-    """
+    """How far one exercise has come: when it first passed, and what its latest check and hints were."""
 
     passed: str = ""
     checks: int = 0
@@ -39,8 +30,10 @@ class Folder:
 
     Parameters
     ----------
-    path : Path
-        Need not exist yet.
+    path : Path, optional
+        Need not exist yet. By default ``my-backwards``, or the current folder if it is one already.
+    program : str
+        What is typed before a verb, for messages.
 
     Raises
     ------
@@ -48,18 +41,20 @@ class Folder:
         If it lies inside the package, is no folder, or its progress cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
-        if path.resolve().is_relative_to(PACKAGE.resolve()):
+    def __init__(self, path: Path | None = None, program: str = "") -> None:
+        self.usual = Path() if Path.cwd().name == DEFAULT.name else DEFAULT
+        self.path = self.usual if path is None else path
+        self.program = program
+        if self.path.resolve().is_relative_to(PACKAGE.resolve()):
             raise UserError(f"--dir {path}: that is inside the package; choose a folder of your own")
-        if path.exists() and not path.is_dir():
+        if self.path.exists() and not self.path.is_dir():
             raise UserError(f"--dir {path}: that is a file, not a folder")
-        self.path = path
         self._progress = self._read()
 
-    @property
-    def option(self) -> str:
-        """What has to be typed after a command for this folder; nothing for the default one."""
-        return "" if self.path == DEFAULT else f" --dir {shlex.quote(str(self.path))}"
+    def command(self, verb: str, exercise: Exercise) -> str:
+        """Return what has to be typed for a verb."""
+        option = "" if self.path == self.usual else f" --dir {shlex.quote(str(self.path))}"
+        return f"{self.program} {verb} {exercise.name}{option}"
 
     def file(self, exercise: Exercise) -> Path:
         """Return where the student's file for an exercise is, or would be."""
@@ -70,19 +65,7 @@ class Folder:
         return self.file(exercise).is_file()
 
     def start(self, exercise: Exercise, text: str) -> Path:
-        """Write the file that the student begins with.
-
-        Parameters
-        ----------
-        exercise : Exercise
-            What it is for.
-        text : str
-            Its contents.
-
-        Returns
-        -------
-        Path
-            The new file.
+        """Write the file that the student begins with, and return it.
 
         Raises
         ------
@@ -91,26 +74,18 @@ class Folder:
         """
         file = self.file(exercise)
         self.path.mkdir(parents=True, exist_ok=True)
-        ignore = self.path / ".gitignore"
         if not any(self.path.iterdir()):
-            ignore.write_text("# One's own attempts; remove this line and the next to track them.\n*\n")
+            (self.path / ".gitignore").write_text(IGNORED)
         try:
             with file.open("x", encoding="utf-8") as new:
                 new.write(text)
         except FileExistsError:
-            raise UserError(
-                f"{file} is there already and is left as it is; "
-                f"`reset {exercise.name}{self.option}` begins anew"
-            ) from None
+            reset = self.command("reset", exercise)
+            raise UserError(f"{file} is there already and is left as it is; `{reset}` begins anew") from None
         return file
 
     def set_aside(self, exercise: Exercise) -> Path:
-        """Rename the student's file to one that no exercise reads, and forget the exercise's progress.
-
-        Returns
-        -------
-        Path
-            The new name.
+        """Rename the student's file to one that no exercise reads, forget its progress, return the new name.
 
         Raises
         ------
@@ -136,8 +111,9 @@ class Folder:
             If it is not.
         """
         if not self.has(exercise):
-            command = f"start {exercise.name}{self.option}"
-            raise UserError(f"{self.file(exercise)}: no such file; `{command}` writes it")
+            raise UserError(
+                f"{self.file(exercise)}: no such file; `{self.command('start', exercise)}` writes it"
+            )
         return self.file(exercise)
 
     def progress(self, exercise: Exercise) -> Progress:
@@ -160,7 +136,7 @@ class Folder:
         self._note(exercise, progress)
 
     def _latest(self, exercise: Exercise) -> Progress:
-        # A hint may have been asked for in another terminal while `watch` is running in this one.
+        """Read progress anew: a hint may have been asked for in another terminal while `watch` is running."""
         self._progress = self._read()
         return self.progress(exercise)
 
@@ -187,18 +163,5 @@ class Folder:
 
 
 def choose_next(exercises: list[Exercise], folder: Folder) -> Exercise | None:
-    """Return the first exercise that has not passed; None if all have.
-
-    Parameters
-    ----------
-    exercises : list of Exercise
-        In order.
-    folder : Folder
-        The student's.
-
-    Returns
-    -------
-    Exercise or None
-        What to do next.
-    """
+    """Return the first exercise that has not passed; None if all have."""
     return next((exercise for exercise in exercises if not folder.progress(exercise).passed), None)

@@ -1,20 +1,17 @@
 """Grade many submissions side by side. One bad submission never stops the others."""
 
 import csv
-import json
 import os
-import queue
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from manualgrad.errors import UserError
 from manualgrad.exercises.checker import Checker
 from manualgrad.exercises.course import Exercise
-from manualgrad.exercises.outcome import Request
+from manualgrad.exercises.verdict import Limits, Request
 from manualgrad.progress import track
 
 LARGEST_FILE = 2**20  # bytes
@@ -87,7 +84,7 @@ def grade(
     submissions: dict[str, dict[str, Path]],
     exercises: Sequence[Exercise],
     jobs: int | None = None,
-    limits: dict[str, float] | None = None,
+    limits: Limits | None = None,
 ) -> list[Grade]:
     """Check every exercise of every submission, with a progress bar.
 
@@ -99,46 +96,39 @@ def grade(
         Which to grade.
     jobs : int, optional
         How many checks to run at once; by default one for each processor.
-    limits : dict, optional
-        Of time and memory, by name, where they differ from the defaults.
+    limits : Limits, optional
+        What a check may use.
 
     Returns
     -------
     list of Grade
         By submission, then in the order of the exercises, whatever was ready first.
     """
-    jobs = jobs or os.cpu_count() or 1
-    idle: queue.SimpleQueue[Checker] = queue.SimpleQueue()
+    limits, checker = limits or Limits(), Checker()
 
     def grade_one(submission: str, exercise: Exercise) -> Grade:
         file = submissions[submission].get(exercise.name)
         if file is None:
             return _refused(submission, exercise, "not-submitted", f"{exercise.name}.py was not handed in.")
         try:
-            size = file.stat().st_size
+            if file.stat().st_size > LARGEST_FILE:
+                return _refused(submission, exercise, "too-large", f"{exercise.name}.py is larger than 1 MB.")
+            source = file.read_bytes()
         except OSError as error:
             return _refused(submission, exercise, "unreadable", f"{exercise.name}.py: {error.strerror}.")
-        if size > LARGEST_FILE:
-            return _refused(submission, exercise, "too-large", f"{exercise.name}.py is larger than 1 MB.")
-        checker = idle.get()
-        try:
-            outcome = checker.check(Request(exercise.name, str(file.resolve()), limits=limits or {}))
-        finally:
-            idle.put(checker)
+        verdict = checker.check(Request(exercise.name, file.resolve(), source, limits))
         return Grade(
             submission,
             exercise.name,
-            outcome.passed,
-            outcome.steps_done,
+            verdict.passed,
+            verdict.steps_done,
             len(exercise.steps),
-            outcome.kind,
-            " ".join(outcome.message.split()),
-            outcome.seconds,
+            verdict.kind,
+            " ".join(verdict.message.split()),
+            verdict.seconds,
         )
 
-    with ExitStack() as stack, ThreadPoolExecutor(jobs) as pool:
-        for _ in range(jobs):
-            idle.put(stack.enter_context(Checker()))
+    with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
         waiting = [pool.submit(grade_one, name, exercise) for name in submissions for exercise in exercises]
         try:
             return [future.result() for future in track(waiting, "grading")]
@@ -165,34 +155,6 @@ def write_csv(path: Path, grades: Sequence[Grade]) -> None:
         writer = csv.DictWriter(file, list(Grade.__dataclass_fields__))
         writer.writeheader()
         writer.writerows(asdict(grade) for grade in grades)
-
-
-def write_json(path: Path, grades: Sequence[Grade]) -> None:
-    """Write the grades by submission, with sums.
-
-    Parameters
-    ----------
-    path : Path
-        Where to.
-    grades : sequence of Grade
-        In order.
-    """
-    submissions: dict[str, list[Grade]] = {}
-    for grade in grades:
-        submissions.setdefault(grade.submission, []).append(grade)
-    content = [
-        {
-            "submission": name,
-            "points": sum(grade.points for grade in its_grades),
-            "out_of": sum(grade.out_of for grade in its_grades),
-            "exercises": [
-                {key: value for key, value in asdict(grade).items() if key != "submission"}
-                for grade in its_grades
-            ],
-        }
-        for name, its_grades in submissions.items()
-    ]
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def summarise(grades: Sequence[Grade]) -> list[tuple[str, str, str, str]]:

@@ -1,4 +1,4 @@
-"""The network by hand: every intermediate compared with ours, and the first line that is wrong, named."""
+"""The network by hand: compare every intermediate with ours, and name the first line that is wrong."""
 
 import sys
 from dataclasses import dataclass, field
@@ -11,27 +11,18 @@ from torch import Tensor
 
 from manualgrad.data.xor import xor
 from manualgrad.exercises.course import Exercise
-from manualgrad.exercises.differences import Difference, compare
 from manualgrad.exercises.lessons import network
-from manualgrad.exercises.outcome import Outcome
-from manualgrad.loading import FileError, describe, load_module
+from manualgrad.exercises.student import explain
+from manualgrad.exercises.values import difference
+from manualgrad.exercises.verdict import Verdict
+from manualgrad.loading import FileError, load_module
 
 FUNCTION = network.by_hand.__name__
 
 
 @dataclass
 class Trace:
-    """What a run of the function assigned.
-
-    Attributes
-    ----------
-    values : dict
-        By name, in the order of assignment; tensors as they were just after it.
-    lines : dict
-        The number of the line that gave each name its value.
-    error : Exception or None
-        What ended the run.
-    """
+    """What a run of the function assigned: each name's value, the line that gave it, and how it ended."""
 
     values: dict[str, Any] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
@@ -51,7 +42,7 @@ def trace(function: FunctionType, arguments: dict[str, Tensor]) -> Trace:
     Returns
     -------
     Trace
-        Without the arguments.
+        In the order of assignment, without the arguments; tensors as they were just after it.
     """
     record = Trace()
     seen: dict[str, tuple[int, int]] = {}
@@ -77,17 +68,18 @@ def trace(function: FunctionType, arguments: dict[str, Tensor]) -> Trace:
     def on_call(frame: FrameType, event: str, argument: Any) -> Any:
         return on_line if frame.f_code is code else None
 
+    tracer = sys.gettrace()  # a debugger's, or a coverage tool's
     sys.settrace(on_call)
     try:
         function(**arguments)
     except Exception as error:
         record.error = error
     finally:
-        sys.settrace(None)
+        sys.settrace(tracer)
     return record
 
 
-def judge_lines(exercise: Exercise, path: Path) -> Outcome:
+def judge_lines(exercise: Exercise, path: Path) -> Verdict:
     """Judge a student's network.
 
     Parameters
@@ -99,7 +91,7 @@ def judge_lines(exercise: Exercise, path: Path) -> Outcome:
 
     Returns
     -------
-    Outcome
+    Verdict
         About the first value that is wrong.
     """
     function = getattr(load_module(path), FUNCTION, None)
@@ -109,37 +101,32 @@ def judge_lines(exercise: Exercise, path: Path) -> Outcome:
     for arguments in _inputs():
         ours, theirs = trace(network.by_hand, arguments), trace(function, arguments)
         for done, name in enumerate(ours.values):
-            problem = _problem(name, theirs, ours.values[name], path)
-            if problem is None:
+            kind, message = _problem(name, theirs, ours.values[name], path)
+            if not kind:
                 continue
             order = f"{name} is the first value that is not right; " if done else ""
             before = f"the {done} before it {'are' if done > 1 else 'is'}.\n" if done else ""
-            is_backward = name.startswith("grad_")
-            return Outcome(
-                steps_done=int(is_backward),
-                steps=len(exercise.steps),
-                step=exercise.steps[is_backward].title,
-                kind=problem.kind,
-                message=order + before + problem.message,
+            step = int(name.startswith("grad_"))
+            return Verdict(
+                steps_done=step, step=exercise.steps[step].title, kind=kind, message=order + before + message
             )
         if theirs.error is not None:  # after the last value: in the return
-            raise FileError("raises", describe(theirs.error, path))
-    return Outcome(passed=True, steps_done=len(exercise.steps), steps=len(exercise.steps))
+            raise FileError("raises", explain(theirs.error, path))
+    return Verdict(passed=True, steps_done=len(exercise.steps))
 
 
-def _problem(name: str, theirs: Trace, right: Tensor, path: Path) -> Difference | None:
+def _problem(name: str, theirs: Trace, right: Tensor, path: Path) -> tuple[str, str]:
+    """Return the kind and the message of what is wrong with a value; empty if nothing is."""
     value = theirs.values.get(name, ...)
     if value is ...:
         # An unwritten value makes the lines that read it raise; what is missing comes first.
         if theirs.error is not None and name not in theirs.values:
-            return Difference("raises", describe(theirs.error, path))
-        return Difference("not-written", f"{name} is not written yet")
-    difference = compare(name, value, right)
-    if difference is None:
-        return None
+            return "raises", explain(theirs.error, path)
+        return "not-written", f"{name} is not written yet"
+    wrong = difference(name, value, right)
     line = theirs.lines[name]
     code = path.read_text(encoding="utf-8").splitlines()[line - 1].strip()
-    return Difference(difference.kind, f"{path.name}, line {line}: {code}\n{difference.message}")
+    return ("wrong-value", f"{path.name}, line {line}: {code}\n{wrong}") if wrong else ("", "")
 
 
 def _inputs() -> list[dict[str, Tensor]]:

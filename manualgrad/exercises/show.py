@@ -9,7 +9,7 @@ from rich.text import Text
 
 from manualgrad.exercises.course import Exercise
 from manualgrad.exercises.folder import Folder
-from manualgrad.exercises.outcome import Outcome
+from manualgrad.exercises.verdict import Verdict
 
 MOST_PRINTED_LINES = 12
 
@@ -45,27 +45,27 @@ def _state(exercise: Exercise, folder: Folder, upcoming: Exercise | None) -> tup
     return " ", "" if started else "dim", started
 
 
-def show_outcome(console: Console, exercise: Exercise, outcome: Outcome) -> None:
+def show_verdict(console: Console, exercise: Exercise, verdict: Verdict) -> None:
     """Print a verdict: what the code printed, the table, and what is wrong."""
-    _show_printed(console, outcome.printed)
-    if outcome.passed:
-        steps = f", all {outcome.steps} steps" if outcome.steps > 1 else ""
+    _show_printed(console, verdict.printed)
+    if verdict.passed:
+        steps = f", all {len(exercise.steps)} steps" if len(exercise.steps) > 1 else ""
         console.print(
             Text.assemble(
-                (f"✓ {exercise.name} is right", "bold green"), steps, f"  ({outcome.seconds:.1f} s)"
+                (f"✓ {exercise.name} is right", "bold green"), steps, f"  ({verdict.seconds:.1f} s)"
             )
         )
         return
     head = Text.assemble((f"✗ {exercise.name}", "bold red"))
-    if outcome.steps > 1:
-        head.append(f"  {outcome.steps_done} of {outcome.steps} steps right")
-    if outcome.step:
-        head.append(f"{'; now:' if outcome.steps > 1 else ' '} {outcome.step}")
+    if len(exercise.steps) > 1:
+        head.append(f"  {verdict.steps_done} of {len(exercise.steps)} steps right")
+    if verdict.step:
+        head.append(f"{'; now:' if len(exercise.steps) > 1 else ' '} {verdict.step}")
     console.print(head)
-    if outcome.report:
-        console.print(Text.from_ansi(outcome.report))
+    if verdict.report:
+        console.print(Text.from_ansi(verdict.report))
     else:
-        console.print(Text.assemble((outcome.kind, "bold red"), f": {outcome.message}"))
+        console.print(Text.assemble((verdict.kind, "bold red"), f": {verdict.message}"))
 
 
 def show_solution(console: Console, theirs: str, ours: str) -> None:

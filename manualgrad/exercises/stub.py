@@ -7,6 +7,7 @@ import re
 import textwrap
 
 from manualgrad.exercises.course import Exercise
+from manualgrad.exercises.folder import Folder
 from manualgrad.exercises.lesson import Lesson
 
 _FUNCTION = '''"""{head}
@@ -23,10 +24,10 @@ Your task
 import torch
 from torch import Tensor
 
-{imports}
+from manualgrad.exercises import given
 
 
-class {name}({parent}):
+class {name}(given.{name}):
     # Given: the class inherits this, as it stands here.
     #
 {given}
@@ -52,17 +53,15 @@ raise NotImplementedError  # replace this line by yours
 """
 
 
-def write_stub(exercise: Exercise, program: str, ending: str) -> str:
+def write_stub(exercise: Exercise, folder: Folder) -> str:
     """Return the text of the file that the student starts from.
 
     Parameters
     ----------
     exercise : Exercise
         What it is for.
-    program : str
-        What is typed before a verb.
-    ending : str
-        What is typed after the exercise's name.
+    folder : Folder
+        The student's, for the commands.
 
     Returns
     -------
@@ -70,13 +69,13 @@ def write_stub(exercise: Exercise, program: str, ending: str) -> str:
         A Python file.
     """
     if exercise.kind == "network":
-        return _write_network(exercise, program, ending)
+        return _write_network(exercise, folder)
     if exercise.kind == "script":
-        return _write_script(exercise, program, ending)
-    return _write_function(exercise, program, ending)
+        return _write_script(exercise, folder)
+    return _write_function(exercise, folder)
 
 
-def _write_function(exercise: Exercise, program: str, ending: str) -> str:
+def _write_function(exercise: Exercise, folder: Folder) -> str:
     lesson = exercise.lesson
     arguments = lesson.arguments()
     gradients = [argument.name for argument in arguments if argument.has_gradient]
@@ -93,23 +92,17 @@ def _write_function(exercise: Exercise, program: str, ending: str) -> str:
             lines.append(" = ".join(f"grad_{name}" for name in gradients) + " = None")
         returned = ", ".join(f"grad_{a.name}" if a.has_gradient else "None" for a in arguments)
         lines.append(f"{_PLACE}return {returned}")
-    if exercise.is_library_function:
-        imports, parent = "import manualgrad.functions as F", f"F.{lesson.class_name}"
-    else:
-        imports, parent = f"from {exercise.module} import {lesson.class_name} as Given", "Given"
     return _FUNCTION.format(
         head=_head(exercise, "Forward"),
         shapes="\n".join(_shape(name, text) for name, text in lesson.shapes()),
-        task=_task(exercise, task, program, ending),
-        imports=imports,
+        task=_task(exercise, task, folder),
         name=lesson.class_name,
-        parent=parent,
         given=_given(lesson),
         lines=textwrap.indent("\n".join(lines), " " * 8),
     )
 
 
-def _write_network(exercise: Exercise, program: str, ending: str) -> str:
+def _write_network(exercise: Exercise, folder: Folder) -> str:
     # Each right-hand side becomes a place to write; its comment, which gives the shape, stays. A product's
     # comment would give the product away, all but the shape of its result.
     code = re.sub(r"^(    \w+ = )[^#\n]*?(  # .*)?$", r"\1...\2", exercise.lesson.body(), flags=re.MULTILINE)
@@ -118,12 +111,10 @@ def _write_network(exercise: Exercise, program: str, ending: str) -> str:
         "Write every line: put an expression in the place of each ``...``, forward first. The comment gives "
         "the shape of its result. Your values are compared with ours one after the other."
     )
-    return _SCRIPT.format(
-        head=_head(exercise, "Forward"), task=_task(exercise, task, program, ending), code=code
-    )
+    return _SCRIPT.format(head=_head(exercise, "Forward"), task=_task(exercise, task, folder), code=code)
 
 
-def _write_script(exercise: Exercise, program: str, ending: str) -> str:
+def _write_script(exercise: Exercise, folder: Folder) -> str:
     code = exercise.lesson.body()
     for right, wrong in exercise.mistakes:
         code = code.replace(right, wrong)
@@ -132,7 +123,7 @@ def _write_script(exercise: Exercise, program: str, ending: str) -> str:
         "to the parameters; write it as you like."
     )
     head = _head(exercise, "Program")
-    return _SCRIPT.format(head=head, task=_task(exercise, task, program, ending), code=code)
+    return _SCRIPT.format(head=head, task=_task(exercise, task, folder), code=code)
 
 
 def _shape(name: str, text: str) -> str:
@@ -145,13 +136,13 @@ def _head(exercise: Exercise, section: str) -> str:
     return "\n".join(lines)
 
 
-def _task(exercise: Exercise, task: str, program: str, ending: str) -> str:
+def _task(exercise: Exercise, task: str, folder: Folder) -> str:
     """Return what there is to do, in which steps, and what to type."""
     parts = [textwrap.fill(f"{task} {exercise.note}", 106)]
     if len(exercise.steps) > 1:
         parts += [f"    {number}. {step.title}" for number, step in enumerate(exercise.steps, 1)]
     verbs = {"check": "is it right, and if not, why", "hint": "one more hint each time"}
-    typed = {f"{program} {verb} {exercise.name}{ending}": meaning for verb, meaning in verbs.items()}
+    typed = {folder.command(verb, exercise): meaning for verb, meaning in verbs.items()}
     width = max(map(len, typed))
     commands = [f"    {line:<{width}}   {meaning}" for line, meaning in typed.items()]
     return "\n\n".join(part for part in (parts[0], "\n".join(parts[1:]), "\n".join(commands)) if part)

@@ -1,8 +1,11 @@
 """Find a student's Function in their file, and put it in the place of ours."""
 
-import importlib
+import ast
+import difflib
+import sys
 import types
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from torch import Tensor
@@ -10,33 +13,24 @@ from torch.autograd import Function
 
 from manualgrad.cases import FUNCTIONS, FunctionInfo
 from manualgrad.errors import UserError
-from manualgrad.exercises.course import Exercise
-from manualgrad.loading import FileError, load_module
+from manualgrad.exercises.given import without_backward
+from manualgrad.loading import FileError, describe, load_module
 
 
-def info_of(exercise: Exercise) -> FunctionInfo:
-    """Return the samples of an exercise and what they are judged against."""
-    if exercise.is_library_function:
-        return FUNCTIONS[exercise.page.stem]
-    info = importlib.import_module(exercise.module).INFO
-    assert isinstance(info, FunctionInfo)
-    return info
-
-
-def find_class(module: types.ModuleType, parent: type[Function]) -> type[Function]:
-    """Return the file's class that gives a Function of ours another backward.
+def find_class(module: types.ModuleType, ours: type[Function]) -> type[Function]:
+    """Return the file's last class that gives a Function of ours another backward.
 
     Parameters
     ----------
     module : module
         The student's file.
-    parent : type
+    ours : type
         Our Function.
 
     Returns
     -------
     type
-        The last one, if there are several.
+        Theirs.
 
     Raises
     ------
@@ -47,25 +41,24 @@ def find_class(module: types.ModuleType, parent: type[Function]) -> type[Functio
         value
         for value in vars(module).values()
         if isinstance(value, type)
-        and issubclass(value, parent)
+        and issubclass(value, (ours, without_backward(ours)))
         and "backward" in vars(value)
         and value.__module__ == module.__name__
     ]
     if not found:
         raise FileError(
             "no-class",
-            f"{module.__name__.removeprefix('student_')}.py has no class that derives from {parent.__name__} "
-            "and has a backward: "
-            "the line that begins with `class` and the name `backward` have to stay",
+            f"{Path(str(module.__file__)).name} has no class that derives from {ours.__name__} and has a "
+            "backward: the line that begins with `class` and the name `backward` have to stay",
         )
     return found[-1]
 
 
-def with_class(info: FunctionInfo, function_class: type[Function]) -> Callable[..., Tensor]:
-    """Return a function of ours that works with another Function class.
+@contextmanager
+def in_place_of_ours(info: FunctionInfo, function_class: type[Function]) -> Iterator[None]:
+    """Let a function of ours work with another Function class, for the length of a ``with`` block.
 
-    The wrapper around the Function checks and prepares the arguments. It stays as it is: a copy of it is made
-    that finds the other class where it looks for ours.
+    The wrapper, which checks and prepares the arguments, looks its class up in its module at each call.
 
     Parameters
     ----------
@@ -73,47 +66,34 @@ def with_class(info: FunctionInfo, function_class: type[Function]) -> Callable[.
         Of the function.
     function_class : type
         What takes the place of ``info.function_class``.
-
-    Returns
-    -------
-    callable
-        Same name, same arguments.
     """
-    wrapper = info.function
-    assert isinstance(wrapper, types.FunctionType)
-    # The plain form of a Function, so that messages speak of its own name and arguments.
-    names = dict(wrapper.__globals__, _apply=function_class.apply)
-    copy = types.FunctionType(
-        wrapper.__code__, names, wrapper.__name__, wrapper.__defaults__, wrapper.__closure__
-    )
-    copy.__kwdefaults__, copy.__doc__ = wrapper.__kwdefaults__, wrapper.__doc__
-    names[wrapper.__name__] = copy  # some wrappers call themselves
-    return copy
+    names = vars(sys.modules[info.function.__module__])
+    ours = names["_apply"]
+    names["_apply"] = function_class.apply
+    try:
+        yield
+    finally:
+        names["_apply"] = ours
 
 
-def load_function(path: Path | str) -> tuple[str, Callable[..., Tensor]]:
-    """Return a student's function, to be used in place of ours.
-
-    Unlike a check, this runs the file in the calling process.
+def load_function(path: Path) -> tuple[FunctionInfo, type[Function]]:
+    """Return a student's Function and what it replaces; the file runs in the calling process.
 
     Parameters
     ----------
-    path : Path or str
+    path : Path
         The file of an exercise that is about one of the package's functions.
 
     Returns
     -------
-    name : str
-        Of the function that it replaces in ``manualgrad.functions``.
-    function : callable
-        With the same arguments.
+    tuple of FunctionInfo, type
+        Ours, and theirs.
 
     Raises
     ------
     UserError
         If the file cannot be read, raises, or holds no such function.
     """
-    path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
@@ -122,7 +102,79 @@ def load_function(path: Path | str) -> tuple[str, Callable[..., Tensor]]:
         raise UserError(" ".join(str(problem).split())) from problem
     for info in FUNCTIONS.values():
         try:
-            return info.name, with_class(info, find_class(module, info.function_class))
+            return info, find_class(module, info.function_class)
         except FileError:
             continue
     raise UserError(f"{path}: no class in it derives from one of manualgrad's Functions and has a backward")
+
+
+# What Python and PyTorch say, and what it means here.
+MEANINGS = (
+    (
+        "builtin_function_or_method",
+        "`input` is Python's own function here: this forward has not saved its input.",
+    ),
+    ("'NoneType'", "What no gradient needs is not saved: it is None. ctx.needs_input_grad tells."),
+    (
+        "was not a Variable",
+        "Forward got no tensor in that place, counted from 1: its gradient has to be None.",
+    ),
+)
+
+
+def meaning(message: str) -> str:
+    """Return what a message of Python or PyTorch means here; empty if it is as plain as it can be."""
+    return "".join(f" ({note})" for sign, note in MEANINGS if sign in message)
+
+
+def explain(error: BaseException, path: Path) -> str:
+    """Say where in a file an exception was raised, what it says, and what is known there.
+
+    Parameters
+    ----------
+    error : BaseException
+        As caught.
+    path : Path
+        The student's file.
+
+    Returns
+    -------
+    str
+        The line, the exception, and the shapes of the tensors in that line or the names that there are.
+    """
+    frame = frame_in(error, path)
+    if frame is None:
+        return describe(error, path)
+    parts = [describe(error, path) + meaning(str(error))]
+    statement = _statement(path, frame.tb_lineno)
+    names = {node.id: None for node in ast.walk(statement) if isinstance(node, ast.Name)} if statement else {}
+    known = {**frame.tb_frame.f_globals, **frame.tb_frame.f_locals}
+    if isinstance(error, NameError):
+        local = [name for name in frame.tb_frame.f_locals if not name.startswith("_")]
+        near = difflib.get_close_matches(error.name or "", [*local, "torch"], n=1)
+        parts.append(f"Did you mean {near[0]}?" if near else f"The names that there are: {', '.join(local)}.")
+    elif statement and any(isinstance(node, ast.BitXor) for node in ast.walk(statement)):
+        parts.append("`^` is no power in Python: write `**`.")
+    else:
+        shapes = [
+            f"{name} {tuple(known[name].shape)}" for name in names if isinstance(known.get(name), Tensor)
+        ]
+        parts += ["Shapes: " + ", ".join(shapes) + "."] * bool(shapes)
+    return "\n".join(parts)
+
+
+def frame_in(error: BaseException, path: Path) -> types.TracebackType | None:
+    """Return the last entry of the traceback that lies in the file."""
+    found, trace = None, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            found = trace
+        trace = trace.tb_next
+    return found
+
+
+def _statement(path: Path, line: int) -> ast.stmt | None:
+    """Return the innermost statement that a line belongs to."""
+    nodes = [node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.stmt)]
+    around = [node for node in nodes if node.lineno <= line <= (node.end_lineno or line)]
+    return min(around, key=lambda node: (node.end_lineno or line) - node.lineno, default=None)

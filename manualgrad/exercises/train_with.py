@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 import manualgrad.functions as F
-from manualgrad.cases import FUNCTIONS
 from manualgrad.errors import UserError
+from manualgrad.exercises import student
 from manualgrad.exercises.student import load_function
 from manualgrad.loading import describe, line_of
 from manualgrad.table import print_table
@@ -43,12 +43,13 @@ def in_place_of_ours(path: Path | str) -> Iterator[str]:
         If the file cannot be read, raises, or holds no such function; if that raises, also within the block.
     """
     path = Path(path)
-    name, theirs = load_function(path)
-    call, values = FUNCTIONS[name].samples()[0].bind(theirs)
-    with _one_line(path), torch.enable_grad():
-        call(*(value.requires_grad_() for value in values)).sum().backward()
-    with _one_line(path), _replaced(name, theirs):
-        yield name
+    info, theirs = load_function(path)
+    with student.in_place_of_ours(info, theirs):
+        call, values = info.samples()[0].bind(info.function)
+        with _one_line(path), torch.enable_grad():
+            call(*(value.requires_grad_() for value in values)).sum().backward()
+        with _one_line(path):
+            yield info.name
 
 
 @contextmanager

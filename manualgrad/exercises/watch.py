@@ -3,24 +3,20 @@
 import select
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-from rich.console import Console
 from rich.text import Text
 
-from manualgrad.exercises.checker import Checker
-from manualgrad.exercises.course import Exercise
-from manualgrad.exercises.folder import Folder, choose_next
-from manualgrad.exercises.outcome import Outcome
+from manualgrad.exercises.checker import Check, Checker
+from manualgrad.exercises.course import Exercise, course
+from manualgrad.exercises.session import Session
+from manualgrad.exercises.stub import write_stub
 
 LOOK_EVERY = 0.1  # seconds
 SETTLED_AFTER = 0.03  # seconds without a change: an editor may write a file in several pieces
-
 MOST_LOOKS = 50
 
 Stamp = tuple[int, int]  # time of saving in nanoseconds, size in bytes
-Check = Callable[[Checker, Exercise], Outcome]
 
 
 class Watch:
@@ -28,99 +24,103 @@ class Watch:
 
     Parameters
     ----------
-    console : Console
-        Where to show things.
-    exercises : list of Exercise
-        In order.
-    folder : Folder
+    session : Session
         The student's.
-    start : callable
-        Writes an exercise's file.
-    check : callable
-        Judges an exercise, shows the verdict and remembers it.
-    hint : callable
-        Shows one more hint.
+    checker : Checker
+        Judges what is saved.
     """
 
-    def __init__(
-        self,
-        console: Console,
-        exercises: list[Exercise],
-        folder: Folder,
-        start: Callable[[Exercise], object],
-        check: Check,
-        hint: Callable[[Exercise], object],
-    ) -> None:
-        self.console, self.exercises, self.folder = console, exercises, folder
-        self.start, self.check, self.hint = start, check, hint
-        self.current = choose_next(exercises, folder)
-        self.keys = sys.stdin.isatty()
+    def __init__(self, session: Session, checker: Checker) -> None:
+        self.session, self.checker = session, checker
+        self.folder = session.folder
+        self.current: Exercise | None = None
+        self.running: tuple[Exercise, Check] | None = None
+        self.passed: list[str] = []
+        self.stamps = {exercise.name: _stamp(self.folder.file(exercise)) for exercise in course()}
+        self.has_keys = sys.stdin.isatty()
 
     def run(self) -> None:
         """Go on until all exercises are done, or q or Ctrl-C is typed."""
-        with Checker() as checker:
-            self._turn_to_next()
-            if self.current is not None and self.folder.progress(self.current).checks:
-                self.check(checker, self.current)
-            self._say_keys()
-            stamps = self._stamps()
-            try:
-                while self.current is not None and self._pause():
-                    latest = self._stamps()
-                    for exercise in self.exercises:
-                        if latest.get(exercise.name) != stamps.get(exercise.name):
-                            latest[exercise.name] = self._saved(checker, exercise)
-                    # What was saved during a check is looked at next; a file that was started is not.
-                    known = {name: stamp for name, stamp in latest.items() if stamp is not None}
-                    stamps = {**self._stamps(), **known}
-            except KeyboardInterrupt:
-                self.console.print()
+        self._turn_to_next()
+        if self.current is not None and self.folder.progress(self.current).checks:
+            self._start(self.current)
+        self._say_keys()
+        try:
+            while self.current is not None and self._wait():
+                for exercise in course():
+                    stamp = _stamp(self.folder.file(exercise))
+                    if stamp is not None and stamp != self.stamps[exercise.name]:
+                        self.stamps[exercise.name] = _wait_until_settled(self.folder.file(exercise))
+                        self._start(exercise)
+        except KeyboardInterrupt:
+            self.session.console.print()
+        finally:
+            self._stop()
+        done = sum(bool(self.folder.progress(exercise).passed) for exercise in course())
+        passed = f"passed just now: {', '.join(self.passed)}; " if self.passed else ""
+        self.session.say(f"{passed}{done} of {len(course())} exercises done")
 
-    def _saved(self, checker: Checker, exercise: Exercise) -> Stamp | None:
-        """Check what was saved, and return the stamp of what was checked."""
-        stamp = _wait_until_settled(self.folder.file(exercise))
-        if stamp is None:
-            return None
-        self.console.clear()
-        if self.check(checker, exercise).passed:
+    def _wait(self) -> bool:
+        """Wait a moment for a verdict or for a key; False to end."""
+        check = self.running[1].sentinel if self.running else None
+        ready, _, _ = select.select(
+            [source for source in (check, sys.stdin if self.has_keys else None) if source is not None],
+            [],
+            [],
+            LOOK_EVERY,
+        )
+        if self.running and (check in ready or self.running[1].is_late()):
+            self._conclude()
+        if sys.stdin not in ready:
+            return True
+        typed = sys.stdin.readline().strip().lower()
+        if typed == "h" and self.current is not None:
+            self.session.hint(self.current)
+        self._say_keys()
+        return typed != "q"
+
+    def _start(self, exercise: Exercise) -> None:
+        """Check what was saved; a check of what was there before is of no use any more."""
+        self._stop()
+        self.session.console.clear()
+        self.session.say(f"checking {exercise.name}.py ...")
+        self.running = exercise, self.checker.start(self.session.request(exercise))
+
+    def _stop(self) -> None:
+        """End the check that is running."""
+        if self.running is not None:
+            self.running[1].stop()
+            self.running[1].wait()
+        self.running = None
+
+    def _conclude(self) -> None:
+        """Show the verdict of the check that has ended."""
+        assert self.running is not None
+        (exercise, check), self.running = self.running, None
+        verdict = check.wait()
+        self.session.conclude(exercise, verdict)
+        if verdict.passed:
+            self.passed += [exercise.name]
             self._turn_to_next()
         self._say_keys()
-        return stamp
 
     def _turn_to_next(self) -> None:
-        self.current = choose_next(self.exercises, self.folder)
-        if self.current is None:
-            self.console.print(Text("All exercises are done.", "bold green"))
+        """Name the next exercise, and write its file if there is none."""
+        self.current = exercise = self.session.upcoming()
+        if exercise is None:
+            self.session.console.print(Text("All exercises are done.", "bold green"))
             return
-        if not self.folder.has(self.current):
-            self.start(self.current)
-        file = self.folder.file(self.current)
-        self.console.print(
-            Text.assemble("\nNow: ", (self.current.name, "bold"), f". Open {file} and save it.")
+        file = self.folder.file(exercise)
+        if not self.folder.has(exercise):
+            self.folder.start(exercise, write_stub(exercise, self.folder))
+            self.stamps[exercise.name] = _stamp(file)
+        self.session.console.print(
+            Text.assemble("\nNow: ", (exercise.name, "bold"), f". Open {file} and save it.")
         )
 
-    def _pause(self) -> bool:
-        """Wait a moment, or do what was typed; False to end."""
-        if not self.keys:
-            time.sleep(LOOK_EVERY)
-            return True
-        ready, _, _ = select.select([sys.stdin], [], [], LOOK_EVERY)
-        if not ready:
-            return True
-        typed = sys.stdin.readline()
-        if not typed or typed.strip().lower() == "q":
-            return False
-        if typed.strip().lower() == "h" and self.current is not None:
-            self.hint(self.current)
-        self._say_keys()
-        return True
-
     def _say_keys(self) -> None:
-        if self.keys and self.current is not None:
-            self.console.print(Text("h Enter: a hint   q Enter: quit   save the file: check", "dim"))
-
-    def _stamps(self) -> dict[str, Stamp | None]:
-        return {exercise.name: _stamp(self.folder.file(exercise)) for exercise in self.exercises}
+        if self.has_keys and self.current is not None:
+            self.session.console.print(Text("h Enter: a hint   q Enter: quit   save the file: check", "dim"))
 
 
 def _stamp(file: Path) -> Stamp | None:

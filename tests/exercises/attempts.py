@@ -1,6 +1,7 @@
 """What a student may hand in: stubs, stubs with lines written in them, and solved files."""
 
 from manualgrad.exercises.course import find
+from manualgrad.exercises.folder import Folder
 from manualgrad.exercises.stub import write_stub
 
 PLACE = "raise NotImplementedError  # replace this line by yours"
@@ -8,7 +9,7 @@ PLACE = "raise NotImplementedError  # replace this line by yours"
 
 def stub(exercise):
     """The file as `start` writes it."""
-    return write_stub(find(exercise) if isinstance(exercise, str) else exercise, "exercises", "")
+    return write_stub(find(exercise) if isinstance(exercise, str) else exercise, Folder(program="exercises"))
 
 
 def attempt(exercise, *lines):
@@ -22,8 +23,8 @@ def solved(exercise):
     """A file that takes our solution, without repeating it."""
     if exercise.kind != "function":
         return exercise.lesson.body()
-    parent = f"F.{exercise.lesson.class_name}" if exercise.is_library_function else "Given"
-    return stub(exercise) + f"\n    backward = staticmethod({parent}.backward)\n"
+    imported = f"from {exercise.module} import {exercise.lesson.class_name} as Ours"
+    return stub(exercise) + f"\n    {imported}\n    backward = staticmethod(Ours.backward)\n"
 
 
 def written(exercise, **values):

@@ -1,41 +1,26 @@
-"""One worker for all tests: it takes seconds to start, and milliseconds a check."""
+"""One server for all tests: it takes seconds to start, and milliseconds a check."""
 
 import pytest
 
-from manualgrad.exercises import grade, verbs
-from manualgrad.exercises.checker import Checker
+from manualgrad.exercises import checker
 from manualgrad.exercises.course import find
-from manualgrad.exercises.outcome import Request
+from manualgrad.exercises.verdict import Limits, Request
+
+checker.PRELOAD.append("pytest")  # every check imports the main program, which is pytest here
 
 
 @pytest.fixture(scope="session")
-def checker():
-    with Checker() as checker:
-        yield checker
+def server():
+    return checker.Checker()
 
 
 @pytest.fixture
-def warm(monkeypatch, checker):
-    """Let commands use the tests' worker instead of starting their own."""
-
-    class Shared:
-        def __enter__(self):
-            return checker
-
-        def __exit__(self, *_):
-            pass
-
-    monkeypatch.setattr(verbs, "Checker", Shared)
-    monkeypatch.setattr(grade, "Checker", Shared)
-
-
-@pytest.fixture
-def judge(checker, tmp_path):
+def judge(server, tmp_path):
     """Judge a text as an exercise's file."""
 
     def judge(exercise, text, **limits):
         file = tmp_path / f"{find(exercise).name}.py"
-        file.write_bytes(text.encode() if isinstance(text, str) else text)
-        return checker.check(Request(exercise, str(file), limits=limits))
+        source = text.encode() if isinstance(text, str) else text
+        return server.check(Request(exercise, file, source, Limits(**limits)))
 
     return judge

@@ -53,7 +53,7 @@ LINEAR = (
 )
 def test_linear_goes_step_by_step(lines, steps_done, kind, judge):
     outcome = judge("linear", attempt("linear", *lines))
-    assert (outcome.steps_done, outcome.steps, outcome.kind) == (steps_done, 5, kind), outcome.message
+    assert (outcome.steps_done, outcome.kind) == (steps_done, kind), outcome.message
     assert outcome.step.split(";")[0] == find("linear").steps[steps_done].title
 
 
@@ -83,21 +83,21 @@ NETWORK = {
 @pytest.mark.parametrize(
     ("changed", "steps_done", "kind", "message"),
     [
-        ({"z1": "x @ w1 + b1"}, 0, "unknown", "z1 = x @ w1 + b1"),
-        ({"h1": "z1"}, 0, "unknown", "h1 = z1"),
-        ({"loss": "((y - t) ** 2).sum()"}, 0, "unknown", "loss = "),
-        ({"grad_y": "2 * (t - y) / y.numel()"}, 1, "sign", "right but for its sign"),
-        ({"grad_y": "(y - t) / y.numel()"}, 1, "scale", "0.5 times"),
-        ({"grad_b2": "grad_z2"}, 1, "unsummed", "summed over the rows"),
-        ({"grad_w2": "h1.t() @ grad_z2"}, 1, "transposed", "(2, 1)"),
-        ({"grad_w1": "x.t() @ grad_z1"}, 1, "transposed", "transpose"),
+        ({"z1": "x @ w1 + b1"}, 0, "wrong-value", "z1 = x @ w1 + b1"),
+        ({"h1": "z1"}, 0, "wrong-value", "h1 = z1"),
+        ({"loss": "((y - t) ** 2).sum()"}, 0, "wrong-value", "loss = "),
+        ({"grad_y": "2 * (t - y) / y.numel()"}, 1, "wrong-value", "grad_y = 2 * (t - y) / y.numel()"),
+        ({"grad_y": "(y - t) / y.numel()"}, 1, "wrong-value", "grad_y = (y - t) / y.numel()"),
+        ({"grad_b2": "grad_z2"}, 1, "wrong-value", "has shape (4, 1), and should have (1,)"),
+        ({"grad_w2": "h1.t() @ grad_z2"}, 1, "wrong-value", "(2, 1)"),
+        ({"grad_w1": "x.t() @ grad_z1"}, 1, "wrong-value", "grad_w1 = x.t() @ grad_z1"),
         ({"grad_h1": "grad_z2 @ w1"}, 1, "raises", "grad_h1 = grad_z2 @ w1"),
         ({"grad_z1": "..."}, 1, "not-written", "grad_z1"),
-        ({"grad_b1": "3"}, 1, "wrong-shape", "should have (2,)"),
-        ({"grad_b1": "'x'"}, 1, "wrong-shape", "is a str"),
-        ({"grad_b1": "grad_z1.sum(0) / 0 * 0"}, 1, "non-finite", "not finite"),
+        ({"grad_b1": "3"}, 1, "wrong-value", "should have (2,)"),
+        ({"grad_b1": "'x'"}, 1, "wrong-value", "is a str"),
+        ({"grad_b1": "grad_z1.sum(0) / 0 * 0"}, 1, "wrong-value", "yours nan"),
         # Both are wrong: the first is named.
-        ({"grad_w2": "grad_z2.t() @ h1 * 2", "grad_w1": "x"}, 1, "scale", "grad_w2 is the first"),
+        ({"grad_w2": "grad_z2.t() @ h1 * 2", "grad_w1": "x"}, 1, "wrong-value", "grad_w2 is the first"),
     ],
 )
 def test_the_first_wrong_line_of_the_network_is_named(changed, steps_done, kind, message, judge):

@@ -8,9 +8,9 @@ from manualgrad.cases import FUNCTIONS
 from manualgrad.errors import UserError
 from manualgrad.exercises.course import FUNCTIONS as PAGES
 from manualgrad.exercises.course import LESSONS, course, find
+from manualgrad.exercises.given import info_of
 from manualgrad.exercises.hints import hints
 from manualgrad.exercises.solution import our_solution, their_solution
-from manualgrad.exercises.student import info_of
 from tests.exercises.attempts import solved, stub
 
 COURSE = course()
@@ -39,7 +39,7 @@ def test_the_stub_is_unsolved_for_the_right_reason(exercise, judge):
 def test_the_reference_passes(exercise, judge):
     outcome = judge(exercise.name, solved(exercise))
     assert outcome.passed, outcome.message
-    assert outcome.steps_done == outcome.steps == len(exercise.steps)
+    assert outcome.steps_done == len(exercise.steps)
     assert (outcome.kind, outcome.message, outcome.printed) == ("", "", "")
 
 

@@ -1,7 +1,6 @@
 """`grade`: many submissions, whatever is in them."""
 
 import csv
-import json
 import os
 
 import pytest
@@ -60,12 +59,6 @@ def test_points_kinds_and_messages(tmp_path, grade):
     assert rows[0]["passed"] == "True"
     assert float(rows[0]["seconds"]) > 0
     assert "\n" not in rows[2]["message"]
-    content = json.loads((tmp_path / "grades.json").read_text())
-    assert [(entry["submission"], entry["points"], entry["out_of"]) for entry in content] == [
-        ("ada", 1, 6),
-        ("ben", 1, 6),
-        ("eve", 0, 6),
-    ]
     assert "3 submissions" in out
 
 
@@ -90,13 +83,13 @@ def test_hostile_submissions_are_named_and_stop_nothing(tmp_path, grade):
     assert rows == again
 
 
-def test_only_the_chosen_exercises(tmp_path, grade, warm):
+def test_only_the_chosen_exercises(tmp_path, grade):
     hand_in(tmp_path / "in" / "ada", exp=RIGHT, sin=stub("sin"))
     _, rows, _ = grade("--exercises", "exp", "--jobs", "1")
     assert [row["exercise"] for row in rows] == ["exp"]
 
 
-def test_strange_files(tmp_path, grade, warm):
+def test_strange_files(tmp_path, grade):
     hand_in(tmp_path / "in" / "ada", exp="x" * (2**20 + 1), sin=WRONG)
     hand_in(tmp_path / "in" / "ben" / "deep" / "er", exp=WRONG)
     hand_in(tmp_path / "in" / "ben" / "a", exp=RIGHT)
@@ -114,13 +107,13 @@ def test_strange_files(tmp_path, grade, warm):
     ]
 
 
-def test_an_earlier_grading_is_not_overwritten(tmp_path, grade, warm):
+def test_an_earlier_grading_is_not_overwritten(tmp_path, grade):
     hand_in(tmp_path / "in" / "ada", exp=RIGHT)
-    (tmp_path / "grades.json").write_text("mine")
+    (tmp_path / "grades.csv").write_text("mine")
     status, _, out = grade()
     assert status == 1
-    assert "grades.json exists; --force replaces it" in out
-    assert (tmp_path / "grades.json").read_text() == "mine"
+    assert "grades.csv exists; --force replaces it" in out
+    assert (tmp_path / "grades.csv").read_text() == "mine"
     assert grade("--force", "--jobs", "1")[0] == 0
 
 
@@ -130,7 +123,6 @@ def test_an_earlier_grading_is_not_overwritten(tmp_path, grade, warm):
         ("none", "grades.csv", "no such folder"),
         ("empty", "grades.csv", "no submissions"),
         ("in", "grades.csv", "no file in it has the name of an exercise"),
-        ("in", "grades.json", "must not end in .json"),
         ("in", "none/grades.csv", "No such file or directory"),
     ],
 )

@@ -43,8 +43,9 @@ def test_list_shows_all_and_what_is_next(folder, type_in):
     for exercise, line in zip(course(), lines, strict=False):
         assert line[2:].startswith(exercise.name)
     assert lines[0].startswith("→ square")
-    assert "0 of 20 done" in out or "done, in my-backwards" in out
-    assert lines[-1] == "next: python experiments/exercises.py start square"
+    assert f"0 of {len(course())} done, in my-backwards" in out
+    assert lines[-1].endswith("experiments/exercises.py start square")
+    assert lines[-1].startswith("next: python ")
     assert not folder.exists(), "looking changes nothing"
 
 
@@ -75,7 +76,7 @@ def test_another_folder(folder, type_in, tmp_path):
     assert not folder.exists()
 
 
-def test_check_says_what_is_wrong_then_moves_on(folder, type_in, warm):
+def test_check_says_what_is_wrong_then_moves_on(folder, type_in):
     type_in("start")
     status, out, _ = type_in("check")
     assert status == 1
@@ -88,11 +89,11 @@ def test_check_says_what_is_wrong_then_moves_on(folder, type_in, warm):
     status, out, _ = type_in("check", "square")
     assert status == 0
     assert "✓ square is right" in out
-    assert out.endswith("next: python experiments/exercises.py start power\n")
+    assert out.endswith("experiments/exercises.py start power\n")
     assert type_in("list")[1].startswith("✓ square")
 
 
-def test_check_of_several_steps(folder, type_in, warm):
+def test_check_of_several_steps(folder, type_in):
     type_in("start", "linear")
     (folder / "linear.py").write_text(attempt("linear", "grad_input = grad_output @ weight"))
     _, out, _ = type_in("check", "linear")
@@ -100,7 +101,7 @@ def test_check_of_several_steps(folder, type_in, warm):
     assert "1 of 5 steps" in type_in("list")[1]
 
 
-def test_the_readme_shows_what_is_printed(folder, type_in, warm, monkeypatch):
+def test_the_readme_shows_what_is_printed(folder, type_in, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
     type_in("start", "mse_loss")
     mean_over_rows = "grad_input = 2 * grad_output * (input - target) / len(input)"
@@ -115,8 +116,9 @@ def test_the_readme_shows_what_is_printed(folder, type_in, warm, monkeypatch):
 def test_check_of_what_was_not_started(folder, type_in):
     status, out, err = type_in("check", "exp")
     assert (status, out) == (1, "")
-    assert err == "exercises: error: my-backwards/exp.py: no such file; `start exp` writes it\n"
-    assert "`start exp --dir mine` writes it" in type_in("check", "exp", "--dir", "mine")[2]
+    assert err.startswith("exercises: error: my-backwards/exp.py: no such file; `python ")
+    assert err.endswith("exercises.py start exp` writes it\n")
+    assert "start exp --dir mine` writes it" in type_in("check", "exp", "--dir", "mine")[2]
 
 
 def test_hints_come_one_at_a_time_and_then_all(folder, type_in):
@@ -132,11 +134,11 @@ def test_hints_come_one_at_a_time_and_then_all(folder, type_in):
     assert f"{len(every)} hints" in type_in("list")[1] or not (folder / "sigmoid.py").exists()
 
 
-def test_the_solution_is_shown_after_a_pass_or_when_insisted_on(folder, type_in):
+def test_the_solution_is_shown_after_a_pass_or_when_forced(folder, type_in):
     status, out, err = type_in("solution", "exp")
     assert (status, out) == (1, "")
-    assert "--insist" in err
-    status, out, _ = type_in("solution", "exp", "--insist")
+    assert "--force" in err
+    status, out, _ = type_in("solution", "exp", "--force")
     assert status == 0
     assert "grad_output * output" in out
     type_in("start", "exp")
@@ -150,7 +152,7 @@ def test_the_solution_is_shown_after_a_pass_or_when_insisted_on(folder, type_in)
 
 @pytest.mark.parametrize("exercise", course(), ids=lambda exercise: exercise.name)
 def test_every_exercise_has_a_solution_to_show(exercise, folder, type_in):
-    status, out, _ = type_in("solution", exercise.name, "--insist")
+    status, out, _ = type_in("solution", exercise.name, "--force")
     assert status == 0
     assert our_solution(exercise).split("(")[0] in out
 
@@ -214,14 +216,14 @@ def test_other_problems_are_one_line_and_status_1(words, message, folder, type_i
 def test_help(verb, type_in):
     status, out, _ = type_in(verb, "--help")
     assert status == 0
-    assert out.startswith("usage: exercises")
+    assert out.startswith("usage: python ")
 
 
 def test_without_checking_anything_torch_is_not_imported(tmp_path):
     code = (
         "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
         "from experiments import exercises\n"
-        "for words in (['list'], ['start', 'linear'], ['hint', 'linear'], ['solution', 'exp', '--insist']):\n"
+        "for words in (['list'], ['start', 'linear'], ['hint', 'linear'], ['solution', 'exp', '--force']):\n"
         "    assert exercises.main(words) == 0\n"
         "assert 'torch' not in sys.modules\n"
     )
@@ -230,7 +232,7 @@ def test_without_checking_anything_torch_is_not_imported(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_whole_course_from_beginning_to_end(folder, type_in, warm):
+def test_the_whole_course_from_beginning_to_end(folder, type_in):
     for exercise in course():
         assert type_in("start")[0] == 0
         assert type_in("check")[0] == 1, "a stub is unsolved"

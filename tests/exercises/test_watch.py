@@ -10,7 +10,7 @@ import time
 import pytest
 
 from experiments import exercises
-from manualgrad.exercises.course import PACKAGE
+from manualgrad.exercises.course import PACKAGE, course
 from tests.exercises.attempts import attempt
 
 
@@ -69,9 +69,17 @@ def test_it_checks_on_save_and_moves_on(watched, tmp_path):
     (tmp_path / "mine" / "exp.py").write_text(attempt("exp", "grad_input = output * grad_output"))
     assert watched.wait_for("✓ exp is right") < 5
 
+    # A check that is of no use any more ends when its file is saved again.
+    (tmp_path / "mine" / "sin.py").write_text(attempt("sin", "while True: pass"))
+    watched.wait_for("checking sin.py ...")
+    (tmp_path / "mine" / "sin.py").write_text(attempt("sin", "grad_input = grad_output * torch.cos(input)"))
+    assert watched.wait_for("✓ sin is right") < 5
+
     watched.process.send_signal(signal.SIGINT)
     assert watched.process.wait(timeout=10) == 0
-    assert "Traceback" not in watched.out.read_text()
+    out = watched.out.read_text()
+    assert "Traceback" not in out
+    assert out.endswith(f"passed just now: square, exp, sin; 3 of {len(course())} exercises done\n")
 
 
 def test_its_keys_are_shown_at_once(tmp_path, monkeypatch, capsys):

@@ -1,0 +1,40 @@
+"""Give each Function of the course without its backward: what a student's class derives from.
+
+``given.Sigmoid`` has the forward of ``manualgrad.functions.Sigmoid``, and saves what that saves.
+"""
+
+import importlib
+import types
+from functools import cache
+from typing import Any
+
+from torch.autograd import Function
+
+from manualgrad.cases import FUNCTIONS, FunctionInfo
+from manualgrad.exercises.course import Exercise, course
+
+KEPT = ("__doc__", "forward", "setup_context", "generate_vmap_rule", "vmap")
+
+
+def info_of(exercise: Exercise) -> FunctionInfo:
+    """Return the samples of an exercise and what they are judged against."""
+    if exercise.is_library_function:
+        return FUNCTIONS[exercise.page.stem]
+    info = importlib.import_module(exercise.module).INFO
+    assert isinstance(info, FunctionInfo)
+    return info
+
+
+@cache
+def without_backward(function_class: type[Function]) -> type[Function]:
+    """Return a Function class with the same forward, and with neither backward nor jvp."""
+    body = {name: value for name, value in vars(function_class).items() if name in KEPT}
+    body["__module__"] = __name__
+    return types.new_class(function_class.__name__, (Function,), exec_body=lambda names: names.update(body))
+
+
+def __getattr__(name: str) -> Any:
+    for exercise in course():
+        if exercise.kind == "function" and exercise.lesson.class_name == name:
+            return without_backward(info_of(exercise).function_class)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
