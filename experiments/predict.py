@@ -127,7 +127,7 @@ def read_pictures(paths: Sequence[Path]) -> tuple[dict[Path, Tensor], list[str]]
     pictures, problems = {}, []
     for path in paths:
         try:
-            pictures[path] = read_digit(path)
+            pictures[path], _ = read_digit(path)
         except (UserError, OSError) as problem:
             problems.append(str(problem))
     return pictures, problems

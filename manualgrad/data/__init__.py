@@ -1,1 +1,1 @@
-"""The data: XOR's four rows, MNIST, and the figures of the source documents."""
+"""Load the data: XOR, MNIST, a photographed digit, the figures of the source documents."""

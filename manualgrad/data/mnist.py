@@ -1,7 +1,7 @@
-"""MNIST as tensors: 70 000 handwritten digits, verified before they are used.
+"""Load MNIST as tensors: 70 000 handwritten digits, verified before they are used.
 
 The files lie where ``torchvision.datasets.MNIST`` has them, ``<data_dir>/MNIST/raw``. What is missing is
-fetched by the first route that works (``mnist_routes.py``); every route ends in the same four files.
+fetched by the first route that works (``mnist_routes.py``).
 """
 
 import contextlib
@@ -9,8 +9,8 @@ import hashlib
 import os
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import platformdirs
 import torch
@@ -27,8 +27,7 @@ CHECKSUMS = {
 }
 
 
-@dataclass(frozen=True)
-class MNIST:
+class MNIST(NamedTuple):
     """The whole data set on one device.
 
     Attributes
@@ -46,7 +45,7 @@ class MNIST:
 
 
 def load_mnist(data_dir: Path | None = None, device: torch.device | str = "cpu") -> MNIST:
-    """Load MNIST, fetching what is not there yet.
+    """Load MNIST, and fetch missing files.
 
     Parameters
     ----------
@@ -63,31 +62,22 @@ def load_mnist(data_dir: Path | None = None, device: torch.device | str = "cpu")
     Raises
     ------
     UserError
-        If a file is missing or broken and no route can fetch it, or the folder cannot be written.
-    OSError
-        If a file cannot be read.
+        If no route can fetch a missing file, or the folder cannot be written.
     """
     raw = (data_dir or default_data_dir()) / "MNIST" / "raw"
     contents = {name: _read_verified(raw / name) for name in CHECKSUMS}
     missing = [name for name, content in contents.items() if content is None]
-    for name in missing:
-        if (raw / name).exists():
-            print(f"{raw / name} is not MNIST's file of that name, and will be fetched anew", file=sys.stderr)
     if missing:
         contents |= _fetch(missing, raw)
 
     def images(name: str) -> Tensor:
-        return _body(contents[name], header=16).view(-1, 28, 28).to(device).float().div_(255)
+        return _parse_idx(contents[name], header=16).view(-1, 28, 28).to(device).float().div_(255)
 
     def labels(name: str) -> Tensor:
-        return _body(contents[name], header=8).to(device).long()
+        return _parse_idx(contents[name], header=8).to(device).long()
 
-    return MNIST(
-        images("train-images-idx3-ubyte"),
-        labels("train-labels-idx1-ubyte"),
-        images("t10k-images-idx3-ubyte"),
-        labels("t10k-labels-idx1-ubyte"),
-    )
+    train_images, train_labels, test_images, test_labels = CHECKSUMS
+    return MNIST(images(train_images), labels(train_labels), images(test_images), labels(test_labels))
 
 
 def default_data_dir() -> Path:
@@ -95,21 +85,10 @@ def default_data_dir() -> Path:
     return Path(os.environ.get("MANUALGRAD_DATA") or platformdirs.user_cache_path("manualgrad"))
 
 
-def _read_verified(path: Path) -> bytearray | None:
-    """Read a file if it is there and whole."""
-    try:
-        content = bytearray(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    right = hashlib.md5(content, usedforsecurity=False).hexdigest() == CHECKSUMS[path.name]
-    return content if right else None
-
-
 def _fetch(missing: list[str], raw: Path) -> dict[str, bytearray]:
-    """Fetch files aside, move them to their names in one step each, and return what is in them.
+    """Fetch files into a folder aside, then move each to its name, and return their contents.
 
-    However many processes do this at once, and wherever one is interrupted, a final name only ever
-    holds a whole file, or none: so nobody reads it again after fetching.
+    However many processes do this at once, and wherever one is killed, a name holds a whole file or none.
     """
     failures = []
     try:
@@ -120,37 +99,49 @@ def _fetch(missing: list[str], raw: Path) -> dict[str, bytearray]:
                 try:
                     fetched = fetch(Path(aside))
                     contents = {name: _read_verified(fetched / name) for name in missing}
-                except Exception as reason:  # whatever a route fails of, the next one may work
-                    last_line = (str(reason).strip() or type(reason).__name__).splitlines()[-1]
-                    failures.append(f"{route}: {last_line}")
+                except Exception as error:  # whatever a route fails of, the next one may work
+                    failures.append(
+                        f"{route}: {(str(error).strip() or type(error).__name__).splitlines()[-1]}"
+                    )
                     continue
-                right = {name: content for name, content in contents.items() if content is not None}
-                if len(right) < len(missing):
-                    wrong = ", ".join(name for name in missing if name not in right)
-                    failures.append(f"{route}: it brought no right {wrong}")
+                whole = {name: content for name, content in contents.items() if content is not None}
+                if len(whole) < len(missing):
+                    wrong = ", ".join(name for name in missing if name not in whole)
+                    failures.append(f"{route}: wrong checksum of {wrong}")
                     continue
                 for name in missing:
-                    _put(fetched / name, raw / name)
-                return right
-    except OSError as problem:
+                    _move(fetched / name, raw / name)
+                return whole
+    except OSError as error:
         raise UserError(
-            f"{raw} cannot be written ({problem.strerror}); name another folder with --data-dir"
-        ) from problem
+            f"{raw} cannot be written ({error.strerror}); name another folder with --data-dir"
+        ) from error
     raise UserError(
         f"MNIST could not be fetched ({'; '.join(failures)}). "
         f"Put {', '.join(missing)}, unpacked, into {raw}, or name another folder with --data-dir"
     )
 
 
-def _put(fetched: Path, path: Path) -> None:
-    """Move a right file to its name. A broken one that has it is kept: somebody may have put it there."""
-    with contextlib.suppress(FileNotFoundError):  # also if another process is doing the same
-        if hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() != CHECKSUMS[path.name]:
-            os.replace(path, path.with_name(path.name + ".broken"))
+def _move(fetched: Path, path: Path) -> None:
+    """Move a file to its name; keep a user's own file of that name as ``.broken``."""
+    with contextlib.suppress(FileNotFoundError):  # another process may be doing the same
+        if path.exists() and _read_verified(path) is None:
+            os.replace(path, path.with_name(f"{path.name}.broken"))
+            print(f"{path} is not MNIST's file of that name: renamed to {path.name}.broken", file=sys.stderr)
     os.replace(fetched, path)
 
 
-def _body(content: bytearray | None, header: int) -> Tensor:
-    """Everything behind an IDX file's header. The checksum vouches for what the header would say."""
+def _read_verified(path: Path) -> bytearray | None:
+    """Return a file's content; None if it is missing or its checksum is wrong."""
+    try:
+        content = bytearray(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    right = hashlib.md5(content, usedforsecurity=False).hexdigest() == CHECKSUMS[path.name]
+    return content if right else None
+
+
+def _parse_idx(content: bytearray | None, header: int) -> Tensor:
+    """Return the bytes behind an IDX file's header, which the checksum vouches for."""
     assert content is not None
     return torch.frombuffer(content, dtype=torch.uint8, offset=header)

@@ -4,8 +4,6 @@ In float32 a sum in another order has another last digit, for which some ReLU is
 kink, and the same training in several processes no longer looks the same.
 """
 
-from dataclasses import fields
-
 from experiments import mnist
 from experiments.mnist import build_model
 from manualgrad.data.mnist import MNIST
@@ -14,8 +12,7 @@ from tests.experiments.small_mnist import load_small_set
 
 def load_exact_set(data_dir=None, device="cpu"):
     small = load_small_set()
-    tensors = [getattr(small, field.name) for field in fields(small)]
-    return MNIST(*(tensor.double() if tensor.is_floating_point() else tensor for tensor in tensors))
+    return MNIST(*(tensor.double() if tensor.is_floating_point() else tensor for tensor in small))
 
 
 def main(argv=None):

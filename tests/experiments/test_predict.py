@@ -93,7 +93,7 @@ def test_the_digits_and_their_probabilities(trained, picture, ask):
     model = mnist.build_model()
     load_model(model, read_checkpoint(path, "best"), path)
     with torch.no_grad():
-        probabilities = model(read_digit(picture)[None])[0].softmax(0)
+        probabilities = model(read_digit(picture)[0][None])[0].softmax(0)
     expected = [str(picture)]
     for digit in probabilities.argsort(descending=True)[:3].tolist():
         expected += [str(digit), f"{probabilities[digit]:.2%}"]
@@ -176,7 +176,7 @@ def test_every_picture_that_can_be_read_is_read(trained, picture, draw, tmp_path
     assert out.count(f"{picture} ") == 1
     assert "?.png" in out
     assert "no.jpg: there is no such picture; " in err
-    assert "empty.png is neither a PNG nor a JPEG picture" in err
+    assert "empty.png is neither a whole PNG nor a whole JPEG picture" in err
     metrics = json.loads((left_behind() / "metrics.json").read_text())
     assert [*metrics["digits"]] == [str(picture), str(strange)]
     assert images(left_behind()) == {"what the network saw": 1}
