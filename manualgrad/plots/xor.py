@@ -1,0 +1,265 @@
+"""Draw how a small network learns XOR: the plane as it sees it, and where it moves the four points."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from manualgrad.plots.figure import (
+    AMOUNT,
+    EDGE,
+    GRADIENT,
+    PALETTE,
+    VALUE,
+    Array,
+    add_axes,
+    add_scale,
+    new_figure,
+    to_array,
+)
+
+EXTENT = (-0.5, 1.5)  # of the plane that is drawn, on both axes
+MARKERS = {0: "s", 1: "o"}  # by target
+POINTS = "□ target 0    ○ target 1"
+
+Network = Callable[[Tensor], Tensor]
+
+
+def plot_decision_boundary(answer: Network, inputs: Tensor, targets: Tensor, when: str) -> Any:
+    """Draw the network's answer over the plane, with a line where it is one half.
+
+    Parameters
+    ----------
+    answer : callable
+        Maps (N, 2) to (N, 1): a number near 0 or 1.
+    inputs, targets : Tensor
+        (4, 2) and (4, 1): the truth table.
+    when : str
+        For the title, such as ``"after epoch 100"``.
+    """
+    values = _over_plane(answer, inputs, 80)[0]
+    figure = new_figure(640, 770, f"Where does it draw its line?\n{when}", size=22)
+    axes = add_axes(figure, 95, 96, 520, 520)
+    low = _draw_map(axes, values, inputs, targets, marker=24, line=5)
+    axes.set_xticks([0, 0.5, 1])
+    axes.set_yticks([0, 0.5, 1])
+    axes.tick_params(labelsize=19, length=6)
+    axes.set_xlabel("first input", fontsize=21)
+    axes.set_ylabel("second input", fontsize=21)
+    add_scale(figure, 120, 706, 130, AMOUNT, (f"{low}", "1"), "the network's answer")
+    figure.text(0.5, 12 / 770, f"white line: answer ½    {POINTS}", ha="center", fontsize=19)
+    return figure
+
+
+def plot_hidden_units(hidden: Network, inputs: Tensor, targets: Tensor, when: str) -> Any:
+    """Draw what each hidden unit puts out over the plane.
+
+    Parameters
+    ----------
+    hidden : callable
+        Maps (N, 2) to (N, H).
+    inputs, targets : Tensor
+        (4, 2) and (4, 1): the truth table.
+    when : str
+        For the title.
+    """
+    maps = _over_plane(hidden, inputs, 50)
+    columns = min(len(maps), 3)
+    rows = -(-len(maps) // columns)
+    width, height = max(columns * 230 + 10, 620), rows * 265 + 170
+    figure = new_figure(width, height, f"What does each hidden unit see?\n{when}", POINTS, size=20)
+    margin = (width - columns * 230 + 20) / 2
+    low = -1 if maps.min() < 0 else 0
+    for number, values in enumerate(maps):
+        left, top = margin + number % columns * 230, 118 + number // columns * 265
+        axes = add_axes(figure, left, top, 210, 210, frame=False)
+        _draw_map(axes, values, inputs, targets, marker=13, low=low)
+        axes.set_title(f"hidden unit {number + 1}", fontsize=18, pad=6)
+    add_scale(figure, width / 2 - 150, height - 66, 150, AMOUNT, (f"{low}", "1"), "what it puts out")
+    return figure
+
+
+def plot_hidden_space(
+    path: Sequence[Tensor], inputs: Tensor, targets: Tensor, weight: Tensor, threshold: float, when: str
+) -> Any:
+    """Draw how the hidden layer moves the four points, and the line by which the output unit parts them.
+
+    The horizontal axis is the direction of the output unit's weights, so that its line is vertical: to the
+    right of it the answer is above one half. The vertical axis is the direction across it in which the points
+    lie furthest apart.
+
+    Parameters
+    ----------
+    path : sequence of Tensor
+        (4, H) each: the hidden units' outputs for each row of the truth table, the last one now.
+    inputs, targets : Tensor
+        (4, 2) and (4, 1): the truth table.
+    weight : Tensor
+        (H,): the output unit's weights now.
+    threshold : float
+        The value of weight · hidden at which the answer is one half.
+    when : str
+        For the title.
+    """
+    points = np.stack([to_array(hidden) for hidden in path])  # (T, 4, H)
+    length = max(float(np.linalg.norm(to_array(weight))), 1e-12)
+    across = to_array(weight) / length
+    rest = points[-1] - np.outer(points[-1] @ across, across)
+    up = np.linalg.svd(rest - rest.mean(axis=0))[2][0]
+    flat = np.stack([points @ across, points @ up], axis=-1)  # (T, 4, 2)
+    line = threshold / length
+
+    figure = new_figure(
+        640, 770, f"Can one straight line part the points?\n{when}", "hollow: at the start    filled: now", 22
+    )
+    axes = add_axes(figure, 95, 96, 520, 500)
+    low, high = flat.min(axis=(0, 1)), flat.max(axis=(0, 1))
+    reach = 0.6 * max(*(high - low), high[0] - line, line - low[0], 1e-3)  # the same unit on both axes
+    middle = (min(low[0], line) + max(high[0], line)) / 2, (low[1] + high[1]) / 2
+    axes.axvspan(line, middle[0] + 2 * reach, color="#fbf0b0")
+    axes.axvspan(middle[0] - 2 * reach, line, color="#d5dbe6")
+    axes.axvline(line, color="white", linewidth=5)
+    axes.text(line, middle[1] + 0.98 * reach, " answer 1 →", fontsize=18, va="top")
+    axes.text(line, middle[1] + 0.98 * reach, "← answer 0 ", fontsize=18, va="top", ha="right")
+    for row, (bits, target) in enumerate(zip(inputs.tolist(), targets.flatten().tolist(), strict=True)):
+        colour, marker = PALETTE[row], MARKERS[round(target)]
+        axes.plot(*flat[:, row].T, color=colour, linewidth=2.5)
+        axes.scatter(*flat[0, row], s=15**2, marker=marker, facecolor="white", edgecolor=colour, zorder=3)
+        axes.scatter(*flat[-1, row], s=21**2, marker=marker, color=colour, edgecolor="black", zorder=4)
+        label = f"{bits[0]:.0f} {bits[1]:.0f} → {target:.0f}"
+        axes.scatter([], [], s=15**2, marker=marker, color=colour, edgecolor="black", label=label)
+    axes.set_xlim(middle[0] - reach, middle[0] + reach)
+    axes.set_ylim(middle[1] - reach, middle[1] + reach)
+    axes.tick_params(labelsize=16)
+    axes.locator_params(nbins=5)
+    axes.set_xlabel("hidden outputs along the output unit's weights", fontsize=18)
+    axes.set_ylabel("across them", fontsize=18)
+    axes.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=4, fontsize=17, frameon=False, handletextpad=0
+    )
+    return figure
+
+
+def plot_many_boundaries(answers: Mapping[int, Network], inputs: Tensor, targets: Tensor) -> Any:
+    """Draw the decision boundary of many networks, and frame those that have not learnt XOR.
+
+    Parameters
+    ----------
+    answers : mapping
+        By seed: each maps (N, 2) to (N, 1).
+    inputs, targets : Tensor
+        (4, 2) and (4, 1): the truth table.
+    """
+    with torch.no_grad():
+        failed = {
+            seed for seed, answer in answers.items() if not torch.equal(answer(inputs).round(), targets)
+        }
+    rows = -(-len(answers) // 5)
+    title = f"Who learns XOR? {len(answers) - len(failed)} of {len(answers)} networks"
+    figure = new_figure(
+        830, rows * 180 + 105, title, f"framed: not learnt    white line: answer ½    {POINTS}", 19
+    )
+    for number, (seed, answer) in enumerate(answers.items()):
+        axes = add_axes(figure, 15 + number % 5 * 163, 78 + number // 5 * 180, 145, 145)
+        _draw_map(axes, _over_plane(answer, inputs, 40)[0], inputs, targets, marker=8, line=2.5)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.set_title(f"seed {seed}", fontsize=15, pad=5, color=GRADIENT if seed in failed else "black")
+        axes.spines[:].set(color=GRADIENT if seed in failed else EDGE, linewidth=6 if seed in failed else 0.5)
+    return figure
+
+
+def plot_many_errors(curves: Mapping[int, Mapping[int, float]], failed: set[int]) -> Any:
+    """Draw the mean absolute error of many networks by epoch.
+
+    Parameters
+    ----------
+    curves : mapping
+        By seed: epoch to error.
+    failed : set of int
+        The seeds that have not learnt XOR.
+    """
+    figure = new_figure(
+        830,
+        560,
+        "When does each network learn?",
+        f"{len(failed)} of {len(curves)} never do (in vermilion)",
+        20,
+    )
+    axes = add_axes(figure, 85, 64, 715, 380)
+    for seed, curve in curves.items():
+        colour = GRADIENT if seed in failed else VALUE
+        axes.plot([epoch + 1 for epoch in curve], list(curve.values()), color=colour, alpha=0.7, linewidth=2)
+    axes.set(xscale="log", ylim=(0, None))
+    axes.set_xlabel("epoch", fontsize=18)
+    axes.set_ylabel("mean absolute error", fontsize=18)
+    axes.tick_params(labelsize=15)
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def plot_survey(shares: Mapping[str, Mapping[float, float]], networks: int) -> Any:
+    """Draw how many networks learn XOR against the learning rate.
+
+    Parameters
+    ----------
+    shares : mapping
+        By activation: learning rate to the share that learns.
+    networks : int
+        How many each point stands for.
+    """
+    caption = f"each point: {networks} networks that differ in nothing but their initial weights"
+    figure = new_figure(830, 560, "How many networks learn XOR?", caption, 20)
+    axes = add_axes(figure, 95, 64, 705, 380)
+    for colour, (activation, by_rate) in zip(PALETTE, shares.items(), strict=False):
+        rates = list(by_rate)
+        axes.plot(rates, list(by_rate.values()), marker="o", markersize=9, color=colour, label=activation)
+        axes.set(xscale="log", ylim=(-0.03, 1.03))
+        axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
+    axes.set_xticks([], minor=True)
+    axes.set_xlabel("learning rate", fontsize=18)
+    axes.set_ylabel("share that learns", fontsize=18)
+    axes.tick_params(labelsize=15)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=17)
+    return figure
+
+
+def _over_plane(network: Network, inputs: Tensor, side: int) -> Array:
+    """Return a network's outputs over the plane: (units, side, side), rows from bottom to top."""
+    ticks = torch.linspace(*EXTENT, side, dtype=inputs.dtype, device=inputs.device)
+    plane = torch.cartesian_prod(ticks, ticks).flip(1)  # the first input runs fastest
+    with torch.no_grad():
+        return to_array(network(plane).t().reshape(-1, side, side))
+
+
+def _draw_map(
+    axes: Any,
+    values: Array,
+    inputs: Tensor,
+    targets: Tensor,
+    marker: float,
+    line: float = 0,
+    low: int | None = None,
+) -> int:
+    """Draw one map of the plane with the four points; return the number at the scale's lower end."""
+    if low is None:
+        low = -1 if values.min() < -0.1 else 0  # tanh reaches from -1, sigmoid from 0
+    place = (*EXTENT, *EXTENT)
+    axes.imshow(values, AMOUNT, vmin=low, vmax=1, origin="lower", extent=place, interpolation="bilinear")
+    if line and values.min() < 0.5 < values.max():
+        axes.contour(values, [0.5], colors="white", linewidths=line, extent=place)
+    for target, shape in MARKERS.items():
+        there = to_array(inputs[targets.flatten().round() == target])
+        axes.scatter(
+            *there.T,
+            s=marker**2,
+            marker=shape,
+            color="white",
+            edgecolor="black",
+            linewidth=marker / 9,
+            zorder=3,
+        )
+    return low
