@@ -41,8 +41,6 @@ from torch import Tensor
 from torch.nn import Module, Parameter
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from manualgrad.kernels import affine, matmul
-
 
 @dataclass(frozen=True)
 class Layer:
@@ -145,10 +143,12 @@ class Classifier:
         for index in reversed(range(len(self.layers))):
             layer = self.layers[index]
             below = kept.outputs[index - 1] if index else self._inputs
-            matmul(delta.t(), below, out=layer.grad_weight)  # (O, N) @ (N, I) -> (O, I)
+            torch.matmul(delta.t(), below, out=layer.grad_weight)  # (O, N) @ (N, I) -> (O, I)
             torch.mv(delta.t(), kept.ones, out=layer.grad_bias)  # (O, N) @ (N,) -> (O,)
             if index:
-                delta = matmul(delta, layer.weight, out=kept.deltas[index - 1])  # (N, O) @ (O, I) -> (N, I)
+                delta = torch.matmul(
+                    delta, layer.weight, out=kept.deltas[index - 1]
+                )  # (N, O) @ (O, I) -> (N, I)
                 delta.mul_(below.sign_())  # (N, I)
         if not exact:
             torch.mul(self._grads, share, out=self.grad)
@@ -172,7 +172,7 @@ class Classifier:
             self._values.copy_(self.parameters)
             below = below.to(self.precision)
         for layer, output in zip(self.layers, outputs, strict=True):
-            below = affine(below, layer.weight, layer.bias, out=output)  # (N, I) @ (I, O) + (O,)
+            below = torch.addmm(layer.bias, below, layer.weight.t(), out=output)  # (O,) + (N, I) @ (I, O)
             if layer is not self.layers[-1]:
                 below.relu_()  # (N, O)
         return below.to(self.parameters.dtype)

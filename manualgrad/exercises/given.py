@@ -8,10 +8,11 @@ import types
 from functools import cache
 from typing import Any
 
-from torch.autograd import Function
+import torch
 
 from manualgrad.cases import FUNCTIONS, FunctionInfo
 from manualgrad.exercises.course import Exercise, course
+from manualgrad.functions._function import Function
 
 KEPT = ("__doc__", "forward", "setup_context", "generate_vmap_rule", "vmap")
 
@@ -26,7 +27,7 @@ def info_of(exercise: Exercise) -> FunctionInfo:
 
 
 @cache
-def without_backward(function_class: type[Function]) -> type[Function]:
+def without_backward(function_class: type[torch.autograd.Function]) -> type[Function]:
     """Return a Function class with the same forward, and with neither backward nor jvp."""
     body = {name: value for name, value in vars(function_class).items() if name in KEPT}
     body["__module__"] = __name__

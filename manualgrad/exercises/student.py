@@ -67,13 +67,12 @@ def in_place_of_ours(info: FunctionInfo, function_class: type[Function]) -> Iter
     function_class : type
         What takes the place of ``info.function_class``.
     """
-    names = vars(sys.modules[info.function.__module__])
-    ours = names["_apply"]
-    names["_apply"] = function_class.apply
+    module, name = sys.modules[info.function.__module__], info.function_class.__name__
+    setattr(module, name, function_class)
     try:
         yield
     finally:
-        names["_apply"] = ours
+        setattr(module, name, info.function_class)
 
 
 def load_function(path: Path) -> tuple[FunctionInfo, type[Function]]:

@@ -1,19 +1,62 @@
-"""One clear error for each kind of bad input: what was expected, and what came."""
+"""One clear error for each kind of bad input: what was expected, and what came.
+
+A call is tried first and explained afterwards: ``explain_errors`` runs the checks once the operation itself
+has refused, so that they cost nothing when all is right. Ahead of the call a wrapper compares only what would
+otherwise pass in silence, such as a target that broadcasts.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from manualgrad.functions._apply import is_autocast_enabled
+from manualgrad.functions._function import is_autocast_enabled
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 REDUCTIONS = ("none", "mean", "sum")
 
 
-def check_tensors(function: str, *, optional: tuple[str, ...] = (), **arguments: object) -> None:
-    """Raise an error unless all are real tensors on one device; those named optional may be None."""
+def explain_errors(check: Callable[P, object] | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorate a wrapper: where a call fails, raise the clear error instead, if an argument is to blame.
+
+    ``check`` takes the wrapper's arguments and raises what is particular to it. That tensors are real, and on
+    one device, is checked for every wrapper.
+    """
+
+    def decorate(wrapper: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(wrapper)
+        def explained(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                return wrapper(*args, **kwargs)
+            except Exception:
+                try:
+                    _check_tensors(wrapper, args, kwargs)
+                    if check is not None:
+                        check(*args, **kwargs)
+                except (TypeError, ValueError, IndexError) as clear:
+                    raise clear from None
+                raise
+
+        return explained
+
+    return decorate
+
+
+def _check_tensors(
+    wrapper: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]
+) -> None:
+    """Check that every argument annotated as a tensor is a real one, and that all are on one device."""
+    signature = inspect.signature(wrapper)
     first_name, first = "", None
-    for name, value in arguments.items():
-        if value is None and name in optional:
+    for name, value in signature.bind(*args, **kwargs).arguments.items():
+        expected, function = signature.parameters[name].annotation, wrapper.__name__
+        if expected is not Tensor and (value is None or expected != Tensor | None):
             continue
         if not isinstance(value, Tensor):
             raise TypeError(f"{function}: {name} must be a Tensor, got {type(value).__name__}")
@@ -38,29 +81,24 @@ def check_numbers(function: str, **arguments: Tensor | None) -> None:
             raise TypeError(f"{function}: {name} must hold numbers, got {value.dtype}")
 
 
-def check_floating(function: str, **arguments: Tensor | None) -> None:
-    """Raise a TypeError unless every argument holds floating-point numbers; None passes."""
+def check_floating(function: str, **arguments: Tensor) -> None:
+    """Raise a TypeError unless every argument holds floating-point numbers."""
     for name, value in arguments.items():
-        if value is not None and not value.is_floating_point():
+        if not value.is_floating_point():
             raise TypeError(f"{function}: {name} must be floating-point, got {value.dtype}")
 
 
 def check_one_dtype(function: str, **arguments: Tensor | None) -> None:
     """Raise a ValueError unless all have one dtype, or autocast is about to give them one; None passes."""
-    if len({value.dtype for value in arguments.values() if value is not None}) == 1:
-        return
     dtypes = {name: value.dtype for name, value in arguments.items() if value is not None}
-    device = next(value.device.type for value in arguments.values() if value is not None)
-    if not is_autocast_enabled(device):
+    if len(set(dtypes.values())) > 1 and not is_autocast_enabled(next(iter(arguments.values())).device.type):
         got = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
         raise ValueError(f"{function}: {', '.join(dtypes)} must have one dtype, got {got}")
 
 
-def check_constant(function: str, **arguments: Tensor | None) -> None:
-    """Raise a ValueError if a derivative is asked for that the function does not have; None passes."""
+def check_constant(function: str, **arguments: Tensor) -> None:
+    """Raise a ValueError if a derivative is asked for that the function does not have."""
     for name, value in arguments.items():
-        if value is None:
-            continue
         if value.requires_grad and torch.is_grad_enabled():
             raise ValueError(f"{function}: {name} is a constant without a gradient, got requires_grad=True")
         # torch.compile cannot look, but there forward mode is refused before it comes here.
@@ -94,9 +132,10 @@ def check_class_dim(function: str, input: Tensor, weight: Tensor | None) -> int:
     if input.dim() == 0:
         raise ValueError(f"{function}: input must have shape (C,), (N, C) or (N, C, d1, ...), got ()")
     class_dim = 0 if input.dim() == 1 else 1
-    classes = input.shape[class_dim]
-    if weight is not None and weight.shape != (classes,):
-        raise ValueError(f"{function}: weight must have shape ({classes},), got {tuple(weight.shape)}")
+    if weight is not None and weight.shape != input.shape[class_dim : class_dim + 1]:
+        raise ValueError(
+            f"{function}: weight must have shape ({input.shape[class_dim]},), got {tuple(weight.shape)}"
+        )
     return class_dim
 
 
@@ -104,8 +143,7 @@ def check_labels(
     function: str, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
 ) -> int:
     """Check what the losses on labels take, the labels themselves aside, and return the dimension of C."""
-    check_tensors(function, input=input, target=target, weight=weight, optional=("weight",))
-    check_floating(function, input=input, weight=weight)
+    check_floating(function, input=input)
     if weight is not None:
         check_one_dtype(function, input=input, weight=weight)
         check_constant(function, weight=weight)

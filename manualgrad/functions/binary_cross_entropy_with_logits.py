@@ -48,23 +48,20 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 
-from manualgrad.functions._apply import make_apply
 from manualgrad.functions._checks import (
     check_constant,
     check_floating,
     check_reduction,
     check_same_shape,
-    check_tensors,
+    explain_errors,
 )
-from manualgrad.functions._losses import reduce, spread, to_common_dtype
+from manualgrad.functions._function import Function, apply
+from manualgrad.functions._losses import expand_grad, reduce, to_common_dtype
 
 
 class BCEWithLogitsLoss(Function):
     """Cross-entropy of sigmoid(x) against t."""
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(
@@ -85,21 +82,21 @@ class BCEWithLogitsLoss(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
         input, target, weight, pos_weight = ctx.saved_tensors
-        grad_losses = spread(grad_output, input.numel(), ctx.reduction)  # () or (...)
+        grad_losses = expand_grad(grad_output, input.numel(), ctx.reduction)  # () or (...)
         if weight is not None:
             grad_losses = grad_losses * weight
         grad_input = grad_target = None
         if ctx.needs_input_grad[0]:
-            grad_input = grad_losses * _input_slope(input, target, pos_weight)  # (...)
+            grad_input = grad_losses * _input_derivative(input, target, pos_weight)  # (...)
         if ctx.needs_input_grad[1]:
-            grad_target = grad_losses * _target_slope(input, pos_weight)  # (...)
+            grad_target = grad_losses * _target_derivative(input, pos_weight)  # (...)
         return grad_input, grad_target, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, input_tangent: Tensor, target_tangent: Tensor, *constants: Tensor | None) -> Tensor:
         input, target, weight, pos_weight = ctx.saved_tensors
-        losses = input_tangent * _input_slope(input, target, pos_weight)
-        losses = losses + target_tangent * _target_slope(input, pos_weight)
+        losses = input_tangent * _input_derivative(input, target, pos_weight)
+        losses = losses + target_tangent * _target_derivative(input, pos_weight)
         return reduce(losses if weight is None else weight * losses, ctx.reduction)
 
 
@@ -108,23 +105,21 @@ def _minus_log_sigmoid(input: Tensor) -> Tensor:
     return torch.logaddexp(torch.zeros_like(input), -input)
 
 
-def _input_slope(input: Tensor, target: Tensor, pos_weight: Tensor | None) -> Tensor:
+def _input_derivative(input: Tensor, target: Tensor, pos_weight: Tensor | None) -> Tensor:
     """∂ℓ/∂x of each loss: (...)."""
     if pos_weight is None:
         return torch.sigmoid(input) - target
     return (1 + (pos_weight - 1) * target) * torch.sigmoid(input) - pos_weight * target
 
 
-def _target_slope(input: Tensor, pos_weight: Tensor | None) -> Tensor:
+def _target_derivative(input: Tensor, pos_weight: Tensor | None) -> Tensor:
     """∂ℓ/∂t of each loss: (...)."""
     if pos_weight is None:
         return -input
     return pos_weight * _minus_log_sigmoid(input) - _minus_log_sigmoid(-input)
 
 
-_apply = make_apply(BCEWithLogitsLoss, autocast="float32")
-
-
+@explain_errors()
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -151,39 +146,26 @@ def binary_cross_entropy_with_logits(
     -------
     Tensor
         A single number, or with ``"none"`` the shape of ``input``.
-
-    Raises
-    ------
-    TypeError
-        If an argument is not a real tensor, or input or target not floating-point.
-    ValueError
-        If shapes do not fit, the reduction is unknown, or a weight asks for a gradient.
-
-    See Also
-    --------
-    torch.nn.functional.binary_cross_entropy_with_logits : PyTorch's counterpart.
     """
     name = "binary_cross_entropy_with_logits"
-    factors = {"weight": weight, "pos_weight": pos_weight}
-    check_tensors(name, input=input, target=target, **factors, optional=tuple(factors))
     check_floating(name, input=input, target=target)
-    check_constant(name, **factors)
     check_same_shape(name, input, target)
     check_reduction(name, reduction)
-    for argument, factor in factors.items():
-        if factor is not None and _broadcast(factor.shape, input.shape) != input.shape:
-            raise ValueError(
-                f"{name}: {argument} must broadcast to the shape of input, {tuple(input.shape)}, "
-                f"got {tuple(factor.shape)}"
-            )
     input, target = to_common_dtype(input, target)
-    weight = None if weight is None else weight.to(input.dtype)
-    pos_weight = None if pos_weight is None else pos_weight.to(input.dtype)
-    return _apply(input, target, weight, reduction, pos_weight)
+    weight = None if weight is None else _check_factor("weight", weight, input)
+    pos_weight = None if pos_weight is None else _check_factor("pos_weight", pos_weight, input)
+    return apply(BCEWithLogitsLoss, input, target, weight, reduction, pos_weight, autocast="float32")
 
 
-def _broadcast(shape: torch.Size, other: torch.Size) -> torch.Size | None:
+def _check_factor(argument: str, factor: Tensor, input: Tensor) -> Tensor:
+    """Return a weight in the dtype of ``input``, to whose shape it must broadcast."""
+    name = "binary_cross_entropy_with_logits"
+    check_constant(name, **{argument: factor})
     try:
-        return torch.broadcast_shapes(shape, other)
+        factor.expand(input.shape)
     except RuntimeError:
-        return None
+        raise ValueError(
+            f"{name}: {argument} must broadcast to the shape of input, {tuple(input.shape)}, "
+            f"got {tuple(factor.shape)}"
+        ) from None
+    return factor.to(input.dtype)

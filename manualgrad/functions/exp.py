@@ -34,16 +34,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 
-from manualgrad.functions._apply import make_apply
-from manualgrad.functions._checks import check_tensors
+from manualgrad.functions._checks import explain_errors
+from manualgrad.functions._function import Function, apply
 
 
 class Exp(Function):
     """y = exp(x), elementwise."""
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(input: Tensor) -> Tensor:
@@ -65,9 +62,7 @@ class Exp(Function):
         return input_tangent * output
 
 
-_apply = make_apply(Exp, autocast="float32 on CUDA")
-
-
+@explain_errors()
 def exp(input: Tensor) -> Tensor:
     """Raise e to the power of every element.
 
@@ -80,15 +75,5 @@ def exp(input: Tensor) -> Tensor:
     -------
     Tensor
         Same shape, no value below 0.
-
-    Raises
-    ------
-    TypeError
-        If ``input`` is not a real tensor.
-
-    See Also
-    --------
-    torch.exp : PyTorch's counterpart.
     """
-    check_tensors("exp", input=input)
-    return _apply(input)
+    return apply(Exp, input, autocast="float32 on CUDA")

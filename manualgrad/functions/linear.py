@@ -26,9 +26,10 @@ x if W needs a gradient, W if x does. No rule reads b, so b is not kept.
 Pitfalls
 --------
 - A bias gradient that is not summed over the batch. Autograd sums it quietly; our gradcheck does not.
-- x may have any number of leading dimensions, or none: all of them together are the batch.
 - xᵀ G instead of Gᵀ x is the transpose; for a square W the shapes do not give it away.
 - The first layer's x is data. Nobody asks for its gradient, so the product G W is not computed.
+- x may have any number of leading dimensions, or none. All of them together are the batch: the wrapper makes
+  them one, and the class sees rows.
 
 Sources
 -------
@@ -37,25 +38,21 @@ Goodfellow, Bengio, Courville, "Deep Learning" (2016), section 6.5.6.
 
 from typing import Any
 
+import torch
 from torch import Tensor
-from torch.autograd import Function
 
-from manualgrad.functions._apply import make_apply
-from manualgrad.functions._checks import check_numbers, check_one_dtype, check_tensors
-from manualgrad.kernels import affine, matmul  # the faster library's, where it matters
+from manualgrad.functions._checks import check_numbers, check_one_dtype, explain_errors
+from manualgrad.functions._function import Function, apply
 
 
 class Linear(Function):
-    """y = x Wᵀ + b over the last dimension."""
-
-    generate_vmap_rule = True
+    """y = x Wᵀ + b, for the rows of x."""
 
     @staticmethod
     def forward(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        if bias is not None and input.dim() == 2:
-            return affine(input, weight, bias)  # (N, I) @ (I, O) + (O,), in one pass over y
-        output = matmul(input, weight.t())  # (..., I) @ (I, O) -> (..., O)
-        return output if bias is None else output + bias
+        if bias is None:
+            return input @ weight.t()  # (N, I) @ (I, O) -> (N, O)
+        return torch.addmm(bias, input, weight.t())  # (O,) + (N, I) @ (I, O) -> (N, O)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None], output: Tensor) -> None:
@@ -70,28 +67,36 @@ class Linear(Function):
         input_needs_grad, weight_needs_grad, bias_needs_grad = ctx.needs_input_grad
         grad_input = grad_weight = grad_bias = None
         if input_needs_grad:
-            grad_input = matmul(grad_output, weight)  # (..., O) @ (O, I) -> (..., I)
+            grad_input = grad_output @ weight  # (N, O) @ (O, I) -> (N, I)
         if weight_needs_grad:
-            grad_weight = matmul(_rows(grad_output).t(), _rows(input))  # (O, N) @ (N, I) -> (O, I)
+            grad_weight = grad_output.t() @ input  # (O, N) @ (N, I) -> (O, I)
         if bias_needs_grad:
-            grad_bias = _rows(grad_output).sum(0)  # (N, O) -> (O,)
+            grad_bias = grad_output.sum(0)  # (N, O) -> (O,)
         return grad_input, grad_weight, grad_bias
 
     @staticmethod
     def jvp(ctx: Any, input_tangent: Tensor, weight_tangent: Tensor, bias_tangent: Tensor | None) -> Tensor:
         input, weight = ctx.saved_tensors
-        output_tangent = input_tangent @ weight.t() + input @ weight_tangent.t()  # (..., O)
+        output_tangent = input_tangent @ weight.t() + input @ weight_tangent.t()  # (N, O)
         return output_tangent if bias_tangent is None else output_tangent + bias_tangent
 
 
-def _rows(tensor: Tensor) -> Tensor:
-    """All leading dimensions as one: (..., F) -> (N, F)."""
-    return tensor if tensor.dim() == 2 else tensor.reshape(tensor.shape[:-1].numel(), tensor.shape[-1])
+def _check(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> None:
+    check_numbers("linear", input=input, weight=weight, bias=bias)
+    check_one_dtype("linear", input=input, weight=weight, bias=bias)
+    if weight.dim() not in (1, 2):
+        raise ValueError(f"linear: weight must have shape (O, I) or (I,), got {tuple(weight.shape)}")
+    if input.dim() == 0 or input.shape[-1] != weight.shape[-1]:
+        raise ValueError(
+            f"linear: the last dimension of input must be weight's {weight.shape[-1]}, "
+            f"got input {tuple(input.shape)} and weight {tuple(weight.shape)}"
+        )
+    outputs = weight.shape[:-1]
+    if bias is not None and bias.shape not in (outputs, ()):
+        raise ValueError(f"linear: bias must have shape {tuple(outputs)}, got {tuple(bias.shape)}")
 
 
-_apply = make_apply(Linear, autocast="lower-precision")
-
-
+@explain_errors(_check)
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Apply the affine map ``input @ weight.T + bias``.
 
@@ -108,37 +113,15 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     -------
     Tensor
         (..., O), or (...) for a weight of shape (I,).
-
-    Raises
-    ------
-    TypeError
-        If an argument is not a real tensor, or holds truth values.
-    ValueError
-        If shapes, dtypes or devices do not fit together.
-
-    See Also
-    --------
-    torch.nn.functional.linear : PyTorch's counterpart.
     """
-    _check(input, weight, bias)
+    if weight.device != input.device:  # a tensor without numbers, on "meta", would pass
+        raise ValueError("linear: all tensors must be on one device")
     if weight.dim() == 1:
         return linear(input, weight.unsqueeze(0), bias).squeeze(-1)
-    if bias is not None and bias.dim() == 0:
+    if bias is not None and bias.shape != weight.shape[:1]:
+        _check(input, weight, bias)  # a bias of another shape might broadcast
         bias = bias.expand(weight.shape[0])
-    return _apply(input, weight, bias)
-
-
-def _check(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
-    check_tensors("linear", input=input, weight=weight, bias=bias, optional=("bias",))
-    check_numbers("linear", input=input, weight=weight, bias=bias)
-    check_one_dtype("linear", input=input, weight=weight, bias=bias)
-    if weight.dim() not in (1, 2):
-        raise ValueError(f"linear: weight must have shape (O, I) or (I,), got {tuple(weight.shape)}")
-    if input.dim() == 0 or input.shape[-1] != weight.shape[-1]:
-        raise ValueError(
-            f"linear: the last dimension of input must be weight's {weight.shape[-1]}, "
-            f"got input {tuple(input.shape)} and weight {tuple(weight.shape)}"
-        )
-    outputs = weight.shape[:-1]
-    if bias is not None and bias.shape not in (outputs, ()):
-        raise ValueError(f"linear: bias must have shape {tuple(outputs)}, got {tuple(bias.shape)}")
+    if input.dim() != 2:
+        rows = input.reshape(input.shape[:-1].numel(), input.shape[-1])  # (..., I) -> (N, I)
+        return linear(rows, weight, bias).reshape(*input.shape[:-1], weight.shape[0])
+    return apply(Linear, input, weight, bias, autocast="lower-precision")

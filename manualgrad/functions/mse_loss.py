@@ -36,17 +36,14 @@ Bishop, "Pattern Recognition and Machine Learning" (2006), section 5.2.
 from typing import Any
 
 from torch import Tensor
-from torch.autograd import Function
 
-from manualgrad.functions._apply import make_apply
-from manualgrad.functions._checks import check_floating, check_reduction, check_same_shape, check_tensors
-from manualgrad.functions._losses import reduce, spread, to_common_dtype
+from manualgrad.functions._checks import check_floating, check_reduction, check_same_shape, explain_errors
+from manualgrad.functions._function import Function, apply
+from manualgrad.functions._losses import expand_grad, reduce, to_common_dtype
 
 
 class MSELoss(Function):
     """The mean of (x - t)², or its sum, or each by itself."""
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(input: Tensor, target: Tensor, reduction: str) -> Tensor:
@@ -62,12 +59,10 @@ class MSELoss(Function):
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         input, target = ctx.saved_tensors
         input_needs_grad, target_needs_grad, _ = ctx.needs_input_grad
-        grad_losses = spread(grad_output, input.numel(), ctx.reduction)  # () or (...)
-        half = grad_losses * (input - target)  # (...)
-        grad_difference = half + half  # a number times a tensor would take twice as long
-        grad_input = grad_difference if input_needs_grad else None
-        grad_target = -grad_difference if target_needs_grad else None
-        return grad_input, grad_target, None
+        g = expand_grad(grad_output, input.numel(), ctx.reduction)  # () or (...)
+        grad_input = g * 2 * (input - target)  # (...)
+        grad_target = -grad_input if target_needs_grad else None  # (...)
+        return grad_input if input_needs_grad else None, grad_target, None
 
     @staticmethod
     def jvp(ctx: Any, input_tangent: Tensor, target_tangent: Tensor, reduction_tangent: None) -> Tensor:
@@ -75,9 +70,7 @@ class MSELoss(Function):
         return reduce(2 * (input - target) * (input_tangent - target_tangent), ctx.reduction)
 
 
-_apply = make_apply(MSELoss, autocast="float32")
-
-
+@explain_errors()
 def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """Measure the squared difference between input and target.
 
@@ -94,21 +87,9 @@ def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     -------
     Tensor
         A single number, or with ``"none"`` the shape of ``input``.
-
-    Raises
-    ------
-    TypeError
-        If an argument is not a real tensor, or neither holds floating-point numbers.
-    ValueError
-        If the shapes differ (nothing is broadcast) or the reduction is unknown.
-
-    See Also
-    --------
-    torch.nn.functional.mse_loss : PyTorch's counterpart.
     """
-    check_tensors("mse_loss", input=input, target=target)
     check_same_shape("mse_loss", input, target)
     check_reduction("mse_loss", reduction)
     input, target = to_common_dtype(input, target)
     check_floating("mse_loss", input=input)
-    return _apply(input, target, reduction)
+    return apply(MSELoss, input, target, reduction, autocast="float32")

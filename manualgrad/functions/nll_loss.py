@@ -10,7 +10,7 @@ A row whose label is ``ignore_index`` has ℓ = 0. The mean divides by Z = Σ_n 
 
 Backward
 --------
-ℓ is linear in x[t], with slope -w[t], and does not depend on the row's other entries at all. With g the
+ℓ is linear in x[t], with derivative -w[t], and does not depend on the row's other entries at all. With g the
 upstream gradient of each ℓ (``grad_output``, over Z for a mean):
 
     ∂L/∂x[c] = -g · w[t]   for c = t,   and 0 for every other class
@@ -27,7 +27,7 @@ The labels and the class weights. Of x nothing but its shape matters.
 
 Pitfalls
 --------
-- x holds log-probabilities. The slope -1/p belongs to a loss of p: the logarithm is not part of this one.
+- x holds log-probabilities. A derivative of -1/p belongs to a loss of p: the logarithm is not part of this.
 - Dividing by N for ``"sum"``, or by N where the weights' sum Z belongs.
 - The columns must be chosen row by row: ``grad[:, target]`` chooses whole columns, in every row.
 
@@ -39,29 +39,24 @@ Bishop, "Pattern Recognition and Machine Learning" (2006), section 4.3.4.
 from typing import Any
 
 from torch import Tensor
-from torch.autograd import Function
 
-from manualgrad.functions._apply import make_apply
-from manualgrad.functions._checks import check_labels, label_error
+from manualgrad.functions._checks import check_labels, explain_errors, label_error
+from manualgrad.functions._function import Function, apply
 from manualgrad.functions._losses import (
     classes_last,
-    ignored_label,
-    keep,
-    labels,
+    expand_grad_rows,
+    mask_ignored,
     reduce_rows,
-    spread_rows,
-    weigh,
+    split_labels,
 )
 
 
 class NLLLoss(Function):
     """-x[t] over the last dimension."""
 
-    generate_vmap_rule = True
-
     @staticmethod
     def forward(
-        input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int | None, reduction: str
+        input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
     ) -> Tensor:
         return _losses(input, target, weight, ignore_index, reduction)
 
@@ -75,10 +70,10 @@ class NLLLoss(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None, None, None]:
         target, weight = ctx.saved_tensors
-        label, kept, label_weight = labels(target, weight, ctx.ignore_index, grad_output.dtype)  # (..., 1)
-        g = spread_rows(grad_output, label, kept, label_weight, ctx.reduction)  # (..., 1)
+        label, counts, label_weight = split_labels(target, weight, ctx.ignore_index, grad_output.dtype)
+        g = expand_grad_rows(grad_output, counts, label_weight, ctx.reduction)  # (..., 1)
         zeros = grad_output.new_zeros(ctx.shape)  # (..., C)
-        return zeros.scatter(-1, label, weigh(-g, label_weight)), None, None, None, None
+        return zeros.scatter(-1, label, -g * label_weight), None, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, input_tangent: Tensor, *constants: Tensor | None) -> Tensor:
@@ -87,17 +82,15 @@ class NLLLoss(Function):
 
 
 def _losses(
-    input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int | None, reduction: str
+    input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
 ) -> Tensor:
     """-w[t] · x[t], reduced. It is linear in x, so a small change of x goes the same way."""
-    label, kept, label_weight = labels(target, weight, ignore_index, input.dtype)  # (..., 1)
-    losses = keep(weigh(-input.gather(-1, label), label_weight), kept)  # (..., 1)
+    label, counts, label_weight = split_labels(target, weight, ignore_index, input.dtype)  # (..., 1)
+    losses = mask_ignored(-label_weight * input.gather(-1, label), counts)  # (..., 1)
     return reduce_rows(losses, label_weight, reduction)
 
 
-_apply = make_apply(NLLLoss, autocast="float32")
-
-
+@explain_errors()
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -124,24 +117,11 @@ def nll_loss(
     -------
     Tensor
         A single number, or with ``"none"`` the shape of ``target``.
-
-    Raises
-    ------
-    TypeError
-        If ``input`` is not a real floating-point tensor, or ``target`` does not hold integers.
-    ValueError
-        If shapes do not fit, or the reduction is unknown.
-    IndexError
-        If a label is neither in 0 to C - 1 nor ``ignore_index``. On CUDA the kernel's own assertion speaks.
-
-    See Also
-    --------
-    torch.nn.functional.nll_loss : PyTorch's counterpart.
     """
     name = "nll_loss"
     class_dim = check_labels(name, input, target, weight, ignore_index, reduction)
     try:
         input = classes_last(input, class_dim)
-        return _apply(input, target, weight, ignored_label(target, ignore_index), reduction)
+        return apply(NLLLoss, input, target, weight, ignore_index, reduction, autocast="float32")
     except (IndexError, RuntimeError) as error:
         raise label_error(name, input.shape[-1], error) from error

@@ -24,7 +24,7 @@ Pitfalls
 - k = 0: the rule reads 0 · x⁻¹, which is 0 · ∞ = NaN at x = 0. The function is the constant 1 and nothing
   passes, so that case stands apart.
 - Forgetting the factor k, or the minus one: both are right for k = 1 and wrong for all else.
-- 0 < k < 1 has an infinite slope at x = 0, and a negative x no real power at all (NaN), as in PyTorch.
+- 0 < k < 1 has an infinite derivative at x = 0, and a negative x no real power at all (NaN), as in PyTorch.
 
 Sources
 -------
@@ -35,20 +35,17 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 
-from manualgrad.functions._apply import make_apply
-from manualgrad.functions._checks import check_tensors
+from manualgrad.functions._checks import explain_errors
+from manualgrad.functions._function import Function, apply
 
 
 class Power(Function):
     """y = x ** exponent, elementwise, for a constant exponent."""
 
-    generate_vmap_rule = True
-
     @staticmethod
     def forward(input: Tensor, exponent: float) -> Tensor:
-        return torch.pow(input, exponent)
+        return input**exponent
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, float], output: Tensor) -> None:
@@ -59,24 +56,24 @@ class Power(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
         (input,) = ctx.saved_tensors
-        return _times_slope(grad_output, input, ctx.exponent), None  # same shape, elementwise
+        if ctx.exponent == 0:
+            return torch.zeros_like(grad_output), None
+        return grad_output * (ctx.exponent * input ** (ctx.exponent - 1)), None  # same shape, elementwise
 
     @staticmethod
     def jvp(ctx: Any, input_tangent: Tensor, exponent_tangent: None) -> Tensor:
         (input,) = ctx.saved_tensors
-        return _times_slope(input_tangent, input, ctx.exponent)
+        if ctx.exponent == 0:
+            return torch.zeros_like(input_tangent)
+        return input_tangent * (ctx.exponent * input ** (ctx.exponent - 1))
 
 
-def _times_slope(change: Tensor, input: Tensor, exponent: float) -> Tensor:
-    """Multiply by the slope, k · xᵏ⁻¹: what either direction does."""
-    if exponent == 0:
-        return torch.zeros_like(change)
-    return change * (exponent * torch.pow(input, exponent - 1))
+def _check(input: Tensor, exponent: float) -> None:
+    if not input.is_floating_point() and isinstance(exponent, int) and exponent < 0:
+        raise ValueError(f"power: {input.dtype} has no negative powers, got exponent {exponent}")
 
 
-_apply = make_apply(Power, autocast="float32 on CUDA")
-
-
+@explain_errors(_check)
 def power(input: Tensor, exponent: float) -> Tensor:
     """Raise every element to a fixed power.
 
@@ -91,21 +88,7 @@ def power(input: Tensor, exponent: float) -> Tensor:
     -------
     Tensor
         Same shape.
-
-    Raises
-    ------
-    TypeError
-        If ``input`` is not a real tensor or ``exponent`` not a real number.
-    ValueError
-        If integers are to be raised to a negative integer, which leaves the integers.
-
-    See Also
-    --------
-    torch.pow : PyTorch's counterpart.
     """
-    check_tensors("power", input=input)
-    if not isinstance(exponent, int | float):
+    if not isinstance(exponent, (int, float)):  # torch.compile understands ``int | float`` from 2.9
         raise TypeError(f"power: exponent must be a number, got {type(exponent).__name__}")
-    if not input.is_floating_point() and isinstance(exponent, int) and exponent < 0:
-        raise ValueError(f"power: {input.dtype} has no negative powers, got exponent {exponent}")
-    return _apply(input, exponent)
+    return apply(Power, input, exponent, autocast="float32 on CUDA")

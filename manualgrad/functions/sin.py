@@ -32,16 +32,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 
-from manualgrad.functions._apply import make_apply
-from manualgrad.functions._checks import check_tensors
+from manualgrad.functions._checks import explain_errors
+from manualgrad.functions._function import Function, apply
 
 
 class Sin(Function):
     """y = sin(x), elementwise."""
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(input: Tensor) -> Tensor:
@@ -64,9 +61,7 @@ class Sin(Function):
         return input_tangent * torch.cos(input)
 
 
-_apply = make_apply(Sin)
-
-
+@explain_errors()
 def sin(input: Tensor) -> Tensor:
     """Take the sine of every element.
 
@@ -79,15 +74,5 @@ def sin(input: Tensor) -> Tensor:
     -------
     Tensor
         Same shape, values between -1 and 1.
-
-    Raises
-    ------
-    TypeError
-        If ``input`` is not a real tensor.
-
-    See Also
-    --------
-    torch.sin : PyTorch's counterpart.
     """
-    check_tensors("sin", input=input)
-    return _apply(input)
+    return apply(Sin, input)

@@ -47,21 +47,17 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 
-from manualgrad.functions import _losses
-from manualgrad.functions._apply import make_apply
-from manualgrad.functions._checks import check_floating, check_tensors
+from manualgrad.functions._checks import check_floating, explain_errors
+from manualgrad.functions._function import Function, apply
 
 
 class Softmax(Function):
     """p = exp(x) / Σ exp(x) over one dimension."""
 
-    generate_vmap_rule = True
-
     @staticmethod
     def forward(input: Tensor, dim: int) -> Tensor:
-        return _losses.softmax(input, dim)
+        return torch.softmax(input, dim)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, int], output: Tensor) -> None:
@@ -72,9 +68,8 @@ class Softmax(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
         (probs,) = ctx.saved_tensors
-        shares = grad_output * probs
-        mean = shares.sum(ctx.dim, keepdim=True)  # one for each row
-        return torch.addcmul(shares, probs, mean, value=-1), None  # shares - probs * mean, same shape
+        mean = (grad_output * probs).sum(ctx.dim, keepdim=True)  # one for each row
+        return probs * (grad_output - mean), None  # same shape
 
     @staticmethod
     def jvp(ctx: Any, input_tangent: Tensor, dim_tangent: None) -> Tensor:
@@ -82,9 +77,13 @@ class Softmax(Function):
         return probs * (input_tangent - (probs * input_tangent).sum(ctx.dim, keepdim=True))
 
 
-_apply = make_apply(Softmax, autocast="float32 on CUDA")
+def _check(input: Tensor, dim: int = -1) -> None:
+    dimensions = max(input.dim(), 1)  # a single number counts as a row of one
+    if not -dimensions <= dim < dimensions:
+        raise IndexError(f"softmax: dim must be from {-dimensions} to {dimensions - 1}, got {dim}")
 
 
+@explain_errors(_check)
 def softmax(input: Tensor, dim: int = -1) -> Tensor:
     """Turn the numbers along one dimension into probabilities.
 
@@ -99,23 +98,6 @@ def softmax(input: Tensor, dim: int = -1) -> Tensor:
     -------
     Tensor
         Same shape, values from 0 to 1.
-
-    Raises
-    ------
-    TypeError
-        If ``input`` is not a real floating-point tensor.
-    IndexError
-        If it has no such dimension.
-
-    See Also
-    --------
-    torch.softmax : PyTorch's counterpart.
     """
-    check_tensors("softmax", input=input)
     check_floating("softmax", input=input)
-    dimensions = max(input.dim(), 1)  # a single number counts as a row of one
-    if not -dimensions <= dim < dimensions:
-        raise IndexError(f"softmax: dim must be from {-dimensions} to {dimensions - 1}, got {dim}")
-    if input.dim() == 0:
-        return _apply(input.unsqueeze(0), 0).squeeze(0)
-    return _apply(input, dim)
+    return apply(Softmax, input, dim, autocast="float32 on CUDA")

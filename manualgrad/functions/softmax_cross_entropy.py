@@ -41,32 +41,30 @@ Hinton, Vinyals, Dean, "Distilling the knowledge in a neural network" (2015).
 
 from typing import Any
 
+import torch
 from torch import Tensor
-from torch.autograd import Function
 
-from manualgrad.functions._apply import make_apply
 from manualgrad.functions._checks import (
     check_class_dim,
     check_floating,
     check_label_smoothing,
     check_reduction,
     check_same_shape,
-    check_tensors,
+    explain_errors,
 )
-from manualgrad.functions._losses import classes_last, log_softmax, reduce, spread, to_common_dtype
+from manualgrad.functions._function import Function, apply
+from manualgrad.functions._losses import classes_last, expand_grad, reduce, to_common_dtype
 
 
 class SoftmaxCrossEntropy(Function):
     """-Σ q · log softmax(x) over the last dimension."""
 
-    generate_vmap_rule = True
-
     @staticmethod
     def forward(
         input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, label_smoothing: float
     ) -> Tensor:
-        q = _weighted(_smooth(target, label_smoothing), weight)  # (..., C)
-        return reduce(-(q * log_softmax(input)).sum(-1), reduction)
+        q = _apply_weight(_smooth(target, label_smoothing), weight)  # (..., C)
+        return reduce(-(q * torch.log_softmax(input, -1)).sum(-1), reduction)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -85,14 +83,14 @@ class SoftmaxCrossEntropy(Function):
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
         input, target, weight = ctx.saved_tensors
         rows = input.shape[:-1].numel()
-        g = spread(grad_output, rows, ctx.reduction).unsqueeze(-1)  # (..., 1) or (1,)
-        log_probs = log_softmax(input)  # (..., C)
+        g = expand_grad(grad_output, rows, ctx.reduction).unsqueeze(-1)  # (..., 1) or (1,)
+        log_probs = torch.log_softmax(input, -1)  # (..., C)
         grad_input = grad_target = grad_weight = None
         if ctx.needs_input_grad[0]:
-            gq = g * _weighted(_smooth(target, ctx.label_smoothing), weight)  # (..., C)
+            gq = g * _apply_weight(_smooth(target, ctx.label_smoothing), weight)  # (..., C)
             grad_input = log_probs.exp() * gq.sum(-1, keepdim=True) - gq  # (..., C)
         if ctx.needs_input_grad[1]:
-            grad_target = -g * _weighted(log_probs, weight)  # (..., C)
+            grad_target = -g * _apply_weight(log_probs, weight)  # (..., C)
             if ctx.label_smoothing:
                 grad_target = (1 - ctx.label_smoothing) * grad_target
         if ctx.needs_input_grad[2]:
@@ -109,11 +107,11 @@ class SoftmaxCrossEntropy(Function):
         *constants: None,
     ) -> Tensor:
         input, target, weight = ctx.saved_tensors
-        log_probs = log_softmax(input)
+        log_probs = torch.log_softmax(input, -1)
         smooth = _smooth(target, ctx.label_smoothing)
-        q = _weighted(smooth, weight)
+        q = _apply_weight(smooth, weight)
         change = (log_probs.exp() * q.sum(-1, keepdim=True) - q) * input_tangent  # (..., C)
-        change = change - (1 - ctx.label_smoothing) * _weighted(log_probs, weight) * target_tangent
+        change = change - (1 - ctx.label_smoothing) * _apply_weight(log_probs, weight) * target_tangent
         if weight_tangent is not None:
             change = change - smooth * log_probs * weight_tangent
         return reduce(change.sum(-1), ctx.reduction)
@@ -126,13 +124,11 @@ def _smooth(target: Tensor, label_smoothing: float) -> Tensor:
     return (1 - label_smoothing) * target + label_smoothing / max(target.shape[-1], 1)
 
 
-def _weighted(values: Tensor, weight: Tensor | None) -> Tensor:
+def _apply_weight(values: Tensor, weight: Tensor | None) -> Tensor:
     return values if weight is None else weight * values
 
 
-_apply = make_apply(SoftmaxCrossEntropy, autocast="float32")
-
-
+@explain_errors()
 def softmax_cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -159,21 +155,9 @@ def softmax_cross_entropy(
     -------
     Tensor
         A single number, or with ``"none"`` the shape of ``input`` without C.
-
-    Raises
-    ------
-    TypeError
-        If an argument is not a real floating-point tensor.
-    ValueError
-        If shapes do not fit, or an option is out of its range.
-
-    See Also
-    --------
-    torch.nn.functional.cross_entropy : PyTorch's counterpart, with class probabilities as target.
     """
     name = "softmax_cross_entropy"
-    check_tensors(name, input=input, target=target, weight=weight, optional=("weight",))
-    check_floating(name, input=input, target=target, weight=weight)
+    check_floating(name, input=input, target=target)
     check_same_shape(name, input, target)
     check_reduction(name, reduction)
     check_label_smoothing(name, label_smoothing)
@@ -181,4 +165,4 @@ def softmax_cross_entropy(
     input, target, weight = to_common_dtype(
         classes_last(input, class_dim), classes_last(target, class_dim), weight
     )
-    return _apply(input, target, weight, reduction, label_smoothing)
+    return apply(SoftmaxCrossEntropy, input, target, weight, reduction, label_smoothing, autocast="float32")

@@ -52,20 +52,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 
-from manualgrad.functions._apply import make_apply
-from manualgrad.functions._checks import check_label_smoothing, check_labels, label_error
+from manualgrad.functions._checks import check_label_smoothing, check_labels, explain_errors, label_error
+from manualgrad.functions._function import Function, apply
 from manualgrad.functions._losses import (
     classes_last,
-    ignored_label,
-    keep,
-    labels,
-    log_softmax,
+    expand_grad_rows,
+    mask_ignored,
     reduce_rows,
-    softmax,
-    spread_rows,
-    weigh,
+    split_labels,
 )
 from manualgrad.functions.softmax_cross_entropy import softmax_cross_entropy
 
@@ -73,18 +68,16 @@ from manualgrad.functions.softmax_cross_entropy import softmax_cross_entropy
 class SoftmaxNLL(Function):
     """-log softmax(x)[t] over the last dimension."""
 
-    generate_vmap_rule = True
-
     @staticmethod
     def forward(
         input: Tensor,
         target: Tensor,
         weight: Tensor | None,
-        ignore_index: int | None,
+        ignore_index: int,
         reduction: str,
         label_smoothing: float,
     ) -> Tensor:
-        log_probs = log_softmax(input)  # (..., C)
+        log_probs = torch.log_softmax(input, -1)  # (..., C)
         return _losses(log_probs, target, weight, ignore_index, reduction, label_smoothing)
 
     @staticmethod
@@ -97,22 +90,19 @@ class SoftmaxNLL(Function):
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, None, None, None, None, None]:
         input, target, weight = ctx.saved_tensors
         ignore_index, reduction, label_smoothing = ctx.options
-        label, kept, label_weight = labels(target, weight, ignore_index, input.dtype)  # (..., 1)
-        g = spread_rows(grad_output, label, kept, label_weight, reduction)  # (..., 1)
-        probs = softmax(input)  # (..., C)
-        gq = weigh(g, label_weight)  # (..., 1), in the label's column
-        grad_input = (probs * gq).scatter_add(-1, label, -gq)  # (..., C)
+        label, counts, label_weight = split_labels(target, weight, ignore_index, input.dtype)  # (..., 1)
+        g = expand_grad_rows(grad_output, counts, label_weight, reduction)  # (..., 1)
+        gq = torch.zeros_like(input).scatter(-1, label, (1 - label_smoothing) * label_weight * g)  # (..., C)
         if label_smoothing:
-            everywhere = torch.ones_like(probs) if weight is None else weight
-            gq = g * everywhere / input.shape[-1]  # (..., C)
-            grad_share = probs * gq.sum(-1, keepdim=True) - gq  # (..., C)
-            grad_input = (1 - label_smoothing) * grad_input + label_smoothing * grad_share
+            gq = gq + g * (label_smoothing / input.shape[-1]) * (1 if weight is None else weight)  # (..., C)
+        probs = torch.softmax(input, -1)  # (..., C)
+        grad_input = probs * gq.sum(-1, keepdim=True) - gq  # (..., C)
         return grad_input, None, None, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, input_tangent: Tensor, *constants: Tensor | None) -> Tensor:
         input, target, weight = ctx.saved_tensors
-        probs = softmax(input)  # (..., C)
+        probs = torch.softmax(input, -1)  # (..., C)
         log_probs_tangent = input_tangent - (probs * input_tangent).sum(-1, keepdim=True)  # (..., C)
         return _losses(log_probs_tangent, target, weight, *ctx.options)
 
@@ -121,22 +111,20 @@ def _losses(
     log_probs: Tensor,
     target: Tensor,
     weight: Tensor | None,
-    ignore_index: int | None,
+    ignore_index: int,
     reduction: str,
     label_smoothing: float,
 ) -> Tensor:
     """-Σ_c q[c] · log p[c], reduced. It is linear in log p, so a small change of log p goes the same way."""
-    label, kept, label_weight = labels(target, weight, ignore_index, log_probs.dtype)  # (..., 1)
-    losses = weigh(-log_probs.gather(-1, label), label_weight)  # (..., 1)
+    label, counts, label_weight = split_labels(target, weight, ignore_index, log_probs.dtype)  # (..., 1)
+    losses = -label_weight * log_probs.gather(-1, label)  # (..., 1)
     if label_smoothing:
         everywhere = log_probs if weight is None else weight * log_probs  # (..., C)
         losses = (1 - label_smoothing) * losses - label_smoothing * everywhere.mean(-1, keepdim=True)
-    return reduce_rows(keep(losses, kept), label_weight, reduction)
+    return reduce_rows(mask_ignored(losses, counts), label_weight, reduction)
 
 
-_apply = make_apply(SoftmaxNLL, autocast="float32")
-
-
+@explain_errors()
 def softmax_nll(
     input: Tensor,
     target: Tensor,
@@ -167,23 +155,9 @@ def softmax_nll(
     -------
     Tensor
         A single number, or with ``"none"`` the shape of ``target``.
-
-    Raises
-    ------
-    TypeError
-        If ``input`` is not a real floating-point tensor, or ``target`` neither integers nor floating-point.
-    ValueError
-        If shapes do not fit, or an option is out of its range.
-    IndexError
-        If a label is neither in 0 to C - 1 nor ``ignore_index``. On CUDA the kernel's own assertion
-        speaks instead: looking at the labels would make every step wait for the device.
-
-    See Also
-    --------
-    torch.nn.functional.cross_entropy : PyTorch's counterpart.
     """
     name = "softmax_nll"
-    if isinstance(target, Tensor) and target.is_floating_point():
+    if target.is_floating_point():
         if ignore_index >= 0:
             raise ValueError(f"{name}: ignore_index needs labels, got class probabilities as target")
         return softmax_cross_entropy(input, target, weight, reduction, label_smoothing)
@@ -191,7 +165,7 @@ def softmax_nll(
     check_label_smoothing(name, label_smoothing)
     try:
         input = classes_last(input, class_dim)
-        ignored = ignored_label(target, ignore_index)
-        return _apply(input, target, weight, ignored, reduction, label_smoothing)
+        options = (ignore_index, reduction, label_smoothing)
+        return apply(SoftmaxNLL, input, target, weight, *options, autocast="float32")
     except (IndexError, RuntimeError) as error:
         raise label_error(name, input.shape[-1], error) from error

@@ -7,7 +7,7 @@ import torch
 import torch.utils.checkpoint
 
 import manualgrad.functions as F
-from manualgrad.functions._apply import make_apply
+from manualgrad.functions._function import Function, apply
 from tests.functions.tools import (
     assert_same,
     closed,
@@ -100,9 +100,7 @@ def test_meta_tensors_go_through_without_numbers():
 
 
 def test_a_function_of_the_learners_own_gets_the_same_machinery():
-    class Square(torch.autograd.Function):
-        generate_vmap_rule = True
-
+    class Square(Function):
         @staticmethod
         def forward(input):
             return input * input
@@ -122,7 +120,9 @@ def test_a_function_of_the_learners_own_gets_the_same_machinery():
             (input,) = ctx.saved_tensors
             return 2 * input * input_tangent
 
-    square = make_apply(Square)
+    def square(x):
+        return apply(Square, x)
+
     x = torch.randn(3, dtype=torch.float64)
     assert_same(
         torch.func.hessian(lambda x: square(x).sin().sum())(x),

@@ -37,17 +37,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 
 from manualgrad.cases import FunctionInfo, SampleInput, TensorFactory
-from manualgrad.functions._apply import make_apply
-from manualgrad.functions._checks import check_tensors
+from manualgrad.functions._checks import explain_errors
+from manualgrad.functions._function import Function, apply
 
 
 class ChainOfThree(Function):
     """y = sin(exp(x³)), elementwise."""
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(input: Tensor) -> Tensor:
@@ -70,9 +67,7 @@ class ChainOfThree(Function):
         return grad_a * 3 * input**2
 
 
-_apply = make_apply(ChainOfThree)
-
-
+@explain_errors()
 def chain_of_three(input: Tensor) -> Tensor:
     """Compute sin(exp(x³)) of every element.
 
@@ -85,14 +80,8 @@ def chain_of_three(input: Tensor) -> Tensor:
     -------
     Tensor
         Same shape, values from -1 to 1.
-
-    Raises
-    ------
-    TypeError
-        If ``input`` is not a real tensor.
     """
-    check_tensors("chain_of_three", input=input)
-    return _apply(input)
+    return apply(ChainOfThree, input)
 
 
 def _reference(input: Tensor) -> Tensor:

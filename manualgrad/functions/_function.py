@@ -1,0 +1,123 @@
+"""Run a hand-written Function wherever PyTorch's own operators run.
+
+A function's page states the mathematics: ``forward``, ``setup_context``, ``backward`` and ``jvp``. Four facts
+about PyTorch keep these from being enough, and this file answers each of them once:
+
+1. ``Function.apply`` inspects the signature of a ``forward`` that stands apart from ``setup_context``, on
+   every call. A signature that binds trivially takes most of that time away.
+2. ``torch.compile`` refuses a class that defines ``jvp`` (pytorch#118397); it gets a subclass without.
+3. ``torch.func`` turns forward mode off while ``jvp`` runs, at all levels: forward mode over forward mode
+   would silently take the derivative for a constant.
+4. Autocast does not reach into ``backward``: a product computed there from what ``forward`` was given would
+   mix two dtypes (pytorch#132388).
+
+Two private names of PyTorch are used, both for the third, and neither has a public form:
+``forward_ad._set_fwd_grad_enabled`` and ``torch._C._are_functorch_transforms_active``.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+AutocastPolicy = Literal["lower-precision", "float32", "float32 on CUDA"]
+
+
+class Function(torch.autograd.Function):
+    """Base class of the hand-written Functions: ``torch.autograd.Function``, in every transform."""
+
+    generate_vmap_rule = True  # a page that overrides ``vmap`` sets this to False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "forward" in vars(cls):
+            parameters = inspect.signature(cls.forward).parameters.values()
+            cls.forward.__signature__ = _PositionalSignature(list(parameters))
+        if "jvp" in vars(cls) and _has_jvp(cls):
+            cls.jvp = staticmethod(_in_forward_mode(cls.jvp))
+        cls.apply_compiled = staticmethod(_apply_without_jvp(cls))
+
+
+def apply(function: type[torch.autograd.Function], *args: Any, autocast: AutocastPolicy | None = None) -> Any:
+    """Apply a Function; ``autocast`` says to which dtype ``torch.autocast`` casts PyTorch's own arguments."""
+    if args[0].is_complex():
+        raise TypeError(f"the derivation of {function.__name__} is for real numbers, got {args[0].dtype}")
+    if autocast is not None and is_autocast_enabled(device := args[0].device.type):
+        dtype = torch.get_autocast_dtype(device) if autocast == "lower-precision" else torch.float32
+        # Cast here, outside the Function: autograd differentiates the casts, and backward sees one dtype.
+        if autocast != "float32 on CUDA" or device == "cuda":
+            args = tuple(_cast(argument, dtype) for argument in args)
+        with torch.autocast(device, enabled=False):
+            return apply(function, *args)
+    if torch.compiler.is_compiling():
+        return function.apply_compiled(*args)  # type: ignore[attr-defined]
+    return function.apply(*args)
+
+
+def is_autocast_enabled(device: str) -> bool:
+    """Return whether a region of ``torch.autocast`` is active for this type of device."""
+    # A device without autocast, such as "meta", must not be asked.
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+
+
+class _PositionalSignature(inspect.Signature):
+    """A signature that takes positional arguments as they are, if all are there."""
+
+    def bind(self, *args: Any, **kwargs: Any) -> Any:
+        if kwargs or len(args) != len(self.parameters):
+            return super().bind(*args, **kwargs)
+        return _PositionalArguments(args)
+
+
+class _PositionalArguments:
+    """What ``Function.apply`` reads of an ``inspect.BoundArguments``."""
+
+    def __init__(self, args: tuple[Any, ...]) -> None:
+        self.args = args
+        self.kwargs: dict[str, Any] = {}
+
+    def apply_defaults(self) -> None:
+        pass
+
+
+def _in_forward_mode(jvp: Callable[..., Any]) -> Callable[..., Any]:
+    """Let ``jvp`` itself be differentiated in forward mode, by the levels outside its own."""
+
+    def nested_jvp(ctx: Any, *tangents: Any) -> Any:
+        if not torch._C._are_functorch_transforms_active():
+            return jvp(ctx, *tangents)  # plain forward mode has one level
+        with forward_ad._set_fwd_grad_enabled(True):
+            results = jvp(ctx, *tangents)
+        # A saved input still carries the tangent of this level, and gave the result one: not asked for.
+        if isinstance(results, Tensor):
+            return forward_ad.unpack_dual(results).primal
+        return tuple(None if each is None else forward_ad.unpack_dual(each).primal for each in results)
+
+    return nested_jvp
+
+
+def _apply_without_jvp(function: type[torch.autograd.Function]) -> Callable[..., Any]:
+    """Return the ``apply`` of a subclass whose ``jvp`` is the base class's, which PyTorch reads as none."""
+    without_jvp = function
+    if _has_jvp(function):
+        namespace = {"jvp": staticmethod(torch.autograd.Function.jvp), "__module__": function.__module__}
+        without_jvp = type(function.__name__, (function,), namespace)
+
+    def apply_compiled(*args: Any) -> Any:
+        return without_jvp.apply(*args)  # torch.compile follows a closure over a class, not an attribute
+
+    return apply_compiled
+
+
+def _has_jvp(function: type[torch.autograd.Function]) -> bool:
+    return function.jvp is not torch.autograd.Function.jvp
+
+
+def _cast(argument: Any, dtype: torch.dtype) -> Any:
+    """Cast what autocast casts: floating-point tensors other than float64."""
+    if isinstance(argument, Tensor) and argument.is_floating_point() and argument.dtype != torch.float64:
+        return argument.to(dtype)
+    return argument
