@@ -50,11 +50,11 @@ def test_points_kinds_and_messages(tmp_path, grade):
         (row["submission"], row["exercise"], row["points"], row["out_of"], row["kind"]) for row in rows
     ] == [
         ("ada", "exp", "1", "1", ""),
-        ("ada", "linear", "0", "5", "not-submitted"),
+        ("ada", "linear", "0", "4", "not-submitted"),
         ("ben", "exp", "0", "1", "sign"),
-        ("ben", "linear", "1", "5", "missing-gradient"),
+        ("ben", "linear", "1", "4", "missing-gradient"),
         ("eve", "exp", "0", "1", "not-written"),
-        ("eve", "linear", "0", "5", "not-submitted"),
+        ("eve", "linear", "0", "4", "not-submitted"),
     ]
     assert rows[0]["passed"] == "True"
     assert float(rows[0]["seconds"]) > 0

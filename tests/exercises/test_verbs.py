@@ -97,8 +97,8 @@ def test_check_of_several_steps(folder, type_in):
     type_in("start", "linear")
     (folder / "linear.py").write_text(attempt("linear", "grad_input = grad_output @ weight"))
     _, out, _ = type_in("check", "linear")
-    assert "✗ linear  1 of 5 steps right; now: the gradient of weight" in out
-    assert "1 of 5 steps" in type_in("list")[1]
+    assert "✗ linear  1 of 4 steps right; now: the gradient of weight" in out
+    assert "1 of 4 steps" in type_in("list")[1]
 
 
 def test_the_readme_shows_what_is_printed(folder, type_in, monkeypatch):

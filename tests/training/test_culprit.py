@@ -229,7 +229,7 @@ def test_our_loss(batch):
         model[5].bias.copy_(torch.tensor([3e38, -3e38, 0]))
     finding, operation = find(model, batch)
     assert finding in ("the loss of SoftmaxNLL is inf", "the loss of SoftmaxNLL is nan")
-    assert "functions/_losses.py:" in operation
+    assert "functions/softmax_nll.py:" in operation
 
 
 def test_float16_overflows(batch):
