@@ -2,7 +2,7 @@
 
     python experiments/support_matrix.py
 
-runs every function of manualgrad/cases.py through everything that PyTorch offers and prints a table. Each
+runs every function of manualgrad/cases through everything that PyTorch offers and prints a table. Each
 mark is earned: behind it lie all samples of the function, compared with PyTorch's own function. The README
 holds the output. Expect "yes" in every cell, after about a minute. A "no" prints its reason below the table
 and makes the exit status 1. The samples are the same for every --seed.

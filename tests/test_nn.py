@@ -12,30 +12,42 @@ import torch.nn.utils.parametrize
 
 import manualgrad.nn as nn
 
-LAYERS = ["Linear", "Sigmoid", "Tanh", "ReLU", "MSELoss", "CrossEntropyLoss", "BCEWithLogitsLoss"]
-every_layer = pytest.mark.parametrize("name", LAYERS)
 
-CALLS = {
-    "Linear": [((4, 5), {}), ((4, 5), {"bias": False}), ((4, 5), {"dtype": torch.float64})],
-    "Sigmoid": [((), {})],
-    "Tanh": [((), {})],
-    "ReLU": [((), {}), ((), {"inplace": True})],
-    "MSELoss": [((), {}), ((), {"reduction": "sum"})],
-    "CrossEntropyLoss": [
-        ((), {}),
-        ((), {"weight": torch.tensor([0.5, 1.0, 2.0, 0.1]), "label_smoothing": 0.1}),
-        ((), {"ignore_index": 2, "reduction": "none"}),
-    ],
-    "BCEWithLogitsLoss": [
-        ((), {}),
-        ((), {"pos_weight": torch.tensor([0.5, 1.0, 2.0, 0.1]), "reduction": "sum"}),
-    ],
-}
-SETTINGS = [
-    pytest.param(name, *call, id=f"{name}-{number}")
-    for name in LAYERS
-    for number, call in enumerate(CALLS[name])
+def matrix(dtype):
+    return (torch.randn(3, 4, dtype=dtype),)
+
+
+def with_labels(dtype):
+    return *matrix(dtype), torch.tensor([0, 2, 3])
+
+
+def with_target(dtype):
+    return *matrix(dtype), torch.rand(3, 4, dtype=dtype)
+
+
+CLASS_WEIGHT = torch.tensor([0.5, 1.0, 2.0, 0.1])
+CALLS = [  # a module's name, its constructor's arguments, and what draws an input for it
+    ("Linear", (4, 5), {}, matrix),
+    ("Linear", (4, 5), {"bias": False}, matrix),
+    ("Linear", (4, 5), {"dtype": torch.float64}, matrix),
+    ("Sigmoid", (), {}, matrix),
+    ("Tanh", (), {}, matrix),
+    ("ReLU", (), {}, matrix),
+    ("ReLU", (), {"inplace": True}, matrix),
+    ("MSELoss", (), {}, with_target),
+    ("MSELoss", (), {"reduction": "sum"}, with_target),
+    ("CrossEntropyLoss", (), {}, with_labels),
+    ("CrossEntropyLoss", (), {"weight": CLASS_WEIGHT, "label_smoothing": 0.1}, with_labels),
+    ("CrossEntropyLoss", (), {"ignore_index": 2, "reduction": "none"}, with_labels),
+    ("BCEWithLogitsLoss", (), {}, with_target),
+    ("BCEWithLogitsLoss", (), {"pos_weight": CLASS_WEIGHT, "reduction": "sum"}, with_target),
 ]
+LAYERS = sorted({name for name, *_ in CALLS})
+every_layer = pytest.mark.parametrize("name", LAYERS)
+every_call = pytest.mark.parametrize(
+    ("name", "args", "kwargs", "draw"),
+    [pytest.param(*call, id=f"{call[0]}-{number}") for number, call in enumerate(CALLS)],
+)
 
 
 def both(name, args, kwargs):
@@ -46,12 +58,9 @@ def both(name, args, kwargs):
     return modules
 
 
-def inputs_for(name, dtype=torch.float32):
+def draw_inputs(draw, kwargs):
     torch.manual_seed(6)
-    inputs = torch.randn(3, 4, dtype=dtype)
-    if name == "CrossEntropyLoss":
-        return inputs, torch.tensor([0, 2, 3])
-    return (inputs, torch.rand(3, 4)) if "Loss" in name else (inputs,)
+    return draw(kwargs.get("dtype", torch.float32))
 
 
 @every_layer
@@ -60,8 +69,8 @@ def test_constructor_arguments_are_torchs(name):
     assert issubclass(getattr(nn, name), getattr(torch.nn, name))
 
 
-@pytest.mark.parametrize(("name", "args", "kwargs"), SETTINGS)
-def test_same_repr_state_output_and_gradients(name, args, kwargs):
+@every_call
+def test_same_repr_state_output_and_gradients(name, args, kwargs, draw):
     ours, theirs = both(name, args, kwargs)
     assert repr(ours) == repr(theirs)
     assert list(ours.state_dict()) == list(theirs.state_dict())
@@ -69,7 +78,7 @@ def test_same_repr_state_output_and_gradients(name, args, kwargs):
         assert torch.equal(ours.state_dict()[key], value)
     results = []
     for module in (ours, theirs):
-        input, *others = inputs_for(name, kwargs.get("dtype", torch.float32))
+        input, *others = draw_inputs(draw, kwargs)
         leaf = input.requires_grad_()
         output = module(leaf if not kwargs.get("inplace") else leaf * 1, *others)
         output.sum().backward()
@@ -132,10 +141,10 @@ def test_a_training_script_gives_the_same_losses():
     assert ours[-1] < ours[0] / 1.5
 
 
-@pytest.mark.parametrize(("name", "args", "kwargs"), SETTINGS)
-def test_copies_and_pickles_compute_the_same(name, args, kwargs):
+@every_call
+def test_copies_and_pickles_compute_the_same(name, args, kwargs, draw):
     module = getattr(nn, name)(*args, **kwargs)
-    arguments = inputs_for(name, kwargs.get("dtype", torch.float32))
+    arguments = draw_inputs(draw, kwargs)
     for twin in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
         assert type(twin) is type(module)
         assert torch.equal(twin(*arguments), module(*arguments))

@@ -1,0 +1,16 @@
+"""List every function with its sample inputs and its reference, PyTorch's own function.
+
+This is the one list that tests, gradcheck and exercises read.
+
+A function and its reference take the same arguments, so a sample serves both. Dimensions differ from one
+another, so that a transposition changes a shape, and no number is near 0, where ReLU has its kink.
+"""
+
+from manualgrad.cases import elementwise, linear, losses
+from manualgrad.cases.info import FunctionInfo, SampleInput, TensorFactory
+
+__all__ = ["FUNCTIONS", "FunctionInfo", "SampleInput", "TensorFactory"]
+
+FUNCTIONS: dict[str, FunctionInfo] = {
+    info.name: info for module in (elementwise, linear, losses) for info in module.INFOS
+}

@@ -1,0 +1,47 @@
+"""The hand-written functions as modules: ``import manualgrad.nn as nn`` replaces ``import torch.nn as nn``.
+
+Each class is PyTorch's own with its ``forward`` replaced, so that constructor arguments, initialisation,
+``state_dict`` keys and ``repr`` are PyTorch's by inheritance, and a checkpoint of one loads into the other.
+Containers and everything without mathematics of its own are PyTorch's, re-exported.
+"""
+
+from torch.nn import (
+    Flatten,
+    Identity,
+    Module,
+    ModuleDict,
+    ModuleList,
+    Parameter,
+    ParameterDict,
+    ParameterList,
+    Sequential,
+    Unflatten,
+    init,
+    utils,
+)
+
+from manualgrad.nn.activation import ReLU, Sigmoid, Tanh
+from manualgrad.nn.linear import Linear
+from manualgrad.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
+
+__all__ = [
+    "BCEWithLogitsLoss",
+    "CrossEntropyLoss",
+    "Flatten",
+    "Identity",
+    "Linear",
+    "MSELoss",
+    "Module",
+    "ModuleDict",
+    "ModuleList",
+    "Parameter",
+    "ParameterDict",
+    "ParameterList",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "Tanh",
+    "Unflatten",
+    "init",
+    "utils",
+]
