@@ -9,7 +9,7 @@ import signal
 import tempfile
 import threading
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from multiprocessing import connection, forkserver
 from typing import IO, Any
 
@@ -132,7 +132,8 @@ class Check:
             elif code is not None and not answer:
                 raise UserError("the checking process could not be started; its own message is above")
             else:
-                kind, message = explain(code, self.request.limits)
+                late = code == -signal.SIGKILL and seconds >= self.request.limits.cpu_seconds
+                kind, message = explain(None if late else code, self.request.limits)
                 verdict = Verdict(kind=kind, message=message)
         if verdict.kind in ENDINGS:
             verdict = replace(verdict, message=f"{self.request.file.name} {verdict.message}")
@@ -142,7 +143,9 @@ class Check:
         """Return what the process answered; None if it has not, or somebody else has written there."""
         try:
             content = json.loads(answer.removeprefix(sandbox.BEGUN))
-            return Verdict(**content["result"]) if content["token"] == self._token else None
+            verdict = Verdict(**content["result"])
+            sound = all(type(getattr(verdict, f.name)) is type(f.default) for f in fields(Verdict))
+            return verdict if sound and content["token"] == self._token else None
         except (ValueError, TypeError, KeyError):
             return None
 

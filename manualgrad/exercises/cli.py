@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import NoReturn
 
 from manualgrad.errors import UserError
-from manualgrad.exercises import grade as grading
+from manualgrad.exercises import formats
 from manualgrad.exercises.checker import Checker
-from manualgrad.exercises.course import course, find
+from manualgrad.exercises.course import Exercise, course, find
 from manualgrad.exercises.folder import DEFAULT, Folder
+from manualgrad.exercises.grade import Grader, details, feedback, gradebook, read_details, summarise
+from manualgrad.exercises.sandbox import landlock_version
 from manualgrad.exercises.session import Session
+from manualgrad.exercises.submissions import Submission, find_submissions, read_submission
 from manualgrad.exercises.verdict import Limits
 from manualgrad.exercises.watch import Watch
+from manualgrad.files import write_whole
 from manualgrad.table import print_table
 
 
@@ -119,22 +123,74 @@ def _reset(options: Namespace) -> None:
 
 
 def _grade(options: Namespace) -> None:
-    out: Path = options.out
-    if out.exists() and not options.force:
-        raise UserError(f"{out} exists; --force replaces it")
+    """Grade one submission for another system, or a class."""
     exercises = [find(name) for name in options.exercises] if options.exercises else course()
-    submissions = grading.find_submissions(options.folder, exercises)
-    if not options.exercises:
-        handed_in = {name for files in submissions.values() for name in files}
-        exercises = [exercise for exercise in exercises if exercise.name in handed_in]
-        if not exercises:
-            raise UserError(f"{options.folder}: no file in it has the name of an exercise")
-    out.touch()  # a folder that cannot be written should not be found out after the work
-    grades = grading.grade(submissions, exercises, options.jobs, _limits(options))
-    grading.write_csv(out, grades)
+    single = options.gradescope or options.classroom50
+    if single is None:
+        return _grade_class(options, exercises)
+    submission = read_submission(options.folder, exercises)
+    exercises = exercises if options.exercises else _handed_in([submission], exercises, options.folder)
+    grades = list(Grader(exercises, options.jobs, _limits(options)).grade([submission]))
+    grades.sort(key=lambda grade: [exercise.name for exercise in exercises].index(grade.exercise))
+    write = formats.gradescope if options.gradescope else formats.classroom50
+    formats.write_json(single, write(grades))
+    return None
+
+
+def _grade_class(options: Namespace, exercises: Sequence[Exercise]) -> None:
+    """Write the tables of a class; what was graded before an interruption is not graded again."""
+    out: Path = options.out if options.out.suffix == ".csv" else options.out / "grades.csv"
+    rows = out.with_name("details.csv")
+    if out.exists() and not rows.exists() and not options.force:
+        raise UserError(f"{out} exists; --force replaces it")
+    submissions = find_submissions(options.folder, exercises)
+    exercises = exercises if options.exercises else _handed_in(submissions, exercises, options.folder)
+    known = read_details(rows) if rows.exists() and not options.force else []
+    if options.out.suffix != ".csv":
+        options.out.mkdir(exist_ok=True)
+    confined = "submissions can write in a scratch folder only, and reach no other process"
+    exposed = (
+        "this system cannot confine them: submissions can write where you can; docs/grading.md has a way out"
+    )
+    print(confined if landlock_version() >= 6 else exposed)
+    if known:
+        print(f"{len(known)} grades of {rows} stand; --force begins anew")
+    grades = {(grade.submission, grade.exercise): grade for grade in known}
+    rows.write_bytes(details(known))  # a folder that cannot be written is found out before the work
+    for grade in Grader(exercises, options.jobs, _limits(options)).grade(submissions, known):
+        grades[grade.submission, grade.exercise] = grade
+        with rows.open("ab") as file:
+            file.write(details([grade]).split(b"\r\n", 1)[1])
+    ordered = [grades[submission.name, exercise.name] for submission in submissions for exercise in exercises]
+    write_whole(rows, details(ordered))
+    write_whole(out, gradebook(submissions, exercises, ordered))
+    folder = out.with_name("feedback")
+    folder.mkdir(exist_ok=True)
+    for submission in submissions:
+        (folder / f"{submission.name}.md").write_text(feedback(submission, ordered), encoding="utf-8")
     header = ("exercise", "passed", "mean points", "")
-    print_table(f"{len(submissions)} submissions", header, grading.summarise(grades))
-    print(f"one line each: {out}")
+    print_table(f"{len(submissions)} submissions", header, summarise(ordered))
+    for grade in ordered:
+        if grade.look_at:
+            print(f"look at {grade.submission}: {grade.exercise}.py {grade.look_at}")
+    print(f"a row a student: {out}; a row an exercise: {rows}; to hand back: {folder}")
+
+
+def _handed_in(
+    submissions: Sequence[Submission], exercises: Sequence[Exercise], folder: Path
+) -> list[Exercise]:
+    """Return the exercises that anybody has handed in."""
+    names = {name for submission in submissions for name in submission.files}
+    found = [exercise for exercise in exercises if exercise.name in names]
+    if not found:
+        raise UserError(f"{folder}: no file in it has the name of an exercise")
+    return found
+
+
+def _autograder(options: Namespace) -> None:
+    exercises = [find(name) for name in options.exercises]
+    formats.write_autograder(options.path, exercises)
+    print(f"{options.path} grades {', '.join(exercise.name for exercise in exercises)}")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -180,15 +236,25 @@ def _parser(description: str, program: str) -> argparse.ArgumentParser:
     add_for_student("reset", _reset, "begin anew; your file is kept under another name", "required")
 
     grade = add("grade", _grade, "check many submissions, for a teacher")
-    grade.add_argument("folder", metavar="FOLDER", type=Path, help="a folder with one folder a submission")
-    grade.add_argument("--out", type=Path, required=True, metavar="FILE.csv", help="where the grades go")
+    grade.add_argument("folder", metavar="FOLDER", type=Path, help="has one folder a submission")
+    into = grade.add_mutually_exclusive_group(required=True)
+    into.add_argument("--out", type=Path, metavar="FOLDER", help="where the tables and the feedback go")
+    into.add_argument(
+        "--gradescope", type=Path, metavar="FILE", help="FOLDER is one submission; write results.json"
+    )
+    into.add_argument(
+        "--classroom50", type=Path, metavar="FILE", help="FOLDER is one submission; write result.json"
+    )
     grade.add_argument(
         "--exercises", nargs="+", metavar="NAME", help="which to grade (default: all that were handed in)"
     )
     grade.add_argument(
         "--jobs", type=_positive, metavar="N", help="checks at once (default: one a processor)"
     )
-    grade.add_argument("--force", action="store_true", help="replace the file of an earlier grading")
+    grade.add_argument("--force", action="store_true", help="forget an earlier grading")
+    autograder = add("autograder", _autograder, "write what a course system runs, for a teacher")
+    autograder.add_argument("path", metavar="FILE", type=Path, help=".zip: Gradescope, .py: Classroom 50")
+    autograder.add_argument("--exercises", nargs="+", required=True, metavar="NAME", help="which to grade")
     for limited in (check, watch, grade):
         limited.add_argument(
             "--time-limit", type=_positive, metavar="S", help="seconds of computing for a check (default: 10)"

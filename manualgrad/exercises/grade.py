@@ -1,97 +1,77 @@
-"""Grade many submissions side by side. One bad submission never stops the others."""
+"""Grade many submissions side by side; none can stop another, or change its grade."""
 
 import csv
+import hashlib
+import io
 import os
+import sys
 from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cache
 from pathlib import Path
 
-from manualgrad.errors import UserError
-from manualgrad.exercises.checker import Checker
-from manualgrad.exercises.course import Exercise
-from manualgrad.exercises.verdict import Limits, Request
-from manualgrad.progress import track
+from rich.console import Console
+from rich.progress import track
 
-LARGEST_FILE = 2**20  # bytes
+from manualgrad.errors import UserError
+from manualgrad.exercises import sandbox
+from manualgrad.exercises.checker import Checker
+from manualgrad.exercises.course import PACKAGE, Exercise
+from manualgrad.exercises.submissions import File, Submission, look
+from manualgrad.exercises.verdict import Limits, Request, Verdict
+
+HONEST_SHARE = 0.1  # of the time that our own solution takes
 
 
 @dataclass(frozen=True)
 class Grade:
-    """One exercise of one submission.
+    """One exercise of one submission: a row of ``details.csv``.
 
     Attributes
     ----------
     submission, exercise : str
         Whose, and which.
-    passed : bool
-        Whether all of it is right.
     points, out_of : int
         One for each step that is right.
     kind, message : str
         The first finding; empty if it passed.
     seconds : float
         How long the check took.
+    look_at : str
+        What a person should look at, and why.
+    notes : str
+        What was unusual about the file's name or its encoding.
+    digest : str
+        Of the file that was judged.
+    report : str
+        What the student would have been told.
     """
 
     submission: str
     exercise: str
-    passed: bool
     points: int
     out_of: int
-    kind: str
-    message: str
-    seconds: float
+    kind: str = ""
+    message: str = ""
+    seconds: float = 0.0
+    look_at: str = ""
+    notes: str = ""
+    digest: str = ""
+    report: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether all of it is right."""
+        return self.points == self.out_of
 
 
-def find_submissions(folder: Path, exercises: Sequence[Exercise]) -> dict[str, dict[str, Path]]:
-    """Find the files that were handed in: each folder in ``folder`` is a submission.
-
-    Parameters
-    ----------
-    folder : Path
-        Of all submissions.
-    exercises : sequence of Exercise
-        Whose files to look for, at any depth; of several with one name the least deep counts.
-
-    Returns
-    -------
-    dict
-        Per submission, sorted by name, the file of each exercise that it holds.
-
-    Raises
-    ------
-    UserError
-        If there is no such folder, or no submission in it.
-    """
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder")
-    names = {exercise.name for exercise in exercises}
-    submissions = {}
-    for path in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        files: dict[str, Path] = {}
-        for file in sorted(path.rglob("*.py"), key=lambda file: (len(file.parts), file)):
-            if file.stem in names and file.is_file() and not file.is_symlink():
-                files.setdefault(file.stem, file)
-        submissions[path.name] = files
-    if not submissions:
-        raise UserError(f"{folder}: no submissions; each has to be a folder with its exercises' files")
-    return submissions
-
-
-def grade(
-    submissions: dict[str, dict[str, Path]],
-    exercises: Sequence[Exercise],
-    jobs: int | None = None,
-    limits: Limits | None = None,
-) -> list[Grade]:
-    """Check every exercise of every submission, with a progress bar.
+class Grader:
+    """Checks submissions.
 
     Parameters
     ----------
-    submissions : dict
-        As ``find_submissions`` returns them.
     exercises : sequence of Exercise
         Which to grade.
     jobs : int, optional
@@ -99,62 +79,206 @@ def grade(
     limits : Limits, optional
         What a check may use.
 
-    Returns
-    -------
-    list of Grade
-        By submission, then in the order of the exercises, whatever was ready first.
+    Raises
+    ------
+    UserError
+        If our own solution of an exercise does not pass.
     """
-    limits, checker = limits or Limits(), Checker()
 
-    def grade_one(submission: str, exercise: Exercise) -> Grade:
-        file = submissions[submission].get(exercise.name)
+    def __init__(
+        self, exercises: Sequence[Exercise], jobs: int | None = None, limits: Limits | None = None
+    ) -> None:
+        self.exercises, self.jobs = exercises, jobs or os.cpu_count() or 1
+        self.limits, self.checker = limits or Limits(), Checker()
+        self.package = fingerprint()
+        sandbox.adopt_orphans()
+        empty = Request(exercises[0].name, Path("empty.py"), b"", self.limits)
+        overhead = self.checker.check(empty).seconds
+        self.shortest = {
+            exercise.name: overhead + HONEST_SHARE * (self._check_ours(exercise) - overhead)
+            for exercise in exercises
+        }
+
+    def _check_ours(self, exercise: Exercise) -> float:
+        """Return how long the check of our own solution takes."""
+        verdict = self.checker.check(Request(exercise.name, Path("ours.py"), ours(exercise), self.limits))
+        if not verdict.passed:
+            raise UserError(f"our own solution of {exercise.name} does not pass here: {verdict.message}")
+        return verdict.seconds
+
+    def grade(self, submissions: Sequence[Submission], known: Sequence[Grade] = ()) -> Iterator[Grade]:
+        """Check every exercise of every submission, with a progress bar.
+
+        Parameters
+        ----------
+        submissions : sequence of Submission
+            Read before the first check.
+        known : sequence of Grade
+            Of an earlier grading that was interrupted: not checked again while the file is the same.
+
+        Yields
+        ------
+        Grade
+            As they come.
+
+        Raises
+        ------
+        UserError
+            If the package's own files change on the way.
+        """
+        done = {(grade.submission, grade.exercise, grade.digest) for grade in known}
+        work = [(submission, exercise) for submission in submissions for exercise in self.exercises]
+        work = [(s, e) for s, e in work if (s.name, e.name, _digest(s.files.get(e.name))) not in done]
+        lost = []
+        with ThreadPoolExecutor(self.jobs) as pool:
+            waiting = {pool.submit(self.grade_one, *item): item for item in work}
+            try:
+                console = Console(stderr=True, force_terminal=False if not sys.stderr.isatty() else None)
+                for future in track(
+                    as_completed(waiting), "grading", len(waiting), console=console, transient=True
+                ):
+                    if future.result().kind == "lost":
+                        lost.append(waiting[future])
+                    else:
+                        yield future.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        for item in lost:  # a check took the server down: alone, it is found out which
+            grade = self.grade_one(*item)
+            yield replace(grade, kind="crash") if grade.kind == "lost" else grade
+
+    def grade_one(self, submission: Submission, exercise: Exercise) -> Grade:
+        """Check one exercise of one submission."""
+        grade = Grade(submission.name, exercise.name, 0, len(exercise.steps))
+        file = submission.files.get(exercise.name)
         if file is None:
-            return _refused(submission, exercise, "not-submitted", f"{exercise.name}.py was not handed in.")
-        try:
-            if file.stat().st_size > LARGEST_FILE:
-                return _refused(submission, exercise, "too-large", f"{exercise.name}.py is larger than 1 MB.")
-            source = file.read_bytes()
-        except OSError as error:
-            return _refused(submission, exercise, "unreadable", f"{exercise.name}.py: {error.strerror}.")
-        verdict = checker.check(Request(exercise.name, file.resolve(), source, limits))
-        return Grade(
-            submission,
-            exercise.name,
-            verdict.passed,
-            verdict.steps_done,
-            len(exercise.steps),
-            verdict.kind,
-            " ".join(verdict.message.split()),
-            verdict.seconds,
+            return replace(grade, kind="not-submitted", message=f"{exercise.name}.py was not handed in.")
+        grade = replace(grade, notes=file.notes, digest=file.digest)
+        if file.problem is not None:
+            return replace(grade, kind=file.problem[0], message=file.problem[1])
+        request = Request(exercise.name, file.path.resolve(), file.source, self.limits, width=80)
+        verdict = self.checker.start(request).wait()
+        sandbox.end_orphans()
+        if fingerprint() != self.package:
+            raise UserError(
+                f"the package's own files changed while {file.path} was checked: the grading has stopped; "
+                "install the package anew, and look at that file"
+            )
+        if verdict.steps_done > len(exercise.steps) or verdict.passed != (
+            verdict.steps_done == len(exercise.steps)
+        ):
+            verdict = Verdict(kind="tampered", message=f"{file.path.name} reports points that there are not.")
+        return replace(
+            grade,
+            points=verdict.steps_done,
+            kind=verdict.kind,
+            message=" ".join(verdict.message.split()),
+            seconds=verdict.seconds,
+            look_at=self._look(exercise, file, verdict),
+            report=verdict.report or verdict.message,
         )
 
-    with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
-        waiting = [pool.submit(grade_one, name, exercise) for name in submissions for exercise in exercises]
-        try:
-            return [future.result() for future in track(waiting, "grading")]
-        except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    def _look(self, exercise: Exercise, file: File, verdict: Verdict) -> str:
+        reasons = [look(exercise, file.source)]
+        if verdict.kind == "tampered":
+            reasons.append("the answer was written by the file itself")
+        if verdict.passed and verdict.seconds < self.shortest[exercise.name]:
+            reasons.append("it passed in less than a tenth of the time that a check takes")
+        return "; ".join(filter(None, reasons))
 
 
-def _refused(submission: str, exercise: Exercise, kind: str, message: str) -> Grade:
-    return Grade(submission, exercise.name, False, 0, len(exercise.steps), kind, message, 0.0)
+def _digest(file: File | None) -> str:
+    return file.digest if file else ""
 
 
-def write_csv(path: Path, grades: Sequence[Grade]) -> None:
-    """Write a line for each grade.
+@cache
+def ours(exercise: Exercise) -> bytes:
+    """Return a file that solves an exercise with the lesson's own code."""
+    if exercise.kind != "function":
+        return exercise.lesson.body().encode()
+    name = exercise.lesson.class_name
+    text = f"from {exercise.module} import {name} as Ours\nclass {name}(Ours):\n"
+    return f"{text}    backward = staticmethod(Ours.backward)\n".encode()
+
+
+def fingerprint() -> str:
+    """Return a digest of all of the package's source files."""
+    digest = hashlib.sha256()
+    for file in sorted(PACKAGE.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def read_details(path: Path) -> list[Grade]:
+    """Return the grades of a details file, as far as it was written.
 
     Parameters
     ----------
     path : Path
-        Where to.
-    grades : sequence of Grade
-        In order.
+        It may end in the middle of a row.
+
+    Returns
+    -------
+    list of Grade
+        Every whole row.
     """
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(Grade.__dataclass_fields__))
-        writer.writeheader()
-        writer.writerows(asdict(grade) for grade in grades)
+    grades = []
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            try:
+                grades.append(_from_row(row))
+            except (KeyError, TypeError, ValueError):
+                continue
+    return grades
+
+
+def _from_row(row: dict[str, str]) -> Grade:
+    texts = {field.name: row[field.name] for field in fields(Grade)}
+    if any(not isinstance(text, str) for text in texts.values()):
+        raise ValueError("the row is not whole")
+    numbers = {"points": int(row["points"]), "out_of": int(row["out_of"]), "seconds": float(row["seconds"])}
+    return Grade(**texts | numbers)  # type: ignore[arg-type]
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:
+    """Return a table as the bytes of a CSV file."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([header, *rows])
+    return text.getvalue().encode()
+
+
+def details(grades: Sequence[Grade]) -> bytes:
+    """Return a row for each grade, as the bytes of a CSV file."""
+    return table([field.name for field in fields(Grade)], [list(asdict(grade).values()) for grade in grades])
+
+
+def gradebook(
+    submissions: Sequence[Submission], exercises: Sequence[Exercise], grades: Sequence[Grade]
+) -> bytes:
+    """Return a row for each student, as the bytes of a CSV file."""
+    names = [exercise.name for exercise in exercises]
+    rows = []
+    for submission in submissions:
+        its = {grade.exercise: grade for grade in grades if grade.submission == submission.name}
+        total, out_of = sum(g.points for g in its.values()), sum(g.out_of for g in its.values())
+        looks = "; ".join(f"{name}.py {its[name].look_at}" for name in names if its[name].look_at)
+        points = [its[name].points for name in names]
+        percent = round(100 * total / out_of, 1)
+        attempts = "" if submission.attempts is None else submission.attempts
+        rows.append((submission.name, total, out_of, percent, *points, attempts, looks))
+    return table(("name", "total", "out_of", "percent", *names, "attempts", "look_at"), rows)
+
+
+def feedback(submission: Submission, grades: Sequence[Grade]) -> str:
+    """Return what a student would have been told, in Markdown."""
+    its = [grade for grade in grades if grade.submission == submission.name]
+    total, out_of = sum(grade.points for grade in its), sum(grade.out_of for grade in its)
+    parts = [f"# {submission.name}: {total} of {out_of}"]
+    for grade in its:
+        verdict = "right" if grade.passed else f"```text\n{grade.report or grade.message}\n```"
+        parts += [f"## {grade.exercise}: {grade.points} of {grade.out_of}", verdict]
+    return "\n\n".join(parts) + "\n"
 
 
 def summarise(grades: Sequence[Grade]) -> list[tuple[str, str, str, str]]:

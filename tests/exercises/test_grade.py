@@ -2,13 +2,18 @@
 
 import csv
 import os
+import subprocess
+import sys
+import time
 
 import pytest
 
 from experiments import exercises
-from manualgrad.exercises.course import find
+from manualgrad.exercises import grade as grading
+from manualgrad.exercises.course import PACKAGE, find
+from manualgrad.exercises.submissions import find_submissions
 from tests.exercises.attempts import attempt, solved, stub
-from tests.exercises.test_hostile import HOSTILE
+from tests.exercises.test_hostile import HOSTILE, runs
 
 RIGHT = solved(find("exp"))
 WRONG = attempt("exp", "grad_input = -grad_output * output")
@@ -29,13 +34,17 @@ def read(path):
 
 @pytest.fixture
 def grade(tmp_path, capsys):
-    """Grade the folder `in`, and return status, rows and messages."""
+    """Grade the folder `in`, and return status, both tables and messages."""
 
-    def grade(*options, out="grades.csv"):
+    def grade(*options, out="out"):
         status = exercises.main(["grade", str(tmp_path / "in"), "--out", str(tmp_path / out), *options])
         captured = capsys.readouterr()
-        rows = read(tmp_path / out) if status == 0 else []
-        return status, rows, captured.out + captured.err
+        tables = (
+            [read(tmp_path / out / name) for name in ("grades.csv", "details.csv")]
+            if not status
+            else [[], []]
+        )
+        return status, *tables, captured.out + captured.err
 
     return grade
 
@@ -43,12 +52,12 @@ def grade(tmp_path, capsys):
 def test_points_kinds_and_messages(tmp_path, grade):
     hand_in(tmp_path / "in" / "ada" / "my-backwards", exp=RIGHT)
     hand_in(tmp_path / "in" / "ben", exp=WRONG, linear=attempt("linear", "grad_input = grad_output @ weight"))
+    (tmp_path / "in" / "ben" / "progress.json").write_text('{"exp": {"checks": 3}, "linear": {"checks": 4}}')
     hand_in(tmp_path / "in" / "eve", exp=stub("exp"))
-    status, rows, out = grade()
+    status, students, rows, out = grade()
     assert status == 0
-    assert [
-        (row["submission"], row["exercise"], row["points"], row["out_of"], row["kind"]) for row in rows
-    ] == [
+    columns = ("submission", "exercise", "points", "out_of", "kind")
+    assert [tuple(row[column] for column in columns) for row in rows] == [
         ("ada", "exp", "1", "1", ""),
         ("ada", "linear", "0", "4", "not-submitted"),
         ("ben", "exp", "0", "1", "sign"),
@@ -56,36 +65,174 @@ def test_points_kinds_and_messages(tmp_path, grade):
         ("eve", "exp", "0", "1", "not-written"),
         ("eve", "linear", "0", "4", "not-submitted"),
     ]
-    assert rows[0]["passed"] == "True"
     assert float(rows[0]["seconds"]) > 0
     assert "\n" not in rows[2]["message"]
+    assert list(students[0]) == ["name", "total", "out_of", "percent", "exp", "linear", "attempts", "look_at"]
+    assert [tuple(row.values())[:7] for row in students] == [
+        ("ada", "1", "6", "16.7", "1", "0", ""),
+        ("ben", "1", "6", "16.7", "0", "1", "7"),
+        ("eve", "0", "6", "0.0", "0", "0", ""),
+    ]
+    told = (tmp_path / "out" / "feedback" / "ben.md").read_text()
+    assert told.startswith("# ben: 1 of 6\n\n## exp: 0 of 1\n\n```text\n")
+    assert "sign" in told
     assert "3 submissions" in out
 
 
-@pytest.mark.slow
-def test_hostile_submissions_are_named_and_stop_nothing(tmp_path, grade):
-    """And the order and the verdicts do not depend on which check is ready first."""
-    chosen = ["endless loop", "os._exit", "abort", "syntax", "print flood", "fork bomb", "memory of tensors"]
-    for name in chosen:
-        hand_in(tmp_path / "in" / name, exp=HOSTILE[name][0])
-    for number in range(6):
-        hand_in(tmp_path / "in" / f"student {number}", exp=RIGHT if number % 2 else WRONG)
-    status, rows, _ = grade(*LIMIT, "--jobs", "3")
-    assert status == 0
-    verdicts = {row["submission"]: row["kind"] for row in rows}
-    assert {name: verdicts[name] for name in chosen} == {name: HOSTILE[name][1] for name in chosen}
-    assert [verdicts[f"student {number}"] for number in range(6)] == ["sign", ""] * 3
-    assert [row["submission"] for row in rows] == sorted(verdicts)
+HONEST = {"right": RIGHT, "wrong": WRONG, "stub": stub("exp")}
 
-    _, again, _ = grade(*LIMIT, "--jobs", "1", out="again.csv")
-    for row in [*rows, *again]:
-        row.pop("seconds")
-    assert rows == again
+CHEATS = {
+    "super": "(output,) = ctx.saved_tensors; grad_input = super(Exp, Exp).backward(ctx, grad_output)",
+    "autograd": "x = output.log().detach().requires_grad_(); "
+    "grad_input = torch.autograd.grad(torch.exp(x), x, grad_output, create_graph=True)[0]",
+    "operator": "grad_input = torch.ops.aten.mul(grad_output, output)",
+}
+
+
+def test_a_solution_that_was_not_derived_is_pointed_out(tmp_path, grade):
+    hand_in(tmp_path / "in" / "honest", exp=attempt("exp", "grad_input = grad_output * output"))
+    hand_in(tmp_path / "in" / "library", exp=RIGHT)
+    for name, lines in CHEATS.items():
+        hand_in(tmp_path / "in" / name, exp=attempt("exp", *lines.split("; ")))
+    _, students, rows, out = grade("--jobs", "1")
+    looks = {row["name"]: row["look_at"] for row in students}
+    assert looks["honest"] == ""
+    assert "torch.autograd.grad takes autograd's gradient" in looks["autograd"]
+    assert "torch.ops.aten.mul calls PyTorch's own operators" in looks["operator"]
+    assert "manualgrad.functions.exp.Exp.backward uses the package's own functions" in looks["library"]
+    assert "look at autograd: exp.py line " in out
+    points = {row["submission"]: row["points"] for row in rows}
+    assert points["super"] == "0", "the stub's parent has no backward to hand out"
+    assert points["honest"] == "1"
+
+
+FORGED = """
+import os
+for n in range(3, 20):
+    try:
+        os.write(n, b'{"token": "", "result": {"passed": true, "steps_done": 99}}')
+    except OSError:
+        pass
+os._exit(0)
+"""
+
+# Reads the number that cannot be guessed from the check's own frames.
+FORGED_WITH_NUMBER = """
+import json, os, sys
+frame = sys._getframe()
+while "token" not in frame.f_locals:
+    frame = frame.f_back
+token, file = frame.f_locals["token"], frame.f_locals["answer_file"]
+os.write(file, json.dumps({"token": token, "result": {"passed": True, "steps_done": STEPS}}).encode())
+os._exit(0)
+"""
+
+
+def test_a_forged_answer_is_refused_or_pointed_out(tmp_path, grade):
+    hand_in(tmp_path / "in" / "blind", exp=FORGED)
+    hand_in(tmp_path / "in" / "greedy", exp=FORGED_WITH_NUMBER.replace("STEPS", "99"))
+    hand_in(tmp_path / "in" / "careful", exp=FORGED_WITH_NUMBER.replace("STEPS", "1"))
+    hand_in(tmp_path / "in" / "honest", exp=attempt("exp", "grad_input = grad_output * output"))
+    _, students, rows, _ = grade("--jobs", "1")
+    kinds = {row["submission"]: row["kind"] for row in rows}
+    assert kinds == {"blind": "exit", "careful": "", "greedy": "tampered", "honest": ""}
+    looks = {row["name"]: row["look_at"] for row in students}
+    assert "sys._getframe reaches into the check" in looks["careful"]
+    assert looks["honest"] == ""
+
+
+def test_a_pass_that_comes_too_soon_is_pointed_out(tmp_path):
+    hand_in(tmp_path / "ada", exp=attempt("exp", "grad_input = grad_output * output"))
+    grader = grading.Grader([find("exp")], 1)
+    (submission,) = find_submissions(tmp_path, [find("exp")])
+    assert next(grader.grade([submission])).look_at == ""
+    grader.shortest["exp"] = 1000.0
+    assert "less than a tenth of the time" in next(grader.grade([submission])).look_at
+
+
+@pytest.mark.slow
+def test_hostile_submissions_are_named_and_change_nothing(tmp_path, grade):
+    """Each of them has honest neighbours, and the verdicts do not depend on what is ready first."""
+    for name, (text, _, _) in HOSTILE.items():
+        hand_in(tmp_path / "in" / name, exp=text)
+    neighbours = {f"student {number}": list(HONEST)[number % 3] for number in range(15)}
+    for name, which in neighbours.items():
+        hand_in(tmp_path / "in" / name, exp=HONEST[which])
+    verdicts = []
+    for jobs in ("3", "1"):
+        status, _, rows, _ = grade(*LIMIT, "--jobs", jobs, "--force")
+        assert status == 0
+        verdicts.append({row["submission"]: row["kind"] for row in rows})
+    assert verdicts[0] == verdicts[1]
+    assert {name: verdicts[0][name] for name in HOSTILE} == {
+        name: kind for name, (_, kind, _) in HOSTILE.items()
+    }
+    kinds = {"right": "", "wrong": "sign", "stub": "not-written"}
+    assert {name: verdicts[0][name] for name in neighbours} == {n: kinds[w] for n, w in neighbours.items()}
+
+
+ESCAPED = """
+import multiprocessing.util
+multiprocessing.util.spawnv_passfds(b"/usr/bin/setsid", [b"setsid", b"/bin/sleep", b"23456"], [])
+"""
+
+
+def test_what_left_its_session_is_ended_too(tmp_path, grade):
+    hand_in(tmp_path / "in" / "ada", exp=attempt("exp", "grad_input = grad_output * output") + ESCAPED)
+    hand_in(tmp_path / "in" / "ben", exp=RIGHT)
+    status, *_ = grade("--jobs", "1")
+    assert status == 0
+    assert not runs("sleep\x0023456")
+
+
+def test_the_package_is_watched(tmp_path, grade, monkeypatch):
+    hand_in(tmp_path / "in" / "ada", exp=RIGHT)
+    digests = iter("ab")
+    monkeypatch.setattr(grading, "fingerprint", lambda: next(digests))
+    status, _, _, out = grade("--jobs", "1")
+    assert status == 1
+    assert "the package's own files changed while" in out
+
+
+def test_an_interrupted_grading_goes_on(tmp_path, grade):
+    for number in range(4):
+        hand_in(tmp_path / "in" / f"student {number}", exp=RIGHT if number % 2 else WRONG)
+    _, students, rows, _ = grade("--jobs", "1")
+    out = tmp_path / "out"
+    # As after a kill: two rows are whole, the third is cut, and there is no table yet.
+    text = (out / "details.csv").read_bytes()
+    marks = [row["submission"] for row in rows]
+    (out / "details.csv").write_bytes(text[: text.index(marks[2].encode()) + 12])
+    (out / "grades.csv").unlink()
+    (tmp_path / "in" / "student 1" / "exp.py").write_text(WRONG)  # handed in again meanwhile
+    _, again, rows, printed = grade("--jobs", "1")
+    assert "2 grades of" in printed
+    assert [row["exp"] for row in again] == ["0", "0", "0", "1"]
+    assert [row["submission"] for row in rows] == marks
+    assert [row["exp"] for row in students] == ["0", "1", "0", "1"]
+
+
+@pytest.mark.slow
+def test_a_grading_that_is_killed_goes_on(tmp_path):
+    for number in range(30):
+        hand_in(tmp_path / "in" / f"student {number:02}", exp=RIGHT)
+    script = PACKAGE.parent / "experiments" / "exercises.py"
+    command = [sys.executable, script, "grade", tmp_path / "in", "--out", tmp_path / "out", "--jobs", "1"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE)
+    details = tmp_path / "out" / "details.csv"
+    while not details.exists() or details.read_bytes().count(b"\r\n") < 5:
+        time.sleep(0.01)
+    running.kill()
+    running.communicate()
+    assert not (tmp_path / "out" / "grades.csv").exists()
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert " grades of " in done.stdout
+    assert [row["percent"] for row in read(tmp_path / "out" / "grades.csv")] == ["100.0"] * 30
 
 
 def test_only_the_chosen_exercises(tmp_path, grade):
     hand_in(tmp_path / "in" / "ada", exp=RIGHT, sin=stub("sin"))
-    _, rows, _ = grade("--exercises", "exp", "--jobs", "1")
+    _, _, rows, _ = grade("--exercises", "exp", "--jobs", "1")
     assert [row["exercise"] for row in rows] == ["exp"]
 
 
@@ -97,32 +244,38 @@ def test_strange_files(tmp_path, grade):
     os.mkfifo(tmp_path / "in" / "eve" / "sin.py")
     (tmp_path / "in" / "zoe").mkdir()
     (tmp_path / "in" / "zoe" / "exp.py").symlink_to(tmp_path / "in" / "ben" / "a" / "exp.py")
+    hand_in(tmp_path / "in" / "max", **{"Exp (1)": RIGHT})
+    (tmp_path / "in" / "max" / "Exp (1).py").rename(tmp_path / "in" / "max" / "Exp (1).PY")
+    hand_in(tmp_path / "in" / "uta", exp=RIGHT.encode("utf-16"))
     (tmp_path / "in" / "notes.txt").write_text("not a submission")
-    _, rows, _ = grade("--exercises", "exp", "--jobs", "1")
-    assert [(row["submission"], row["kind"]) for row in rows] == [
-        ("ada", "too-large"),
-        ("ben", ""),
-        ("eve", "not-submitted"),
-        ("zoe", "not-submitted"),
+    _, _, rows, _ = grade("--exercises", "exp", "--jobs", "1")
+    assert [(row["submission"], row["kind"], row["notes"]) for row in rows] == [
+        ("ada", "too-large", ""),
+        ("ben", "", ""),
+        ("eve", "not-submitted", ""),
+        ("max", "", "from Exp (1).PY"),
+        ("uta", "", "in UTF-16"),
+        ("zoe", "not-submitted", ""),
     ]
 
 
 def test_an_earlier_grading_is_not_overwritten(tmp_path, grade):
     hand_in(tmp_path / "in" / "ada", exp=RIGHT)
-    (tmp_path / "grades.csv").write_text("mine")
-    status, _, out = grade()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "grades.csv").write_text("mine")
+    status, _, _, out = grade()
     assert status == 1
     assert "grades.csv exists; --force replaces it" in out
-    assert (tmp_path / "grades.csv").read_text() == "mine"
+    assert (tmp_path / "out" / "grades.csv").read_text() == "mine"
     assert grade("--force", "--jobs", "1")[0] == 0
 
 
 @pytest.mark.parametrize(
     ("folder", "out", "message"),
     [
-        ("none", "grades.csv", "no such folder"),
-        ("empty", "grades.csv", "no submissions"),
-        ("in", "grades.csv", "no file in it has the name of an exercise"),
+        ("none", "out", "no such folder"),
+        ("empty", "out", "no submissions"),
+        ("in", "out", "no file in it has the name of an exercise"),
         ("in", "none/grades.csv", "No such file or directory"),
     ],
 )

@@ -1,12 +1,14 @@
 """Whatever a student's code does to its process, the check ends with one clear message."""
 
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from manualgrad.errors import UserError
+from manualgrad.exercises.sandbox import landlock_version
 from manualgrad.exercises.verdict import Request
 from tests.exercises.attempts import attempt
 
@@ -42,6 +44,28 @@ HOSTILE = {
         attempt("exp", "import os, time", "os.closerange(0, 100)", "time.sleep(1000)"),
         "time",
         "or 0.5 s in all",
+    ),
+    "many threads": (
+        attempt(
+            "exp", "import threading", "while True: threading.Thread(target=threading.Event().wait).start()"
+        ),
+        "raises",
+        "can't start new thread",
+    ),
+    "stops itself": (
+        attempt("exp", "import signal", "signal.raise_signal(signal.SIGSTOP)"),
+        "time",
+        "or 0.5 s in all",
+    ),
+    "ends itself": (
+        attempt("exp", "import signal", "signal.raise_signal(signal.SIGTERM)"),
+        "crash",
+        "SIGTERM",
+    ),
+    "ignores its limit": (
+        attempt("exp", "import signal", "signal.signal(signal.SIGXCPU, signal.SIG_IGN)", "while True: pass"),
+        "time",
+        "a loop that never ends",
     ),
     "asks for input": (attempt("exp", "input()"), "raises", "EOFError"),
 }
@@ -116,10 +140,34 @@ def test_nothing_is_left_running(judge):
     """Neither a thread that goes on nor a process that the audit hook does not see."""
     outcome = judge("exp", attempt("exp", RIGHT) + LEFT_RUNNING)
     assert outcome.passed, outcome.message
-    assert b"sleep\x0012345" not in b" ".join(_command_lines())
+    assert not runs("sleep\x0012345")
 
 
-def _command_lines():
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            yield file.read_bytes()
+def runs(command):
+    """Whether a process still runs that command, a moment after it was killed."""
+    for _ in range(100):
+        lines = []
+        for file in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                lines.append(file.read_text(errors="replace"))
+        if not any(command in line for line in lines):
+            return False
+        time.sleep(0.05)
+    return True
+
+
+@pytest.mark.skipif(landlock_version() < 6, reason="Linux confines processes so far since 6.12")
+@pytest.mark.parametrize(
+    "line",
+    [
+        "open(torch.__file__, 'a')",
+        "open('/tmp/elsewhere', 'w')",
+        "__import__('shutil').rmtree(__import__('pathlib').Path.home())",
+        "__import__('socket').create_connection(('127.0.0.1', 80))",
+        "__import__('signal').pidfd_send_signal(__import__('os').pidfd_open(__import__('os').getppid()), 9)",
+    ],
+)
+def test_it_reaches_nothing_outside_its_folder(line, judge):
+    outcome = judge("exp", attempt("exp", line))
+    assert outcome.kind == "raises"
+    assert "PermissionError" in outcome.message or "Operation not permitted" in outcome.message

@@ -192,7 +192,7 @@ def test_a_wrong_argument_is_one_line_and_status_2(words, folder, type_in):
 
 def test_without_a_verb_the_verbs_are_listed(folder, type_in):
     _, _, err = type_in()
-    assert "a verb is missing: list, start, check, watch, hint, solution, reset, grade (" in err
+    assert "a verb is missing: list, start, check, watch, hint, solution, reset, grade, autograder (" in err
 
 
 @pytest.mark.parametrize(
