@@ -69,12 +69,12 @@ def test_points_kinds_and_messages(tmp_path, grade):
     assert "\n" not in rows[2]["message"]
     assert list(students[0]) == ["name", "total", "out_of", "percent", "exp", "linear", "attempts", "look_at"]
     assert [tuple(row.values())[:7] for row in students] == [
-        ("ada", "1", "6", "16.7", "1", "0", ""),
-        ("ben", "1", "6", "16.7", "0", "1", "7"),
-        ("eve", "0", "6", "0.0", "0", "0", ""),
+        ("ada", "1", "5", "20.0", "1", "0", ""),
+        ("ben", "1", "5", "20.0", "0", "1", "7"),
+        ("eve", "0", "5", "0.0", "0", "0", ""),
     ]
     told = (tmp_path / "out" / "feedback" / "ben.md").read_text()
-    assert told.startswith("# ben: 1 of 6\n\n## exp: 0 of 1\n\n```text\n")
+    assert told.startswith("# ben: 1 of 5\n\n## exp: 0 of 1\n\n```text\n")
     assert "sign" in told
     assert "3 submissions" in out
 
