@@ -1,32 +1,43 @@
-"""What a backward itself returned, seen before the autograd engine touches it.
+"""Run a subject once and record what each custom backward returned, before the engine touches it.
 
 The engine repairs in silence: it sums a gradient down to its input's shape and casts it to its input's
 dtype. So the nodes of the graph that belong to custom Functions get, for the length of one run, an
 ``apply`` of their own that looks at what goes in and what comes out. It is set on the node, not on the
 class: nothing needs to be put back.
+
+This is the one file that reads what PyTorch does not promise to keep: see :data:`PRIVATE`.
 """
 
 import linecache
-import traceback
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction, Function
 
-from manualgrad.gradcheck.subject import Subject, copy_of, forward_names
+from manualgrad.gradcheck.subject import Subject, copy_of, forward_names, is_differentiable, same_bits
 
+PRIVATE = {
+    "BackwardCFunction": "the type of a custom Function's node in the graph",
+    "_forward_cls": "the Function class of such a node, for its name and its arguments' names",
+    "apply, set on a node": "what the engine calls: to see what goes in and what comes out",
+    "_input_metadata": "the shape, dtype and device that the engine makes of each gradient",
+    "_version": "counts changes in place, also one that leaves the values as they were",
+}
 HERE = Path(__file__).parent
 TORCH = Path(torch.__file__).parent
 
 Around = Callable[[list[Tensor]], AbstractContextManager[Any]]
+Upstream = Callable[[Sequence[Tensor]], Sequence[Tensor]]
 
 
-class StudentError(Exception):
+class SubjectError(Exception):
     """The checked code raised.
 
     Parameters
@@ -82,9 +93,11 @@ class Run:
     Attributes
     ----------
     outputs : tuple of Tensor
-        The floating-point results, detached; ``differentiable`` tells which of them autograd follows.
+        The results that can have a gradient, detached; ``differentiable`` tells which autograd follows.
     gradients : dict
         The gradient per judged position; None where autograd has none.
+    second : dict
+        The same from a second backward through the same graph, if there was one.
     returned : list of Returned
         What each custom backward returned.
     changed : list of str
@@ -102,6 +115,7 @@ class Run:
     outputs: tuple[Tensor, ...]
     differentiable: list[bool]
     gradients: dict[int, Tensor | None] = field(default_factory=dict)
+    second: dict[int, Tensor | None] = field(default_factory=dict)
     returned: list[Returned] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     saved: list[Tensor] = field(default_factory=list)
@@ -113,10 +127,13 @@ class Run:
 def run(
     subject: Subject,
     values: Sequence[Any],
-    upstream: Callable[[Sequence[Tensor]], Sequence[Tensor]],
+    upstream: Upstream,
     *,
     create_graph: bool = False,
+    again: bool = False,
     around: Around = nullcontext,
+    requires: Sequence[int] | None = None,
+    used: Sequence[int] | None = None,
 ) -> Run:
     """Run forward and backward once, on copies.
 
@@ -130,8 +147,14 @@ def run(
         Makes the upstream gradients from the outputs.
     create_graph
         Keep the graph of the backward, for a second derivative.
+    again
+        Go backward a second time through the same graph.
     around
         Makes a context for each custom backward to run in, from the tensors that it has saved.
+    requires
+        The positions that require a gradient; by default all that are judged.
+    used
+        The results that have an upstream gradient; by default all.
 
     Returns
     -------
@@ -139,42 +162,69 @@ def run(
 
     Raises
     ------
-    StudentError
+    SubjectError
         If forward or backward raises.
     """
-    leaves = {i: copy_of(values[i]).requires_grad_() for i in subject.checked}
+    leaves = {
+        i: copy_of(values[i]).requires_grad_() for i in (subject.checked if requires is None else requires)
+    }
     with torch.enable_grad():
         # Copies of the leaves, because a forward may work in place.
         arguments = [leaves[i].clone() if i in leaves else copy_of(value) for i, value in enumerate(values)]
         nodes = {arguments[i].grad_fn: i for i in leaves}
-        try:
-            results = [t for t in subject.call(arguments) if t.is_floating_point()]
-        except Exception as error:
-            raise StudentError("forward", error) from error
-        record = Run(tuple(t.detach() for t in results), [t.requires_grad for t in results], leaves=leaves)
-        roots = [t for t in results if t.requires_grad]
-        _note_changed_inputs(record, subject, values, arguments, results, "forward")
-        record.upstream = tuple(upstream(results))
-        subject.stir()
-        for node in _custom_nodes(roots):
-            _Watch(node, record, nodes, around).install()
-        if not roots:
-            record.gradients = dict.fromkeys(leaves)
-            return record
-        chosen = [u for u, t in zip(record.upstream, results, strict=True) if t.requires_grad]
-        try:
-            gradients = torch.autograd.grad(
-                roots, list(leaves.values()), chosen, allow_unused=True, create_graph=create_graph
+
+        def body(fn: Callable[..., Any]) -> Run:
+            try:
+                results = [t for t in subject.call(arguments, fn) if is_differentiable(t)]
+            except (Exception, SystemExit) as error:
+                raise SubjectError("forward", error) from error
+            record = Run(
+                tuple(t.detach() for t in results), [t.requires_grad for t in results], leaves=leaves
             )
-        except Exception as error:
-            raise StudentError("backward", error, record.changed) from error
-    if not record.changed:
-        _note_changed_inputs(record, subject, values, arguments, results, "backward")
-    record.gradients = dict(zip(leaves, gradients, strict=True))
-    return record
+            _note_changed_inputs(record, subject, values, arguments, results, "forward")
+            record.upstream = tuple(upstream(results))
+            subject.reseed()
+            chosen = [k for k, t in enumerate(results) if t.requires_grad and (used is None or k in used)]
+            roots = [results[k] for k in chosen]
+            for node in _custom_nodes(roots):
+                _Recorder(node, record, nodes, around).install()
+            if not roots:
+                record.gradients = dict.fromkeys(leaves)
+                return record
+            try:
+                tops = [record.upstream[k] for k in chosen]
+                record.gradients = _backward(roots, leaves, tops, again or create_graph, create_graph)
+                if again:
+                    record.second = _backward(roots, leaves, tops, False, False)
+            except (Exception, SystemExit) as error:
+                phase = "the second backward through the same graph" if record.gradients else "backward"
+                raise SubjectError(phase, error, record.changed) from error
+            if not record.changed:
+                _note_changed_inputs(record, subject, values, arguments, results, "backward")
+            return record
+
+        return subject.hold(arguments, body)
 
 
-class _Watch:
+def _backward(
+    roots: list[Tensor], leaves: dict[int, Tensor], upstream: list[Tensor], retain: bool, create: bool
+) -> dict[int, Tensor | None]:
+    try:
+        gradients = torch.autograd.grad(
+            roots, list(leaves.values()), upstream, retain, create_graph=create, allow_unused=True
+        )
+    except RuntimeError as error:
+        if "use .backward()" not in str(error):
+            raise
+        # A reentrant checkpoint works with backward() alone.
+        torch.autograd.backward(roots, upstream, retain, create)
+        gradients = tuple(leaf.grad for leaf in leaves.values())
+        for leaf in leaves.values():
+            leaf.grad = None
+    return dict(zip(leaves, gradients, strict=True))
+
+
+class _Recorder:
     """Stands in for one node's ``apply``."""
 
     def __init__(
@@ -192,14 +242,23 @@ class _Watch:
         self.record.saved += saved
         watched = [("the upstream gradient", u) for u in upstream if isinstance(u, Tensor)]
         watched += [("a saved tensor", t) for t in saved]
+        watched += [
+            ("the .grad of a saved tensor", t.grad) for t in saved if t.is_leaf and t.grad is not None
+        ]
+        without = [t for t in saved if t.is_leaf and t.grad is None]
         before = [(t.detach().clone(), t._version) for _, t in watched]
         with self.around(saved):
             returned = type(self.node).apply(self.node, *upstream)
         for (what, now), (was, version) in zip(watched, before, strict=True):
-            if now._version != version or not _identical(now, was):
-                self.record.changed.append(f"{self.function.__name__}.backward changed {what} in place")
+            if now._version != version or not same_bits(now, was):
+                self._changed(what)
+        if any(t.grad is not None for t in without):
+            self._changed("the .grad of a saved tensor")
         gradients = returned if isinstance(returned, tuple | list) else (returned,)
         return self._inspect(list(gradients))
+
+    def _changed(self, what: str) -> None:
+        self.record.changed.append(f"{self.function.__name__}.backward changed {what} in place")
 
     def _inspect(self, gradients: list[Any]) -> tuple[Any, ...]:
         """Note each gradient, and hand the engine something that it accepts."""
@@ -235,9 +294,17 @@ class _Watch:
 
 
 def _saved_tensors(node: BackwardCFunction) -> list[Tensor]:
-    """Everything that backward may read: what was saved, and tensors hung on ctx."""
-    saved = [t for t in node.saved_tensors if isinstance(t, Tensor)]
-    return saved + [t for t in vars(node).values() if isinstance(t, Tensor)]
+    """Return everything that backward may read: what was saved, and tensors hung on ctx."""
+    return [t for t in node.saved_tensors if isinstance(t, Tensor)] + _tensors_within(vars(node))
+
+
+def _tensors_within(value: Any, depth: int = 3) -> list[Tensor]:
+    if isinstance(value, Tensor):
+        return [value]
+    parts = value.values() if isinstance(value, dict) else value
+    if not depth or not isinstance(value, dict | list | tuple):
+        return []
+    return [t for part in parts for t in _tensors_within(part, depth - 1)]
 
 
 def _custom_nodes(roots: Sequence[Tensor]) -> Iterator[BackwardCFunction]:
@@ -264,20 +331,16 @@ def _note_changed_inputs(
     for i, (was, now) in enumerate(zip(values, arguments, strict=True)):
         # A module updates its buffers; an in-place function hands back its own argument.
         hands_back = any(now is t for t in results)
-        if i < subject.inputs and isinstance(was, Tensor) and not hands_back and not _identical(now, was):
+        if i < subject.inputs and isinstance(was, Tensor) and not hands_back and not same_bits(now, was):
             record.changed.append(f"{phase} changed the input {subject.name_of(i)} in place")
 
 
 def engine_accepts(shape: torch.Size, wanted: torch.Size) -> bool:
-    """Whether the engine takes a gradient of this shape: it sums what broadcasting would have expanded."""
+    """Return whether the engine takes a gradient of this shape: it sums what broadcasting would expand."""
     try:
         return torch.broadcast_shapes(shape, wanted) == shape
     except RuntimeError:
         return False
-
-
-def _identical(a: Tensor, b: Tensor) -> bool:
-    return a.shape == b.shape and torch.equal(a.detach().nan_to_num(), b.detach().nan_to_num())
 
 
 def _miscounted(function: type[Function], got: int, wanted: int) -> TypeError:
@@ -293,12 +356,21 @@ def _first_line(error: BaseException) -> str:
 
 
 def _place(error: BaseException) -> str:
-    """Where in the student's own code it happened: the innermost frame inside ours that is not PyTorch's."""
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        path = Path(frame.filename)
-        if path.is_relative_to(HERE):
-            break
-        if not path.is_relative_to(TORCH):
-            line = linecache.getline(frame.filename, frame.lineno or 0).strip()
-            return f" ({path.name}, line {frame.lineno}: {line})"
-    return ""
+    """Return where in the user's own code it happened: file, line, and the shapes of the names in it."""
+    trace = error.__traceback__
+    place: tuple[FrameType, int] | None = None
+    while trace is not None:
+        path = Path(trace.tb_frame.f_code.co_filename)
+        if not path.is_relative_to(HERE) and not path.is_relative_to(TORCH):
+            place = (trace.tb_frame, trace.tb_lineno)
+        trace = trace.tb_next
+    if place is None:
+        return ""
+    frame, number = place
+    path = Path(frame.f_code.co_filename)
+    line = linecache.getline(str(path), number).strip()
+    names = dict.fromkeys(re.findall(r"[^\W\d]\w*", line))
+    shapes = [f"{n} {tuple(v.shape)}" for n in names if isinstance(v := frame.f_locals.get(n), Tensor)]
+    if isinstance(error, NameError):
+        shapes = ["names here: " + ", ".join(n for n in frame.f_locals if not n.startswith("__"))]
+    return f" ({path.name}, line {number}: {line}{'; with ' * bool(shapes)}{', '.join(shapes)})"
