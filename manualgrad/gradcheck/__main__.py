@@ -1,9 +1,10 @@
-"""Is the backward that I wrote right; and if it is not, why?
+"""Check the backward of a Function in a file, and say why if it is wrong.
 
     python -m manualgrad.gradcheck path/to/file.py:ClassName
 
-checks a torch.autograd.Function. Beside it the file has a function `inputs()` that returns the arguments of
-`apply` as a tuple; it may have a function `reference(...)` with the same arguments, whose gradient is trusted.
+checks a torch.autograd.Function. Beside it the file has a function `inputs()` that returns the arguments
+of `apply` as a tuple; it may have a function `reference(...)` with the same arguments, whose gradient is
+trusted.
 """
 
 import argparse
@@ -25,7 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("target", help="path/to/file.py:ClassName")
     parser.add_argument("--seed", type=int, default=0, help="of the upstream gradients (default 0)")
-    parser.add_argument("--allow", action="append", choices=HINTS, default=[], help="a kind that is a note only")
+    parser.add_argument(
+        "--allow", action="append", choices=HINTS, default=[], help="a kind that is a note only"
+    )
     parser.add_argument("--no-magnitudes", action="store_true", help="look at the given inputs alone")
     options = parser.parse_args(argv)
     try:

@@ -124,7 +124,7 @@ def _perform(session: Session, planned: list[checks.Check]) -> None:
 
 
 def _attempt(check: checks.Check, session: Session, *, essential: bool) -> None:
-    """Run one check. What the checker itself stumbles over is told as that, and is no fault of the subject's."""
+    """Run one check; what the checker itself stumbles over is told as that, not as the subject's fault."""
     try:
         check(session)
     except ValueError as error:

@@ -7,8 +7,8 @@ HINTS = {
     "of backward.",
     "unsummed": "An entry that is used many times gets the sum over its uses: sum over every "
     "dimension it lacks.",
-    "wrong-dtype": "Return it in its argument's dtype: `.to(grad_output.dtype)`. Look for .float(), .double(), "
-    ".cpu() or a constant made with another dtype.",
+    "wrong-dtype": "Return it in its argument's dtype: `.to(grad_output.dtype)`. Look for .float(), "
+    ".double(), .cpu() or a constant made with another dtype.",
     "sign": "Look for a subtraction in the wrong order, or a minus sign that was lost on the way.",
     "scale": "Look for a constant: an inner derivative, the 1/N of a mean, a ½, an exponent.",
     "ignores-upstream": "Backward computes upstream × derivative: every term is multiplied by "

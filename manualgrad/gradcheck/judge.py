@@ -10,7 +10,7 @@ from torch import Tensor
 
 from manualgrad.gradcheck.numeric.derivative import MOST_DIRECTIONS, Estimate, derivative
 from manualgrad.gradcheck.numeric.evaluator import STAIRCASE, Evaluator
-from manualgrad.gradcheck.recording import Run, SubjectError, Upstream, run
+from manualgrad.gradcheck.running import Run, SubjectError, Upstream, run
 from manualgrad.gradcheck.subject import Subject, as_gradient, cast, copy_of, is_differentiable, real
 from manualgrad.gradcheck.tolerance import Tolerance, close, largest
 

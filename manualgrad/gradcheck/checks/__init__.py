@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from manualgrad.gradcheck.checks import conduct, probes, returned, second_order, use, values
+from manualgrad.gradcheck.checks import conduct, precision, probes, returned, second_order, use, values
 from manualgrad.gradcheck.checks.session import Session
 
 Check = Callable[[Session], None]
@@ -20,7 +20,7 @@ ALWAYS: list[Check] = [
 # Only while nothing is wrong: each of these would find the same mistake again.
 WHILE_RIGHT: list[Check] = [
     use.proportional,
-    use.own_dtype,
+    precision.own_dtype,
     use.each_input_alone,
     use.each_result_alone,
     conduct.works_twice,

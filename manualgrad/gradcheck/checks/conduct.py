@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import torch
 
 from manualgrad.gradcheck.checks.session import Session, same_upstream
-from manualgrad.gradcheck.recording import Run, SubjectError, run
+from manualgrad.gradcheck.running import Run, SubjectError, run
 from manualgrad.gradcheck.subject import as_gradient, is_differentiable
 from manualgrad.gradcheck.tolerance import close, first_index, rounding
 
@@ -28,6 +28,7 @@ def first_run(session: Session) -> None:
         session.find("mutates", None, f"{what}: others still need the old values.")
     if any(f.kind == "mutates" and f.wrong for f in session.report.findings):
         session.stop()
+    return None
 
 
 def _raised(session: Session, error: SubjectError) -> None:
@@ -70,9 +71,11 @@ def initialized(session: Session) -> None:
         )
         if index is not None:
             entry = session.subject.entry(position, index)
-            message = f"The gradient of {session.subject.name_of(position)} holds memory that nobody wrote: {entry}."
+            name = session.subject.name_of(position)
+            message = f"The gradient of {name} holds memory that nobody wrote: {entry}."
             session.find("uninitialized", position, message, index)
             session.named.add(position)
+    return None
 
 
 @contextmanager
@@ -125,6 +128,7 @@ def works_twice(session: Session) -> None:
         )
         session.find("mutates", position, message, index)
         session.named.add(position)
+    return None
 
 
 def _changes(

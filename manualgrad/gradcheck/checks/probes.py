@@ -1,6 +1,7 @@
 """Points beyond the caller's own inputs, where a slip shows that hides at ordinary ones."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 from manualgrad.gradcheck.checks.session import Session
 from manualgrad.gradcheck.checks.values import name_wrong
 from manualgrad.gradcheck.judge import Point
-from manualgrad.gradcheck.recording import SubjectError
+from manualgrad.gradcheck.running import SubjectError
 from manualgrad.gradcheck.tolerance import largest
 
 MAGNITUDES = (1e-2, 1e2)
@@ -39,7 +40,7 @@ def ties(session: Session) -> None:
     """Let neighbouring elements tie, and inputs of one shape agree in places."""
     values = _changed(session, _with_ties)
     judged = [i for i in session.subject.checked if i < session.subject.inputs]
-    for i, j in zip(judged, judged[1:], strict=False):
+    for i, j in pairwise(judged):
         if values[i].shape == values[j].shape:
             flat = values[j].reshape(-1).clone()
             flat[::2] = values[i].reshape(-1)[::2]

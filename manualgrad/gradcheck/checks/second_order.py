@@ -12,7 +12,7 @@ from manualgrad.gradcheck.checks.session import Session
 from manualgrad.gradcheck.judge import random_upstream
 from manualgrad.gradcheck.numeric.derivative import derivative
 from manualgrad.gradcheck.numeric.evaluator import Evaluator
-from manualgrad.gradcheck.recording import Run, SubjectError, run
+from manualgrad.gradcheck.running import Run, SubjectError, run
 from manualgrad.gradcheck.subject import as_gradient, real
 from manualgrad.gradcheck.tolerance import Tolerance, close, first_index
 
@@ -27,7 +27,7 @@ REFUSED = (
 def second_order(session: Session) -> None:
     """Compare the derivative of ``<w, gradient>`` with numeric differences of the gradient."""
     subject, values = session.subject, session.base.values
-    if session.surrogate or sum(values[i].numel() for i in subject.checked) > BIG:
+    if session.named or session.surrogate or sum(values[i].numel() for i in subject.checked) > BIG:
         return None
     upstreams: list[Tensor] = []
 
@@ -51,6 +51,7 @@ def second_order(session: Session) -> None:
         moved = partial(_gradients_at, session, first, weights, frozen, k)
         if _is_wrong(session, k, first, moved, tuple(map(real, weights.values())), target.detach(), claimed):
             return None
+    return None
 
 
 def _weights(session: Session, first: Run) -> dict[int, Tensor]:
@@ -108,8 +109,8 @@ def _is_wrong(
     position = list(first.leaves)[k] if k < len(first.leaves) else None
     name = "grad_output" if position is None else session.subject.name_of(position)
     message = (
-        f"The gradient is right, but its own derivative with respect to {name} is not, and nothing raises: at "
-        f"{name}{list(index) if index else ''} it is {claimed[index]:.6g}, should be "
+        f"The gradient is right, but its own derivative with respect to {name} is not, and nothing raises: "
+        f"at {name}{list(index) if index else ''} it is {claimed[index]:.6g}, should be "
         f"{estimate.value[index]:.6g}. Something in backward is cut off from the graph."
     )
     session.find("second-order", position, message, index)

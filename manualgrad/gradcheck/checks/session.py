@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from manualgrad.gradcheck.judge import Judge, Point, random_upstream
-from manualgrad.gradcheck.recording import Run, Upstream
 from manualgrad.gradcheck.report import Finding, Report, Row
+from manualgrad.gradcheck.running import Run, Upstream
 from manualgrad.gradcheck.subject import Subject
 from manualgrad.gradcheck.tolerance import Tolerance
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from manualgrad.gradcheck.checks.session import Session, same_upstream
 from manualgrad.gradcheck.judge import Point
-from manualgrad.gradcheck.recording import Run, SubjectError, run
+from manualgrad.gradcheck.running import Run, SubjectError, run
 from manualgrad.gradcheck.subject import as_gradient
 from manualgrad.gradcheck.tolerance import Tolerance, close, first_index, largest
 
@@ -32,10 +32,12 @@ def proportional(session: Session) -> None:
             if index is not None:
                 name, entry = session.subject.name_of(position), session.subject.entry(position, index)
                 message = (
-                    f"The gradient of {name} is not proportional to the upstream gradient: with {factor:g} × "
-                    f"grad_output, {entry} should be {factor * float(yours[index]):.6g} and is {got[index]:.6g}."
+                    f"The gradient of {name} is not proportional to the upstream gradient: with "
+                    f"{factor:g} × grad_output, {entry} should be {factor * float(yours[index]):.6g} and is "
+                    f"{got[index]:.6g}."
                 )
                 return session.find("ignores-upstream", position, message, index)
+    return None
 
 
 def each_input_alone(session: Session) -> None:
@@ -52,6 +54,7 @@ def each_input_alone(session: Session) -> None:
         got = as_gradient(alone.gradients[position], base.values[position])
         if _differs(session, base, position, got, f"if {name} alone requires a gradient"):
             return None
+    return None
 
 
 def each_result_alone(session: Session) -> None:
@@ -71,6 +74,7 @@ def each_result_alone(session: Session) -> None:
     for position in subject.checked:
         if _differs(session, base, position, total[position], "if the results are used one at a time"):
             return None
+    return None
 
 
 def _differs(session: Session, base: Point, position: int, got: Tensor, when: str) -> bool:
@@ -158,6 +162,7 @@ def layouts(session: Session) -> None:
                 return session.find("layout", i, f"With {what} {error}.")
             if _laid_out_differs(session, plain[_ramp], found, plain[_ramp], what):
                 return None
+    return None
 
 
 def _laid_out_differs(session: Session, expected: Run, found: Run, sized: Run, what: str) -> bool:
@@ -171,77 +176,9 @@ def _laid_out_differs(session: Session, expected: Run, found: Run, sized: Run, w
         if index is not None:
             name, entry = session.subject.name_of(position), session.subject.entry(position, index)
             message = (
-                f"The gradient of {name} is wrong for {what}: {entry} is {got[index]:.6g}, with the same numbers "
-                f"in contiguous memory {want[index]:.6g}."
+                f"The gradient of {name} is wrong for {what}: {entry} is {got[index]:.6g}, with the same "
+                f"numbers in contiguous memory {want[index]:.6g}."
             )
             session.find("layout", position, message, index)
             return True
     return False
-
-
-def own_dtype(session: Session) -> None:
-    """Compare the gradient in the caller's dtype with float64's; with a reference, hold it to that one's error."""
-    subject, native = session.subject, session.native
-    dtypes = {o.dtype for o in native.outputs} | {subject.values[i].dtype for i in subject.checked}
-    if dtypes <= {torch.float64, torch.complex128}:
-        return None
-    coarse = [d for d in dtypes if torch.finfo(d).eps > 1e-6]
-    if session.judge.eps > 1e-6 and session.reference is None:
-        allowed = session.judge.tolerance_at(0.0).relative
-        message = (
-            f"Judged in {coarse[0]} only, to within {allowed:.0%}: with a reference it is held to float64."
-        )
-        return session.find("imprecise", None, message, wrong=False)
-    precise = session.judge.point(
-        session.base.values,
-        same_upstream(tuple(u.to(torch.promote_types(u.dtype, torch.float64)) for u in native.upstream)),
-    )
-    theirs = None
-    if session.reference is not None and not session.surrogate:
-        try:
-            theirs = run(session.reference, session.reference.values, same_upstream(native.upstream))
-        except SubjectError:
-            theirs = None
-    for position in subject.checked:
-        value = subject.values[position]
-        yours, right = as_gradient(native.gradients[position], value), precise.right[position]
-        entry, name = subject.entry, subject.name_of(position)
-        infinite = first_index(~yours.isfinite() & right.isfinite())
-        index = (
-            infinite if infinite is not None else first_index((yours - right).abs() > 0.5 * largest(right))
-        )
-        if index is not None:
-            message = (
-                f"The gradient of {name} is right in float64 but not in {value.dtype}: {entry(position, index)} is "
-                f"{yours[index]:.6g}, should be {right[index]:.6g}."
-            )
-            session.find("imprecise" if infinite is None else "non-finite", position, message, index)
-        elif theirs is not None and theirs.gradients.get(position) is not None:
-            _hold_to_budget(session, position, yours, as_gradient(theirs.gradients[position], value), right)
-
-
-def _hold_to_budget(session: Session, position: int, yours: Tensor, theirs: Tensor, right: Tensor) -> None:
-    """Allow twice the reference's own error in this dtype, and a few roundings."""
-    value = session.subject.values[position]
-    rounding = torch.finfo(value.dtype).eps
-    known = right.isfinite()
-    if not bool(known.any()):
-        return None
-    rows = (right if right.dim() < 2 else right.abs().amax(-1, keepdim=True).expand_as(right)).abs()
-    sizes = (
-        rows.clamp(min=1e-2 * largest(right)) if right.dim() > 1 else torch.full_like(right, largest(right))
-    )
-    errors = [((g - right).abs() / sizes).where(known, 0.0).nan_to_num(0.0) for g in (yours, theirs)]
-    mine, budget = float(errors[0].max()), 2 * float(errors[1].max()) + 8 * rounding
-    name, dtype = session.subject.name_of(position), str(value.dtype).removeprefix("torch.")
-    if float(errors[1].max()) > 0.1:
-        message = f"The reference itself is {float(errors[1].max()):.0%} off in {dtype}: {name} cannot be judged in it."
-        return session.find("imprecise", position, message, wrong=False)
-    if mine > budget:
-        index = tuple(int(k) for k in torch.unravel_index(errors[0].argmax(), right.shape))
-        message = (
-            f"The gradient of {name} loses precision in {dtype}: {mine:.1%} of its size at "
-            f"{session.subject.entry(position, index)} ({yours[index]:.6g}, should be {right[index]:.6g}), where "
-            f"the reference loses {float(errors[1].max()):.1%}."
-        )
-        session.find("imprecise", position, message, index)

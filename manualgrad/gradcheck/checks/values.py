@@ -14,7 +14,8 @@ from manualgrad.gradcheck.diagnoses import diagnose
 from manualgrad.gradcheck.diagnoses.case import Case
 from manualgrad.gradcheck.judge import Judge, Point
 from manualgrad.gradcheck.numeric.evaluator import STAIRCASE
-from manualgrad.gradcheck.recording import Around, Run, SubjectError, Upstream, run
+from manualgrad.gradcheck.recording import Around
+from manualgrad.gradcheck.running import Run, SubjectError, Upstream, run
 from manualgrad.gradcheck.subject import Subject, as_gradient, cast, real
 from manualgrad.gradcheck.tolerance import Tolerance, close, first_index
 
@@ -100,7 +101,8 @@ def _count_unjudged(session: Session, position: int) -> None:
         session.find(
             "unknown",
             position,
-            f"The gradient of {name} could not be judged: the function is too noisy. Pass a reference, or rtol.",
+            f"The gradient of {name} could not be judged: the function is too noisy. Pass a reference, or "
+            "rtol.",
         )
     elif total <= 1024 or count < total // 2:  # of a big tensor a sample is looked at, and the rest is as it
         value = float(real(point.values[position])[index])
@@ -108,7 +110,8 @@ def _count_unjudged(session: Session, position: int) -> None:
             "kink",
             position,
             f"{count} of {total} elements could not be judged: the slope is not known at "
-            f"{session.subject.entry(position, index)} = {value:.4g}; yours is {point.yours[position][index]:.4g}.",
+            f"{session.subject.entry(position, index)} = {value:.4g}; yours is "
+            f"{point.yours[position][index]:.4g}.",
             index,
             wrong=False,
         )
@@ -151,6 +154,7 @@ def name_wrong(session: Session, point: Point, *, is_probe: bool = False) -> Non
         # A probe may lie out of the domain, where the function is constant or otherwise another one.
         wrong = not is_probe or (kind != "unknown" and not flat) or kind == "non-finite"
         session.find(kind, position, f"{where}{sentence}{worked_out}", index, wrong=wrong)
+        session.named.add(position)
 
 
 def _kink(subject: Subject, point: Point, position: int, index: tuple[int, ...]) -> str:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from manualgrad.gradcheck.judge import Point
-from manualgrad.gradcheck.recording import Around, Upstream
+from manualgrad.gradcheck.recording import Around
+from manualgrad.gradcheck.running import Upstream
 from manualgrad.gradcheck.tolerance import same
 
 

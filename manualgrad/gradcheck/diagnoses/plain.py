@@ -40,8 +40,8 @@ def no_dependence(case: Case) -> str | None:
         if not bool(right.isfinite().all()) or largest(right) > 1e-9 * largest(yours):
             return None
     return (
-        f"The result does not depend on {case.name}: the derivative is 0 here, and this gradient is not. If it "
-        f"is meant to be another function's (straight-through), pass that as surrogate."
+        f"The result does not depend on {case.name}: the derivative is 0 here, and this gradient is not. If "
+        f"it is meant to be another function's (straight-through), pass that as surrogate."
     )
 
 

@@ -64,8 +64,8 @@ def _masked_by_upstream(case: Case) -> str | None:
         if not bool((zero == negative).all()) or bool((case.right(point) == 0)[negative].all()):
             return None
     return (
-        f"The gradient of {case.name} is zero where the upstream gradient is negative: the mask is taken from "
-        f"grad_output, and belongs to the input."
+        f"The gradient of {case.name} is zero where the upstream gradient is negative: the mask is taken "
+        f"from grad_output, and belongs to the input."
     )
 
 

@@ -101,7 +101,7 @@ def other_dimension(case: Case) -> str | None:
         if all(same(case.within(point, around), case.right(point)) for point in case.points) and any(
             mode.changed for mode in modes
         ):
-            return f"The gradient of {case.name} is right if its sum goes over dimension {dim}: another dim was meant."
+            return f"The gradient of {case.name} is right if it sums over dimension {dim} instead."
     return None
 
 

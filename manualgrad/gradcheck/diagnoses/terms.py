@@ -49,8 +49,8 @@ def _diagonal_only(case: Case) -> str | None:
     if not case.explained_by(diagonal):
         return None
     return (
-        f"The gradient of {case.name} keeps only the diagonal of the Jacobian: what an element does to its own "
-        f"output. Here each element also changes other outputs."
+        f"The gradient of {case.name} keeps only the diagonal of the Jacobian: what an element does to its "
+        f"own output. Here each element also changes other outputs."
     )
 
 
@@ -181,7 +181,8 @@ def labels_for_one_hot(case: Case) -> str | None:
         column = number - (number == classes).double()
         errors = [case.right(point) - case.yours(point) for point in case.points]
         if _multiple(case, errors, [column] * len(errors)):
-            return f"The gradient of {case.name} uses the number of {case.names[i]} where its one-hot vector belongs."
+            name = case.names[i]
+            return f"The gradient of {case.name} uses {name}'s number where its one-hot vector belongs."
     return None
 
 
@@ -190,8 +191,8 @@ def value_for_derivative(case: Case) -> str | None:
     for k in range(len(case.point.run.outputs)):
         if tuple(case.point.run.outputs[k].shape) == case.shape and case.explained_by(partial(_value, k=k)):
             return (
-                f"The gradient of {case.name} is grad_output × {output_name(case.point, k)}: the value stands "
-                f"where the derivative belongs."
+                f"The gradient of {case.name} is grad_output × {output_name(case.point, k)}: the value "
+                f"stands where the derivative belongs."
             )
     return None
 

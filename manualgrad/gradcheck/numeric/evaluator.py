@@ -102,7 +102,10 @@ class Evaluator:
                 unchanged += int((moves & (there == here)).sum())
             if 2 * unchanged <= moving:
                 # Noise is there on both grids; on one alone it is the function's own curvature.
-                rough = [min(_roughness(o[[0, *range(4, 11)]]), _roughness(o[[0, *range(11, 18)]])) for o in outputs]
+                rough = [
+                    min(_roughness(o[[0, *range(4, 11)]]), _roughness(o[[0, *range(11, 18)]]))
+                    for o in outputs
+                ]
                 return max(noise, min(max(rough, default=0.0), STAIRCASE / 2))
         return STAIRCASE
 
