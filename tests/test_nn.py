@@ -25,8 +25,20 @@ def with_target(dtype):
     return *matrix(dtype), torch.rand(3, 4, dtype=dtype)
 
 
+def images(dtype):
+    return (torch.randn(2, 3, 6, 5, dtype=dtype),)
+
+
+def indices(dtype):
+    return (torch.randint(7, (3, 4)),)
+
+
 CLASS_WEIGHT = torch.tensor([0.5, 1.0, 2.0, 0.1])
 CALLS = [  # a module's name, its constructor's arguments, and what draws an input for it
+    ("AvgPool2d", (2,), {}, images),
+    ("AvgPool2d", (3,), {"stride": 2, "padding": 1, "count_include_pad": False}, images),
+    ("Embedding", (7, 5), {}, indices),
+    ("Embedding", (7, 5), {"padding_idx": 2}, indices),
     ("Linear", (4, 5), {}, matrix),
     ("Linear", (4, 5), {"bias": False}, matrix),
     ("Linear", (4, 5), {"dtype": torch.float64}, matrix),
@@ -79,10 +91,10 @@ def test_same_repr_state_output_and_gradients(name, args, kwargs, draw):
     results = []
     for module in (ours, theirs):
         input, *others = draw_inputs(draw, kwargs)
-        leaf = input.requires_grad_()
-        output = module(leaf if not kwargs.get("inplace") else leaf * 1, *others)
+        leaves = [input.requires_grad_()] if input.is_floating_point() else []
+        output = module(input if not kwargs.get("inplace") else input * 1, *others)
         output.sum().backward()
-        results.append([output, leaf.grad, *[parameter.grad for parameter in module.parameters()]])
+        results.append([output, *[leaf.grad for leaf in (*leaves, *module.parameters())]])
     torch.testing.assert_close(*results)
 
 

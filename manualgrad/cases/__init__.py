@@ -6,11 +6,11 @@ A function and its reference take the same arguments, so a sample serves both. D
 another, so that a transposition changes a shape, and no number is near 0, where ReLU has its kink.
 """
 
-from manualgrad.cases import elementwise, linear, losses
+from manualgrad.cases import elementwise, linear, losses, sparse, spatial
 from manualgrad.cases.info import FunctionInfo, SampleInput, TensorFactory
 
 __all__ = ["FUNCTIONS", "FunctionInfo", "SampleInput", "TensorFactory"]
 
 FUNCTIONS: dict[str, FunctionInfo] = {
-    info.name: info for module in (elementwise, linear, losses) for info in module.INFOS
+    info.name: info for module in (elementwise, linear, spatial, sparse, losses) for info in module.INFOS
 }

@@ -4,10 +4,12 @@ Names, arguments and semantics are those of ``torch.nn.functional``; the capital
 ``torch.autograd.Function`` classes behind them.
 """
 
+from manualgrad.functions.avg_pool2d import AvgPool2d, avg_pool2d
 from manualgrad.functions.binary_cross_entropy_with_logits import (
     BCEWithLogitsLoss,
     binary_cross_entropy_with_logits,
 )
+from manualgrad.functions.embedding import Embedding, embedding
 from manualgrad.functions.exp import Exp, exp
 from manualgrad.functions.linear import Linear, linear
 from manualgrad.functions.mse_loss import MSELoss, mse_loss
@@ -22,7 +24,9 @@ from manualgrad.functions.softmax_nll import SoftmaxNLL, softmax_nll
 from manualgrad.functions.tanh import Tanh, tanh
 
 __all__ = [
+    "AvgPool2d",
     "BCEWithLogitsLoss",
+    "Embedding",
     "Exp",
     "Linear",
     "MSELoss",
@@ -35,7 +39,9 @@ __all__ = [
     "SoftmaxCrossEntropy",
     "SoftmaxNLL",
     "Tanh",
+    "avg_pool2d",
     "binary_cross_entropy_with_logits",
+    "embedding",
     "exp",
     "linear",
     "mse_loss",

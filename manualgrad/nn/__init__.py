@@ -23,10 +23,14 @@ from torch.nn import (
 from manualgrad.nn.activation import ReLU, Sigmoid, Tanh
 from manualgrad.nn.linear import Linear
 from manualgrad.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
+from manualgrad.nn.pooling import AvgPool2d
+from manualgrad.nn.sparse import Embedding
 
 __all__ = [
+    "AvgPool2d",
     "BCEWithLogitsLoss",
     "CrossEntropyLoss",
+    "Embedding",
     "Flatten",
     "Identity",
     "Linear",

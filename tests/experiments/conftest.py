@@ -9,7 +9,6 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from manualgrad.data import documents
-from manualgrad.training import launch
 
 
 @dataclass
@@ -36,16 +35,14 @@ def perform(tmp_path, capsys):
     def perform(script, *argv):
         before = set(tmp_path.glob("runs/*/*"))
         # Curves only, unless a test asks for more: the pictures have tests of their own.
-        argv = ["--runs-dir", str(tmp_path / "runs"), "--log", "scalars", *argv]
-        is_new = hasattr(script, "Config")
-        status = launch(script.main, script.Config, argv) if is_new else script.main(argv)
+        status = script.main(["--runs-dir", str(tmp_path / "runs"), "--log", "scalars", *argv])
         (folder,) = set(tmp_path.glob("runs/*/*")) - before
         metrics = json.loads((folder / "metrics.json").read_text())
         assert (folder / "config.json").exists()
         captured = capsys.readouterr()
         *_, where, how = captured.out.splitlines()
         assert where == f"run folder: {folder}"
-        assert how.startswith(f"look at it: tensorboard --logdir {folder.parent if is_new else folder}")
+        assert how.startswith(f"look at it: tensorboard --logdir {folder}")
         return Performance(status, folder, metrics, captured.out, captured.err)
 
     return perform

@@ -108,13 +108,11 @@ def test_parameters_and_subclasses_are_tensors_too(info):
     class Tagged(Tensor):
         pass
 
-    sample = info.samples()[0]
-    first, *others = sample.args
-    expected = info.function(*sample.args, **sample.kwargs)
-    parameter = torch.nn.Parameter(first.detach())
-    output = info.function(parameter, *others, **sample.kwargs)
+    call, (first, *others) = closed(info.function, info.samples()[0])
+    expected = call(first, *others)
+    parameter = torch.nn.Parameter(first)
+    output = call(parameter, *others)
     assert torch.equal(output, expected)
     output.backward(upstream(output))
     assert parameter.grad is not None
-    tagged = first.detach().as_subclass(Tagged)
-    assert torch.equal(info.function(tagged, *others, **sample.kwargs).as_subclass(Tensor), expected)
+    assert torch.equal(call(first.as_subclass(Tagged), *others).as_subclass(Tensor), expected)

@@ -50,7 +50,7 @@ def test_a_saved_tensor_that_is_changed_in_place_is_noticed(info):
     with torch.no_grad():
         for tensor in (*inner, output):
             tensor.add_(1)
-    if info.name == "nll_loss":  # saves labels alone
+    if info.name in ("nll_loss", "embedding", "avg_pool2d"):  # save integers alone, or nothing
         output.sum().backward()
     else:
         with pytest.raises(RuntimeError, match="modified by an inplace operation"):

@@ -216,7 +216,7 @@ def tanh_without_upstream(ctx, g):
     return 1 - y**2
 
 
-@wrong("missing-terms", Tanh, table)
+@wrong("unknown", Tanh, table)
 def tanh_not_squared(ctx, g):
     _, y = ctx.saved_tensors
     return g * (1 - y)
@@ -273,7 +273,7 @@ def relu_mask_only(ctx, g):
     return (x > 0).to(g)
 
 
-@wrong("missing-terms", ReLU, table)
+@wrong("wrong-region", ReLU, table)
 def relu_square_slope(ctx, g):
     _, y = ctx.saved_tensors
     return g * (y > 0) / (1 + y)
@@ -371,7 +371,7 @@ def sin_cosine_of_output(ctx, g):
     return g * torch.cos(y)
 
 
-@wrong("input-for-output", Sin, table)
+@wrong("unknown", Sin, table)
 def sin_own_derivative(ctx, g):
     x, _ = ctx.saved_tensors
     return g * torch.sin(x)
@@ -401,7 +401,7 @@ def power_exponent_forgotten(ctx, g):
     return g * x ** (ctx.numbers[0] - 1), None
 
 
-@wrong("missing-terms", Power, positive)
+@wrong("unknown", Power, positive)
 def power_exponent_not_lowered(ctx, g):
     x, _ = ctx.saved_tensors
     return g * ctx.numbers[0] * x ** (ctx.numbers[0] + 1), None
@@ -821,7 +821,7 @@ def bce_divided_by_batch(ctx, g):
     return g * (x.sigmoid() - t) / len(x), None
 
 
-@wrong("missing-terms", BCE, binary)
+@wrong("unknown", BCE, binary)
 def bce_derivative_of_sigmoid_once_more(ctx, g):
     x, t, _ = ctx.saved_tensors
     p = x.sigmoid()

@@ -1,0 +1,80 @@
+"""Embedding by hand."""
+
+import pytest
+import torch
+
+import manualgrad.functions as F
+
+
+def table():
+    rows = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
+    return torch.tensor(rows, dtype=torch.float64, requires_grad=True)
+
+
+UPSTREAM = torch.tensor([[1.0, 10.0], [2.0, 20.0], [4.0, 40.0]], dtype=torch.float64)
+
+
+def test_by_hand():
+    weight = table()
+    y = F.embedding(torch.tensor([2, 0, 2]), weight)
+    assert y.tolist() == [[5.0, 6.0], [1.0, 2.0], [5.0, 6.0]]
+    y.backward(UPSTREAM)
+    assert weight.grad.tolist() == [[2.0, 20.0], [0.0, 0.0], [5.0, 50.0]]
+
+
+def test_it_is_a_linear_layer_of_one_hot_rows():
+    weight, indices = table(), torch.tensor([2, 0, 2])
+    one_hot = torch.eye(3, dtype=torch.float64)[indices]
+    F.linear(one_hot, weight.t()).backward(UPSTREAM)
+    expected = weight.grad.clone()
+    weight.grad = None
+    F.embedding(indices, weight).backward(UPSTREAM)
+    assert torch.equal(weight.grad, expected)
+
+
+@pytest.mark.parametrize("padding_idx", [2, -1])
+def test_the_row_of_the_padding_stays_as_it_is(padding_idx):
+    weight = table()
+    y = F.embedding(torch.tensor([2, 0, 2]), weight, padding_idx)
+    assert y[0].tolist() == [5.0, 6.0]
+    y.backward(UPSTREAM)
+    assert weight.grad.tolist() == [[2.0, 20.0], [0.0, 0.0], [0.0, 0.0]]
+
+
+def test_a_gradient_divided_by_how_often_the_row_occurs():
+    weight = table()
+    F.embedding(torch.tensor([2, 0, 2]), weight, scale_grad_by_freq=True).backward(UPSTREAM)
+    assert weight.grad.tolist() == [[2.0, 20.0], [0.0, 0.0], [2.5, 25.0]]
+
+
+def test_rows_that_are_looked_up_are_shortened_in_the_table():
+    weight = torch.tensor([[3.0, 4.0], [6.0, 8.0]])
+    y = F.embedding(torch.tensor([1]), weight, max_norm=5.0)
+    torch.testing.assert_close(y, torch.tensor([[3.0, 4.0]]))
+    torch.testing.assert_close(weight, torch.tensor([[3.0, 4.0], [3.0, 4.0]]))
+
+
+def test_no_index_and_one_index():
+    weight = table()
+    assert F.embedding(torch.tensor([], dtype=torch.int64), weight).shape == (0, 2)
+    assert F.embedding(torch.tensor(1, dtype=torch.int32), weight).tolist() == [3.0, 4.0]
+
+
+indices, weight = torch.tensor([0, 2]), torch.randn(3, 2)
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "error", "message"),
+    [
+        ((torch.tensor([0, 3]), weight), {}, IndexError, r"embedding: indices must be in 0\.\.2, got 0 to 3"),
+        ((torch.tensor([-1, 0]), weight), {}, IndexError, r"indices must be in 0\.\.2, got -1 to 0"),
+        ((torch.randn(2), weight), {}, TypeError, "input must be int64 or int32 indices, got torch.float32"),
+        ((indices, weight[0]), {}, ValueError, r"weight must have shape \(V, D\), got \(2,\)"),
+        ((indices, weight, 3), {}, ValueError, "padding_idx must be from -3 to 2, got 3"),
+        ((indices, weight), {"sparse": True}, ValueError, "sparse gradients are left out"),
+        ((indices, [1.0]), {}, TypeError, "embedding: weight must be a Tensor, got list"),
+    ],
+)
+def test_refused(args, kwargs, error, message):
+    with pytest.raises(error, match=message):
+        F.embedding(*args, **kwargs)

@@ -1,0 +1,132 @@
+"""Every function and module against PyTorch's own, on the sample inputs with which PyTorch tests itself."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+import manualgrad.functions as F
+import manualgrad.nn as nn
+
+pytest.importorskip("expecttest")  # PyTorch's sample inputs import it
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore"),  # PyTorch's own, for samples that it means to be odd
+]
+
+# The name in PyTorch's database, and our function with the arguments in the order of its samples.
+FUNCTIONS = {
+    "nn.functional.avg_pool2d": F.avg_pool2d,
+    "nn.functional.embedding": lambda weight, rows, **options: F.embedding(rows, weight, **options),
+}
+MODULES = ["AvgPool2d", "Embedding"]
+
+
+def is_left_out(name, sample):
+    """What a function refuses, where its documentation says so."""
+    return name == "nn.functional.embedding" and sample.kwargs.get("sparse", False)
+
+
+def cases():
+    from torch.testing._internal.common_methods_invocations import op_db
+
+    operators = {operator.name: operator for operator in op_db if not operator.variant_test_name}
+    return [
+        pytest.param(operators[name], function, dtype, id=f"{name}-{dtype}")
+        for name, function in FUNCTIONS.items()
+        for dtype in sorted(operators[name].dtypes, key=str)
+        if not dtype.is_complex
+    ]
+
+
+def module_cases():
+    from torch.testing._internal.common_modules import module_db
+
+    modules = {info.module_cls.__name__: info for info in module_db}
+    return [
+        pytest.param(modules[name], dtype, training, id=f"{name}-{dtype}-{'train' if training else 'eval'}")
+        for name in MODULES
+        for dtype in modules[name].dtypes
+        for training in (True, False)
+        if not dtype.is_complex
+    ]
+
+
+def copied(arguments, requires_grad=True):
+    """Copy every tensor, so that no call sees what another one did to it."""
+
+    def copy(value):
+        if not isinstance(value, Tensor):
+            return value
+        return value.detach().clone().requires_grad_(requires_grad and value.is_floating_point())
+
+    return tree_map(copy, arguments)
+
+
+def outcome(function, args, kwargs, parameters=()):
+    """Return all outputs, and the gradients of all that is floating-point, for a random upstream gradient."""
+    torch.manual_seed(1)
+    outputs = function(*args, **kwargs)
+    outputs = [outputs] if isinstance(outputs, Tensor) else [each for each in outputs if each is not None]
+    leaves = [*parameters]
+    tree_map(
+        lambda value: leaves.append(value) if isinstance(value, Tensor) and value.requires_grad else None,
+        (args, kwargs),
+    )
+    smooth = [output for output in outputs if output.requires_grad]
+    if not smooth:
+        return outputs
+    upstream = [torch.randn(output.shape, dtype=torch.float64).to(output.dtype) for output in smooth]
+    return [*outputs, *torch.autograd.grad(smooth, leaves, upstream, allow_unused=True)]
+
+
+def assert_agree(ours, theirs):
+    assert len(ours) == len(theirs)
+    for our, their in zip(ours, theirs, strict=True):
+        if our is None or their is None:  # one says that there is no gradient, the other that it is 0
+            assert not any(each.any() for each in (our, their) if each is not None)
+            continue
+        assert our.dtype == their.dtype
+        precision = torch.finfo(their.dtype).eps if their.is_floating_point() else 0
+        size = their.abs().max().item() if their.numel() else 0
+        torch.testing.assert_close(our, their, rtol=0, atol=16 * precision * size, equal_nan=True)
+
+
+@pytest.mark.parametrize(("operator", "function", "dtype"), cases())
+def test_functions_give_what_pytorch_gives(operator, function, dtype):
+    # Some samples come only where no gradient is asked for; it is compared all the same.
+    samples = [*operator.sample_inputs("cpu", dtype, requires_grad=False)]
+    assert samples
+    for sample in samples:
+        if is_left_out(operator.name, sample):
+            with pytest.raises(ValueError, match="left out"):
+                function(sample.input, *sample.args, **sample.kwargs)
+            continue
+        calls = [copied(((sample.input, *sample.args), sample.kwargs)) for _ in range(2)]
+        assert_agree(outcome(function, *calls[0]), outcome(operator.op, *calls[1]))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_what_pytorch_refuses_is_refused(name):
+    operator = next(case.values[0] for case in cases() if case.values[0].name == name)
+    if operator.error_inputs_func is None:
+        pytest.skip("PyTorch has no inputs that it refuses")
+    for wrong in operator.error_inputs("cpu"):
+        sample = wrong.sample_input
+        with pytest.raises((TypeError, ValueError, IndexError, RuntimeError)):
+            FUNCTIONS[name](sample.input, *sample.args, **sample.kwargs)
+
+
+@pytest.mark.parametrize(("info", "dtype", "training"), module_cases())
+def test_modules_give_what_pytorchs_give(info, dtype, training):
+    for sample in info.module_inputs_func(info, "cpu", dtype, requires_grad=True, training=training):
+        construction, call = sample.constructor_input, sample.forward_input
+        results, states = [], []
+        for module_class in (getattr(nn, info.module_cls.__name__), info.module_cls):
+            torch.manual_seed(0)
+            module = module_class(*construction.args, **construction.kwargs).to(dtype).train(training)
+            args, kwargs = copied((call.args, call.kwargs))
+            results.append(outcome(module, args, kwargs, [*module.parameters()]))
+            states.append([*module.state_dict().values()])
+        assert_agree(*results)
+        assert_agree(*states)
