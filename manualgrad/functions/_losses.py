@@ -22,13 +22,21 @@ def classes_last(tensor: Tensor, class_dim: int) -> Tensor:
 
 
 def split_labels(
-    target: Tensor, weight: Tensor | None, ignore_index: int, dtype: torch.dtype
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return each row's label, whether it counts, and its weight: (..., 1) each; 0 all for an ignored row."""
+    target: Tensor, weight: Tensor | None, ignore_index: int
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return each row's label, whether it counts, and its weight, None if all are 1: (..., 1) each.
+
+    The label of an ignored row is 0, and so is its weight.
+    """
     label = target.long().unsqueeze(-1)  # uint8 labels, too
     counts = label != ignore_index
     label = label * counts
-    return label, counts, counts.to(dtype) if weight is None else mask_ignored(weight[label], counts)
+    return label, counts, None if weight is None else mask_ignored(weight[label], counts)
+
+
+def apply_weight(values: Tensor, weight: Tensor | None) -> Tensor:
+    """Multiply by the weight, if there is one."""
+    return values if weight is None else weight * values
 
 
 def mask_ignored(values: Tensor, counts: Tensor) -> Tensor:
@@ -45,11 +53,16 @@ def reduce(losses: Tensor, reduction: str) -> Tensor:
     return losses
 
 
-def reduce_rows(losses: Tensor, label_weight: Tensor, reduction: str) -> Tensor:
+def reduce_rows(losses: Tensor, counts: Tensor, label_weight: Tensor | None, reduction: str) -> Tensor:
     """Reduce; the mean is over the rows' weights, Σ ℓ / Σ w: (..., 1) -> (...) or ()."""
     if reduction == "mean":
-        return losses.mean() / label_weight.mean()  # in float16 the sums over many rows would overflow
+        return losses.mean() / _mean_weight(counts, label_weight, losses.dtype)
     return reduce(losses.squeeze(-1), reduction)
+
+
+def _mean_weight(counts: Tensor, label_weight: Tensor | None, dtype: torch.dtype) -> Tensor:
+    """Σ w over the number of rows: in float16 the sum over many rows would overflow."""
+    return counts.mean(dtype=dtype) if label_weight is None else label_weight.mean()
 
 
 def expand_grad(grad_output: Tensor, count: int, reduction: str) -> Tensor:
@@ -57,10 +70,13 @@ def expand_grad(grad_output: Tensor, count: int, reduction: str) -> Tensor:
     return grad_output / count if reduction == "mean" else grad_output
 
 
-def expand_grad_rows(grad_output: Tensor, counts: Tensor, label_weight: Tensor, reduction: str) -> Tensor:
+def expand_grad_rows(
+    grad_output: Tensor, counts: Tensor, label_weight: Tensor | None, reduction: str
+) -> Tensor:
     """Return that of each row: of a weighted mean each that counts gets 1 / Σ w: () or (...) -> (..., 1)."""
     if reduction == "none":
-        return mask_ignored(grad_output.unsqueeze(-1), counts)
-    if reduction == "mean":
-        grad_output = grad_output / counts.numel() / label_weight.mean()
-    return mask_ignored(grad_output.expand_as(counts), counts)
+        grad_output = grad_output.unsqueeze(-1)
+    elif reduction == "mean":
+        mean_weight = _mean_weight(counts, label_weight, grad_output.dtype)
+        grad_output = grad_output / counts.numel() / mean_weight
+    return mask_ignored(grad_output, counts)

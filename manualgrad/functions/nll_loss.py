@@ -43,6 +43,7 @@ from torch import Tensor
 from manualgrad.functions._checks import check_labels, explain_errors, label_error
 from manualgrad.functions._function import Function, apply
 from manualgrad.functions._losses import (
+    apply_weight,
     classes_last,
     expand_grad_rows,
     mask_ignored,
@@ -70,10 +71,10 @@ class NLLLoss(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None, None, None]:
         target, weight = ctx.saved_tensors
-        label, counts, label_weight = split_labels(target, weight, ctx.ignore_index, grad_output.dtype)
+        label, counts, label_weight = split_labels(target, weight, ctx.ignore_index)  # (..., 1)
         g = expand_grad_rows(grad_output, counts, label_weight, ctx.reduction)  # (..., 1)
         zeros = grad_output.new_zeros(ctx.shape)  # (..., C)
-        return zeros.scatter(-1, label, -g * label_weight), None, None, None, None
+        return zeros.scatter(-1, label, apply_weight(-g, label_weight)), None, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, input_tangent: Tensor, *constants: Tensor | None) -> Tensor:
@@ -85,9 +86,9 @@ def _losses(
     input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
 ) -> Tensor:
     """-w[t] · x[t], reduced. It is linear in x, so a small change of x goes the same way."""
-    label, counts, label_weight = split_labels(target, weight, ignore_index, input.dtype)  # (..., 1)
-    losses = mask_ignored(-label_weight * input.gather(-1, label), counts)  # (..., 1)
-    return reduce_rows(losses, label_weight, reduction)
+    label, counts, label_weight = split_labels(target, weight, ignore_index)  # (..., 1)
+    losses = apply_weight(-input.gather(-1, label), label_weight)  # (..., 1)
+    return reduce_rows(mask_ignored(losses, counts), counts, label_weight, reduction)
 
 
 @explain_errors()

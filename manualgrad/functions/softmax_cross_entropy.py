@@ -53,7 +53,7 @@ from manualgrad.functions._checks import (
     explain_errors,
 )
 from manualgrad.functions._function import Function, apply
-from manualgrad.functions._losses import classes_last, expand_grad, reduce, to_common_dtype
+from manualgrad.functions._losses import apply_weight, classes_last, expand_grad, reduce, to_common_dtype
 
 
 class SoftmaxCrossEntropy(Function):
@@ -63,7 +63,7 @@ class SoftmaxCrossEntropy(Function):
     def forward(
         input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, label_smoothing: float
     ) -> Tensor:
-        q = _apply_weight(_smooth(target, label_smoothing), weight)  # (..., C)
+        q = apply_weight(_smooth(target, label_smoothing), weight)  # (..., C)
         return reduce(-(q * torch.log_softmax(input, -1)).sum(-1), reduction)
 
     @staticmethod
@@ -87,10 +87,10 @@ class SoftmaxCrossEntropy(Function):
         log_probs = torch.log_softmax(input, -1)  # (..., C)
         grad_input = grad_target = grad_weight = None
         if ctx.needs_input_grad[0]:
-            gq = g * _apply_weight(_smooth(target, ctx.label_smoothing), weight)  # (..., C)
+            gq = g * apply_weight(_smooth(target, ctx.label_smoothing), weight)  # (..., C)
             grad_input = log_probs.exp() * gq.sum(-1, keepdim=True) - gq  # (..., C)
         if ctx.needs_input_grad[1]:
-            grad_target = -g * _apply_weight(log_probs, weight)  # (..., C)
+            grad_target = -g * apply_weight(log_probs, weight)  # (..., C)
             if ctx.label_smoothing:
                 grad_target = (1 - ctx.label_smoothing) * grad_target
         if ctx.needs_input_grad[2]:
@@ -109,9 +109,9 @@ class SoftmaxCrossEntropy(Function):
         input, target, weight = ctx.saved_tensors
         log_probs = torch.log_softmax(input, -1)
         smooth = _smooth(target, ctx.label_smoothing)
-        q = _apply_weight(smooth, weight)
+        q = apply_weight(smooth, weight)
         change = (log_probs.exp() * q.sum(-1, keepdim=True) - q) * input_tangent  # (..., C)
-        change = change - (1 - ctx.label_smoothing) * _apply_weight(log_probs, weight) * target_tangent
+        change = change - (1 - ctx.label_smoothing) * apply_weight(log_probs, weight) * target_tangent
         if weight_tangent is not None:
             change = change - smooth * log_probs * weight_tangent
         return reduce(change.sum(-1), ctx.reduction)
@@ -122,10 +122,6 @@ def _smooth(target: Tensor, label_smoothing: float) -> Tensor:
     if not label_smoothing:
         return target
     return (1 - label_smoothing) * target + label_smoothing / max(target.shape[-1], 1)
-
-
-def _apply_weight(values: Tensor, weight: Tensor | None) -> Tensor:
-    return values if weight is None else weight * values
 
 
 @explain_errors()

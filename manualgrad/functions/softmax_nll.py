@@ -56,6 +56,7 @@ from torch import Tensor
 from manualgrad.functions._checks import check_label_smoothing, check_labels, explain_errors, label_error
 from manualgrad.functions._function import Function, apply
 from manualgrad.functions._losses import (
+    apply_weight,
     classes_last,
     expand_grad_rows,
     mask_ignored,
@@ -90,13 +91,15 @@ class SoftmaxNLL(Function):
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, None, None, None, None, None]:
         input, target, weight = ctx.saved_tensors
         ignore_index, reduction, label_smoothing = ctx.options
-        label, counts, label_weight = split_labels(target, weight, ignore_index, input.dtype)  # (..., 1)
+        label, counts, label_weight = split_labels(target, weight, ignore_index)  # (..., 1)
         g = expand_grad_rows(grad_output, counts, label_weight, reduction)  # (..., 1)
-        gq = torch.zeros_like(input).scatter(-1, label, (1 - label_smoothing) * label_weight * g)  # (..., C)
-        if label_smoothing:
-            gq = gq + g * (label_smoothing / input.shape[-1]) * (1 if weight is None else weight)  # (..., C)
         probs = torch.softmax(input, -1)  # (..., C)
-        grad_input = probs * gq.sum(-1, keepdim=True) - gq  # (..., C)
+        gq = apply_weight(g, label_weight)  # (..., 1), in the label's column
+        grad_input = (probs * gq).scatter_add(-1, label, -gq)  # (..., C)
+        if label_smoothing:
+            gq = apply_weight(g.expand_as(input), weight) / input.shape[-1]  # (..., C)
+            grad_share = probs * gq.sum(-1, keepdim=True) - gq  # (..., C)
+            grad_input = (1 - label_smoothing) * grad_input + label_smoothing * grad_share
         return grad_input, None, None, None, None, None
 
     @staticmethod
@@ -116,12 +119,12 @@ def _losses(
     label_smoothing: float,
 ) -> Tensor:
     """-Σ_c q[c] · log p[c], reduced. It is linear in log p, so a small change of log p goes the same way."""
-    label, counts, label_weight = split_labels(target, weight, ignore_index, log_probs.dtype)  # (..., 1)
-    losses = -label_weight * log_probs.gather(-1, label)  # (..., 1)
+    label, counts, label_weight = split_labels(target, weight, ignore_index)  # (..., 1)
+    losses = apply_weight(-log_probs.gather(-1, label), label_weight)  # (..., 1)
     if label_smoothing:
-        everywhere = log_probs if weight is None else weight * log_probs  # (..., C)
-        losses = (1 - label_smoothing) * losses - label_smoothing * everywhere.mean(-1, keepdim=True)
-    return reduce_rows(mask_ignored(losses, counts), label_weight, reduction)
+        share = -apply_weight(log_probs, weight).mean(-1, keepdim=True)  # (..., 1)
+        losses = (1 - label_smoothing) * losses + label_smoothing * share
+    return reduce_rows(mask_ignored(losses, counts), counts, label_weight, reduction)
 
 
 @explain_errors()
