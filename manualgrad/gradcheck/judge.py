@@ -1,48 +1,36 @@
-"""The verdict at one point: yours beside the right gradient, element by element."""
+"""Yours beside the right gradient, element by element, at one point."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from manualgrad.gradcheck.derivative import MOST_DIRECTIONS, Estimate, derivative
-from manualgrad.gradcheck.numeric import Evaluator
-from manualgrad.gradcheck.recording import Run, StudentError, run
-from manualgrad.gradcheck.subject import Subject, copy_of
+from manualgrad.gradcheck.numeric.derivative import MOST_DIRECTIONS, Estimate, derivative
+from manualgrad.gradcheck.numeric.evaluator import STAIRCASE, Evaluator
+from manualgrad.gradcheck.running import Run, SubjectError, Upstream, run
+from manualgrad.gradcheck.subject import Subject, as_gradient, cast, copy_of, is_differentiable, real
+from manualgrad.gradcheck.tolerance import Tolerance, close, largest
 
-Upstream = Callable[[Sequence[Tensor]], Sequence[Tensor]]
-
-
-@dataclass(frozen=True)
-class Tolerance:
-    """How close is right: relative to an element, and relative to the largest one."""
-
-    relative: float
-    absolute: float
-
-    @classmethod
-    def of(cls, dtype: torch.dtype) -> "Tolerance":
-        """Return what honest rounding in ``dtype`` stays within."""
-        # In float64 a factor is left for a mask or a constant that went through float32.
-        eps = torch.finfo(dtype).eps
-        return cls(1e-5, 1e-6) if dtype == torch.float64 else cls(2 * eps**0.5, 2 * eps**0.5)
+FLOOR = 1e-9  # of the largest gradient of all arguments: below it float64 itself is noise
 
 
 @dataclass
-class Sample:
+class Point:
     """One point, one upstream gradient, and each judged argument's gradients there.
 
-    All tensors are float64 on the CPU, in the argument's shape.
+    All tensors are real float64 on the CPU, in the argument's shape; of a complex one in that of its parts.
 
     Attributes
     ----------
     values : list
         The arguments.
-    record : Run
+    run : Run
         What was run.
+    where : str
+        How a sentence refers to the point: empty for the inputs as they came.
     yours, right : dict
         Per position. ``right`` is NaN where it is not known.
     numeric : dict of Estimate
@@ -50,22 +38,34 @@ class Sample:
         The reference's gradients, for the positions that it has one for.
     wrong : dict
         Per position: where the two differ by more than rounding, bool.
-    where : str
-        How a sentence refers to the point: empty for the inputs as they came.
+    noise : dict
+        Per position: the relative noise of the function.
     """
 
     values: list[Any]
-    record: Run
+    run: Run
     where: str = ""
     yours: dict[int, Tensor] = field(default_factory=dict)
     right: dict[int, Tensor] = field(default_factory=dict)
     numeric: dict[int, Estimate] = field(default_factory=dict)
     reference: dict[int, Tensor] = field(default_factory=dict)
     wrong: dict[int, Tensor] = field(default_factory=dict)
+    noise: dict[int, float] = field(default_factory=dict)
 
     def any_wrong(self) -> bool:
-        """Whether an argument's gradient is wrong here."""
+        """Return whether an argument's gradient is wrong here."""
         return any(bool(mask.any()) for mask in self.wrong.values())
+
+    def worst_index(self, position: int) -> tuple[int, ...]:
+        """Return the element that differs most, among those that are wrong, or else among those known."""
+        yours, right = self.yours[position], self.right[position]
+        error = (yours - right).abs()
+        error = torch.where(yours.isfinite() | ~right.isfinite(), error, math.inf).nan_to_num(-1.0, math.inf)
+        if bool(self.wrong[position].any()):  # between the slopes of a kink, a large difference is right
+            error = error.where(self.wrong[position], -2.0)
+        if not error.numel():
+            return ()
+        return tuple(int(i) for i in torch.unravel_index(error.argmax(), error.shape))
 
 
 def random_upstream(generator: torch.Generator) -> Upstream:
@@ -78,9 +78,10 @@ def random_upstream(generator: torch.Generator) -> Upstream:
 
 
 def _random_signed(like: Tensor, generator: torch.Generator) -> Tensor:
-    size = torch.rand(like.shape, generator=generator, dtype=torch.float64) + 0.5
-    sign = torch.randint(0, 2, like.shape, generator=generator) * 2 - 1
-    return (size * sign).to(like)
+    shape = real(like).shape
+    size = torch.rand(shape, generator=generator, dtype=torch.float64) + 0.5
+    values = size * (torch.randint(0, 2, shape, generator=generator) * 2 - 1)
+    return (torch.view_as_complex(values) if like.is_complex() else values).to(like.device, like.dtype)
 
 
 class Judge:
@@ -92,37 +93,50 @@ class Judge:
         What is judged.
     reference
         The same function by somebody trusted, or None.
+    surrogate
+        Whether the reference stands for the gradient alone: a straight-through estimator's.
+    eps
+        The precision that is computed in.
     tolerance
-        What is close enough.
+        The caller's own, which takes the place of what ``eps`` allows.
     generator
         For every random choice.
     """
 
     def __init__(
-        self, subject: Subject, reference: Subject | None, tolerance: Tolerance, generator: torch.Generator
+        self,
+        subject: Subject,
+        reference: Subject | None,
+        surrogate: bool,
+        eps: float,
+        tolerance: Tolerance | None,
+        generator: torch.Generator,
     ) -> None:
-        self.subject, self.reference = subject, reference
-        self.tolerance, self.generator = tolerance, generator
+        self.subject, self.reference, self.surrogate = subject, reference, surrogate
+        self.eps, self.tolerance, self.generator = eps, tolerance, generator
+        self._known: dict[int, tuple[bool, float]] = {}  # per position: can be batched, noise
 
-    def sample(
+    def point(
         self, values: list[Any], upstream: Upstream, where: str = "", directions: int = MOST_DIRECTIONS
-    ) -> Sample:
-        """Run the student's backward at a point, and find what is right there."""
+    ) -> Point:
+        """Run the subject's backward at a point, and find what is right there."""
         record = run(self.subject, values, upstream)
-        sample = Sample(values, record, where)
-        references = self._reference_gradients(values, record)
+        point = Point(values, record, where, reference=self.reference_gradients(values, record))
         for position in self.subject.checked:
             yours = as_gradient(record.gradients[position], values[position])
-            estimate = self.numeric(values, position, record, yours, directions)
-            sample.yours[position] = yours
-            sample.numeric[position] = estimate
-            sample.right[position] = estimate.value.clone()
-            if position in references:
-                sample.reference[position] = references[position]
-                known = references[position].isfinite()
-                sample.right[position][known] = references[position][known]
-            sample.wrong[position] = self._differs(sample, position)
-        return sample
+            if self.surrogate:
+                estimate, noise = Estimate.unknown(yours.shape), self.eps
+            else:
+                estimate, noise = self.numeric(values, position, record, yours, directions)
+            point.yours[position], point.numeric[position], point.noise[position] = yours, estimate, noise
+            right = point.right[position] = estimate.value.clone()
+            if position in point.reference:
+                known = point.reference[position].isfinite()
+                right[known] = point.reference[position][known]
+        everything = max((largest(right) for right in point.right.values()), default=0.0)
+        for position in self.subject.checked:
+            point.wrong[position] = self._differs(point, position, everything)
+        return point
 
     def numeric(
         self,
@@ -131,14 +145,18 @@ class Judge:
         record: Run,
         claimed: Tensor,
         directions: int = MOST_DIRECTIONS,
-    ) -> Estimate:
-        """Estimate the gradient of one argument by finite differences."""
-        finite = claimed[claimed.isfinite()]
-        atol = self.tolerance.absolute * float(finite.abs().max()) if len(finite) else 0.0
+    ) -> tuple[Estimate, float]:
+        """Estimate the gradient of one argument by finite differences; return also the function's noise."""
         evaluator, upstream = self.evaluator(values, position, record)
-        return derivative(
-            evaluator, upstream, claimed, self.tolerance.relative, atol, directions, self.generator
-        )
+        if evaluator.noise == STAIRCASE and evaluator.at.dtype == torch.float64:
+            return Estimate.unknown(claimed.shape), STAIRCASE
+        tolerance = self.tolerance_at(evaluator.noise)
+        estimate = derivative(evaluator, upstream, claimed, tolerance, directions, self.generator)
+        if evaluator.at.dtype == torch.float64:
+            # What noise alone would hide is not known.
+            size = max(largest(claimed), largest(estimate.value))
+            estimate.value[(5 * estimate.error > 0.3 * size) & (claimed.abs() > 1e-6)] = math.nan
+        return estimate, evaluator.noise
 
     def evaluator(
         self, values: list[Any], position: int, record: Run
@@ -146,58 +164,60 @@ class Judge:
         """Return the subject as a function of one argument, and the upstream gradients of its results."""
         kept = [k for k, follows in enumerate(record.differentiable) if follows]
         kept = kept or list(range(len(record.outputs)))
+        is_complex = values[position].is_complex()
 
         def function(x: Tensor) -> tuple[Tensor, ...]:
-            arguments = [copy_of(x) if i == position else copy_of(value) for i, value in enumerate(values)]
+            moved = torch.view_as_complex(x.contiguous()) if is_complex else x
+            arguments = [
+                copy_of(moved) if i == position else copy_of(value) for i, value in enumerate(values)
+            ]
             with torch.no_grad():
-                outputs = [t for t in self.subject.evaluate(arguments) if t.is_floating_point()]
-            return tuple(outputs[k].detach() for k in kept)
+                outputs = [t for t in self.subject.evaluate(arguments) if is_differentiable(t)]
+            return tuple(real(outputs[k].detach()) for k in kept)
 
-        evaluator = Evaluator(function, values[position], batched=self.subject.seed is None)
-        return evaluator, tuple(record.upstream[k] for k in kept)
+        batched, noise = self._known.get(position, (False if self.subject.seed is not None else None, None))
+        evaluator = Evaluator(function, real(values[position]), batched=batched, noise=noise)
+        self._known[position] = evaluator.batched, evaluator.noise
+        return evaluator, tuple(real(record.upstream[k]) for k in kept)
 
-    def close(
-        self,
-        candidate: Tensor,
-        right: Tensor,
-        error: Tensor | float = 0.0,
-        tolerance: Tolerance | None = None,
-    ) -> Tensor:
-        """Where two gradients agree up to rounding; unknown elements do."""
-        tolerance = tolerance or self.tolerance
-        known = right.isfinite()
-        size = float(right[known].abs().max()) if bool(known.any()) else 0.0
-        bound = tolerance.relative * right.abs() + tolerance.absolute * size + 5 * error
-        return ((candidate - right).abs() <= bound) | ~known
+    def tolerance_at(self, noise: float) -> Tolerance:
+        """Return the tolerance in a function that is as noisy as this."""
+        return self.tolerance or Tolerance.of(max(noise, self.eps))
 
-    def _differs(self, sample: Sample, position: int) -> Tensor:
-        yours, right, estimate = sample.yours[position], sample.right[position], sample.numeric[position]
+    def _differs(self, point: Point, position: int, everything: float) -> Tensor:
+        yours, right, estimate = point.yours[position], point.right[position], point.numeric[position]
+        tolerance = self.tolerance_at(0.0 if position in point.reference else point.noise[position])
         error = estimate.error.nan_to_num(0.0, 0.0, 0.0)
-        if position in sample.reference:
-            # The reference decides at a corner, too: what the slopes leave open there is no allowance.
-            return ~self.close(yours, right, error.where(~estimate.kink, 0.0))
-        close = self.close(yours, right, error)
+        floor = max(FLOOR, 4 * self.eps) * everything
+        if position in point.reference:
+            # The reference decides at a kink, too: what the slopes leave open there is no allowance.
+            agree = close(yours, right, tolerance, error.where(~estimate.kink, 0.0))
+            return ~(agree | ((yours - right).abs() <= floor))
+        agree = close(yours, right, tolerance, error) | ((yours - right).abs() <= floor)
         low = torch.minimum(estimate.left, estimate.right)
         high = torch.maximum(estimate.left, estimate.right)
         slack = 1e-3 * (high - low)
         between = (yours >= low - slack) & (yours <= high + slack)
-        return ~torch.where(estimate.kink, between, close)
+        return ~torch.where(estimate.kink, between, agree)
 
-    def _reference_gradients(self, values: list[Any], record: Run) -> dict[int, Tensor]:
+    def reference_gradients(self, values: list[Any], record: Run) -> dict[int, Tensor]:
         """Return the reference's gradients, if its result is the same as the subject's."""
         if self.reference is None:
             return {}
-        try:
-            mine = run(self.reference, values[: len(self.reference.values)], lambda _: record.upstream)
-        except (StudentError, RuntimeError, ValueError):
-            return {}
-        if self.forward_difference(record.outputs, mine.outputs):
-            return {}
-        gradients = {i: g for i, g in mine.gradients.items() if g is not None}
-        return {i: as_gradient(g, values[i]) for i, g in gradients.items() if i in self.subject.checked}
+        taken = values[: len(self.reference.values)]
+        for exact in (cast(taken, torch.float64), taken):  # in float64 also where the subject cannot be
+            try:
+                theirs = run(self.reference, exact, lambda outputs: _like(record.upstream, outputs))
+            except (SubjectError, RuntimeError, ValueError):
+                continue
+            if not self.surrogate and self.forward_difference(record.outputs, theirs.outputs):
+                continue
+            gradients = {i: g for i, g in theirs.gradients.items() if g is not None or self.surrogate}
+            return {i: as_gradient(g, values[i]) for i, g in gradients.items() if i in self.subject.checked}
+        return {}
 
     def forward_difference(
-        self, yours: Sequence[Tensor], theirs: Sequence[Tensor], tolerance: Tolerance | None = None
+        self, yours: Sequence[Tensor], theirs: Sequence[Tensor], eps: float | None = None
     ) -> str:
         """Say how the results of subject and reference differ; empty if they do not."""
         if len(yours) != len(theirs):
@@ -205,8 +225,10 @@ class Judge:
         for y, t in zip(yours, theirs, strict=True):
             if y.shape != t.shape:
                 return f"returns the shape {tuple(y.shape)}, the reference {tuple(t.shape)}"
-            a, b = y.cpu().double(), t.cpu().double()
-            differs = ~(self.close(a, b, tolerance=tolerance) | (a == b) | (a.isnan() & b.isnan()))
+            coarsest = max(eps or self.eps, *(torch.finfo(result.dtype).eps for result in (y, t)))
+            a, b = (real(result).cpu().double() for result in (y, t))
+            tolerance = self.tolerance or Tolerance.of(coarsest)
+            differs = ~(close(a, b, tolerance) & (b.isfinite() | (a == b) | (a.isnan() & b.isnan())))
             if bool(differs.any()):
                 index = tuple(differs.nonzero()[0].tolist())
                 place = f" at {list(index)}" if index else ""
@@ -214,20 +236,5 @@ class Judge:
         return ""
 
 
-def as_gradient(gradient: Tensor | None, value: Tensor) -> Tensor:
-    """Return a gradient as float64 on the CPU; none at all counts as zero."""
-    if gradient is None:
-        return torch.zeros(value.shape, dtype=torch.float64)
-    return gradient.detach().cpu().to(torch.float64, copy=True)
-
-
-def worst_index(sample: Sample, position: int) -> tuple[int, ...]:
-    """Return the element that differs most, among those that are wrong, or else among those known."""
-    yours, right = sample.yours[position], sample.right[position]
-    gap = (yours - right).abs()
-    gap = torch.where(yours.isfinite() | ~right.isfinite(), gap, math.inf).nan_to_num(-1.0, math.inf)
-    if bool(sample.wrong[position].any()):  # between the slopes of a kink, a large difference is right
-        gap = gap.where(sample.wrong[position], -2.0)
-    if not gap.numel():
-        return ()
-    return tuple(int(i) for i in torch.unravel_index(gap.argmax(), gap.shape))
+def _like(upstream: Sequence[Tensor], outputs: Sequence[Tensor]) -> list[Tensor]:
+    return [u.to(output.dtype) for u, output in zip(upstream, outputs, strict=True)]

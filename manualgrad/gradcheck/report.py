@@ -1,45 +1,25 @@
-"""What a check found: the findings, the table, and the same as plain data."""
+"""What a check found: the findings, the table, and the same as plain data and as HTML."""
 
+import html
 import io
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
+from torch import Tensor
 
-WIDTH = 110
+from manualgrad.gradcheck.hints import HINTS
 
-# Where to look, per kind. A finding says what is wrong; this says which line of the code it usually is.
-HINTS = {
-    "missing-gradient": "Look at the `return` of backward: one gradient per argument of forward, in "
-    "forward's order.",
-    "wrong-shape": "A gradient has exactly its argument's shape. Write the shapes beside each line "
-    "of backward.",
-    "unsummed": "An entry that is used many times gets the sum over its uses: sum over every "
-    "dimension it lacks.",
-    "wrong-dtype": "Look for .float(), .double(), .cpu() or a constant made with another dtype in backward.",
-    "sign": "Look for a subtraction in the wrong order, or a minus sign that was lost on the way.",
-    "scale": "Look for a constant: an inner derivative, the 1/N of a mean, a ½, an exponent.",
-    "ignores-upstream": "Backward computes upstream × derivative: every term is multiplied by "
-    "grad_output, once.",
-    "transposed": "Write the shapes beside the matrix products: which index is summed, which remains?",
-    "swapped-inputs": "Backward returns the gradients in the order of forward's arguments.",
-    "input-for-output": "Check what forward saved, and whether each formula means x or y = f(x).",
-    "missing-terms": "The chain rule multiplies the derivatives of all links of a path, and sums over every "
-    "path from the input to the result: write the links down, count the paths.",
-    "wrong-region": "Look at the comparison, mask, slice or index that tells these elements from the others.",
-    "mutates": "Replace in-place operations (`*=`, `mul_`, `x[mask] = …`) by ones that make a new tensor.",
-    "layout": "Use reshape instead of view, and no trick that relies on strides.",
-    "second-order": "Write backward in differentiable operations on grad_output and saved inputs or "
-    "outputs only.",
-    "non-finite": "Look for a division by something that can be 0, a log of 0, or exp of something large.",
-    "nondeterministic": "Backward must depend on nothing but grad_output and what forward saved.",
-    "kink": "The function has a corner there: any slope between left and right is allowed.",
-    "raises": "Read the last line first; then print the shapes that come in.",
-    "unknown": "Derive one entry by hand and compare it with the elements above.",
-}
+WIDTH = 100
+MOST_NUMBERS = 6  # of an upstream gradient that is written out
+
+# The columns of the table, dropped from the first on where a terminal is too narrow for all of them.
+DROPPED = ((), ("numeric",), ("numeric", "shape"), ("numeric", "shape", "rel. error"))
 
 
 @dataclass(frozen=True)
@@ -49,7 +29,7 @@ class Finding:
     Attributes
     ----------
     kind : str
-        One of the names in :data:`HINTS`.
+        One of the names in :data:`manualgrad.gradcheck.hints.HINTS`.
     argument : str, int or None
         The argument whose gradient it is: its name, else its position; None where it concerns them all.
     index : tuple of int or None
@@ -71,6 +51,10 @@ class Finding:
         """Where to look for the mistake."""
         return HINTS[self.kind]
 
+    def __str__(self) -> str:
+        where = "" if self.argument is None else f" ({self.argument})"
+        return f"{self.kind}{where}: {self.message}"
+
 
 @dataclass
 class Row:
@@ -85,8 +69,21 @@ class Row:
     relative_error: float | None = None
     verdict: str = "right"
 
+    def cells(self) -> dict[str, str]:
+        """Return the row as text, by column."""
+        return {
+            "argument": str(self.argument),
+            "shape": shape_text(self.shape),
+            "worst at": "" if self.index is None else index_text(self.index),
+            "yours": _figure(self.yours),
+            "numeric": _figure(self.numeric),
+            "reference": _figure(self.reference),
+            "rel. error": "" if self.relative_error is None else f"{self.relative_error:.1e}",
+            "verdict": self.verdict,
+        }
 
-@dataclass
+
+@dataclass(repr=False)
 class Report:
     """The outcome of a check.
 
@@ -98,21 +95,35 @@ class Report:
         One per judged argument.
     findings : list of Finding
         The first is the one to act on.
+    seed : int
+        Of the random upstream gradients.
+    upstream : tuple of Tensor
+        What the table's backward was given, per result.
     """
 
     title: str
     rows: list[Row] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    seed: int = 0
+    upstream: tuple[Tensor, ...] = ()
 
     @property
     def ok(self) -> bool:
         """Whether nothing is wrong; notes are allowed."""
         return not any(finding.wrong for finding in self.findings)
 
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __repr__(self) -> str:
+        wrong = [finding for finding in self.findings if finding.wrong]
+        first = f"{str(wrong[0]).partition(':')[0]}" if wrong else "right"
+        return f"<Report {self.title}: {first}>"
+
     def raise_if_wrong(self) -> None:
         """Raise ``AssertionError`` with the report as its text, unless it is ok."""
         if not self.ok:
-            raise AssertionError(f"\n{self}")
+            raise AssertionError(str(self))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain data, ready for json."""
@@ -122,35 +133,95 @@ class Report:
             "ok": self.ok,
             "findings": findings,
             "rows": [asdict(row) for row in self.rows],
+            "seed": self.seed,
+            "upstream": self._upstream_text(),
         }
 
     def __str__(self) -> str:
-        console = Console(file=io.StringIO(), width=WIDTH, color_system=None)
-        console.print(self)
+        # Not cut, not wrapped and never sent to a notebook's cell: the first line is what a test log shows.
+        console = Console(file=io.StringIO(), width=WIDTH, color_system=None, force_jupyter=False)
+        for part in self._parts(WIDTH, console):
+            console.print(part, soft_wrap=True)
         return console.file.getvalue().rstrip()  # type: ignore[attr-defined]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Draw the table and the findings; rich leaves out the colours where there are none."""
-        verdict = Text("right", "bold green") if self.ok else Text("wrong", "bold red")
-        yield Text.assemble(f"{self.title}: ", verdict)
-        yield self._table()
-        for finding in self.findings:
-            yield _paragraph(finding)
+        """Draw the findings and the table; rich leaves out the colours where there are none."""
+        yield from self._parts(options.max_width, console)
 
-    def _table(self) -> Table:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for heading in ("argument", "shape"):
-            table.add_column(heading)
-        for heading in ("worst index", "yours", "numeric", "reference", "rel. error"):
-            table.add_column(heading, justify="right")
-        table.add_column("verdict")
-        for row in self.rows:
-            figures = [_figure(value) for value in (row.yours, row.numeric, row.reference)]
-            error = "" if row.relative_error is None else f"{row.relative_error:.1e}"
-            verdict = Text(row.verdict, "green" if row.verdict == "right" else "red")
-            index = "" if row.index is None else index_text(row.index)
-            table.add_row(str(row.argument), shape_text(row.shape), index, *figures, error, verdict)
-        return table
+    def _repr_html_(self) -> str:
+        """Draw the report in a notebook."""
+        parts = [f"<p><b>{html.escape(self._heading().plain)}</b></p>"]
+        for finding in self.findings:
+            hint = f"<br><small>{html.escape(finding.hint)}</small>" if finding.wrong else ""
+            parts.append(f"<p>{html.escape(str(finding))}{hint}</p>")
+        columns = self._columns(())
+        head = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
+        rows = [
+            "".join(f"<td>{html.escape(row.cells()[column])}</td>" for column in columns) for row in self.rows
+        ]
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+        return "".join([*parts, f"<p><small>{html.escape(self._repeat())}</small></p>"])
+
+    def _parts(self, width: int, console: Console) -> Iterator[Text | Table | Group]:
+        wrong = [finding for finding in self.findings if finding.wrong]
+        for finding in wrong:
+            head = Text.assemble((finding.kind, "bold red"), str(finding)[len(finding.kind) :])
+            yield Group(head, Text(f"    {finding.hint}", "dim"))
+        yield self._heading()
+        if self.rows:
+            yield self._table(width, console)
+        for finding in self.findings:
+            if not finding.wrong:
+                yield Text.assemble((finding.kind, "bold yellow"), str(finding)[len(finding.kind) :])
+        yield Text(self._repeat(), "dim")
+
+    def _heading(self) -> Text:
+        verdict = Text("right", "bold green") if self.ok else Text("wrong", "bold red")
+        return Text.assemble(f"{self.title}: ", verdict)
+
+    def _repeat(self) -> str:
+        return f"seed {self.seed}; upstream {self._upstream_text()}"
+
+    def _upstream_text(self) -> str:
+        numbers = [
+            float(n) for u in self.upstream if not u.is_complex() for n in u.reshape(-1)[:MOST_NUMBERS]
+        ]
+        if not numbers or sum(u.numel() for u in self.upstream) > MOST_NUMBERS:
+            return "of random signs and sizes 0.5 to 1.5"
+        return "[" + ", ".join(f"{number:.6g}" for number in numbers) + "]"
+
+    def _columns(self, dropped: tuple[str, ...]) -> list[str]:
+        """Return the columns that say something; numeric is the last to go if there is no reference."""
+        names = list(Row("", ()).cells())
+        if all(row.reference is None for row in self.rows):
+            names.remove("reference")
+            dropped = tuple(name for name in dropped if name != "numeric")
+        return [name for name in names if name not in dropped]
+
+    def _table(self, width: int, console: Console) -> Table | Group:
+        for dropped in DROPPED:
+            table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+            columns = self._columns(dropped)
+            for column in columns:
+                left = column in ("argument", "shape", "verdict")
+                table.add_column(column, justify="left" if left else "right", no_wrap=True)
+            for row in self.rows:
+                cells = [Text(row.cells()[column]) for column in columns]
+                cells[-1].stylize("green" if row.verdict.startswith("right") else "red")
+                table.add_row(*cells)
+            if Measurement.get(console, console.options.update(width=10_000), table).maximum <= width:
+                return table
+        return Group(*(Text(self._prose(row)) for row in self.rows))
+
+    def _prose(self, row: Row) -> str:
+        """Return a row as a sentence, for a terminal too narrow for any table."""
+        cells = row.cells()
+        should = cells["reference"] or cells["numeric"]
+        figures = f"; at {cells['worst at']} yours {cells['yours']}, should be {should}" * bool(
+            cells["yours"]
+        )
+        return f"  {row.argument} {cells['shape']}: {row.verdict}{figures}"
 
 
 def index_text(index: tuple[int, ...]) -> str:
@@ -165,10 +236,3 @@ def shape_text(shape: tuple[int, ...]) -> str:
 
 def _figure(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
-
-
-def _paragraph(finding: Finding) -> Group:
-    colour = "bold red" if finding.wrong else "bold yellow"
-    where = "" if finding.argument is None else f" ({finding.argument})"
-    head = Text.assemble((finding.kind, colour), f"{where}: {finding.message}")
-    return Group(head, Text(f"    {finding.hint}", "dim")) if finding.wrong else Group(head)

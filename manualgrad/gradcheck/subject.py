@@ -1,16 +1,18 @@
-"""What is being checked, whatever it came as: a Function class, a module, or any callable on tensors.
+"""What is checked, whatever it came as: a Function class, a module, or any callable on tensors.
 
-The rest of the checker sees one thing only, a :class:`Subject`: a list of argument values, which of
-them are judged, and a way to call the function on other values of the same arguments.
+The rest of the checker sees a :class:`Subject`: a list of argument values, which of them are judged, and a
+way to call the function on other values of the same arguments.
 """
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import Function
+
+from manualgrad.gradcheck.clock import Clock
 
 
 class Subject:
@@ -43,8 +45,7 @@ class Subject:
         self.names: list[str | int] = _argument_names(fn, len(arguments))
 
         asked = [i for i, a in enumerate(arguments) if isinstance(a, Tensor) and a.requires_grad]
-        floats = [i for i, a in enumerate(arguments) if isinstance(a, Tensor) and a.is_floating_point()]
-        self.checked = asked or floats
+        self.checked = asked or [i for i, a in enumerate(arguments) if is_differentiable(a)]
         if isinstance(fn, nn.Module):
             for name, parameter in fn.named_parameters():
                 if parameter.requires_grad:
@@ -59,54 +60,90 @@ class Subject:
             raise ValueError("gradcheck needs at least one floating-point tensor among the inputs")
         self.values = [copy_of(a) for a in arguments]
         self.seed: int | None = None
+        self._forward_alone = is_function_class(fn)
+        self._needs_graph = False
+        self._reseeded = 0
+        self.clock = Clock(None)
 
-    def call(self, values: Sequence[Any]) -> tuple[Tensor, ...]:
+    def hold(self, values: Sequence[Any], body: Callable[[Callable[..., Any]], Any]) -> Any:
+        """Call ``body`` with the function; a module has these parameters and buffers until it returns.
+
+        A module that recomputes in backward (checkpoint, adjoint) reads its parameters then.
+        """
+        self.clock.check()
+        if not isinstance(self.fn, nn.Module):
+            return body(self.fn.apply if is_function_class(self.fn) else self.fn)
+        state = {f"module.{n}": v for n, v in zip(self.state, values[self.inputs :], strict=True)}
+        return torch.func.functional_call(_Held(self.fn, body), state, ())
+
+    def call(self, values: Sequence[Any], fn: Callable[..., Any] | None = None) -> tuple[Tensor, ...]:
         """Return every tensor of the function's result at these arguments, in order."""
+        if fn is None:
+            return self.hold(values, lambda held: self.call(values, held))
         if self.seed is not None:
             torch.manual_seed(self.seed)
-        if isinstance(self.fn, nn.Module):
-            state = dict(zip(self.state, values[self.inputs :], strict=True))
-            result = torch.func.functional_call(self.fn, state, tuple(values[: self.inputs]))
-        else:
-            result = self.callable(*values)
-        return tuple(_tensors_in(result))
+        return tuple(_tensors_in(fn(*values[: self.inputs])))
 
     def evaluate(self, values: Sequence[Any]) -> tuple[Tensor, ...]:
         """Do as :meth:`call` does, outside autograd; a Function's forward can then be batched by vmap."""
-        if not is_function_class(self.fn):
+        if self._needs_graph:
+            values = [self._leaf(i, v) for i, v in enumerate(values)]
+            with torch.enable_grad():
+                return tuple(t.detach() for t in self.call(values))
+        if not self._forward_alone:
             return self.call(values)
-        if self.seed is not None:
-            torch.manual_seed(self.seed)
         combined = self.fn.setup_context is Function.setup_context
-        result = self.fn.forward(_Context(len(values)), *values) if combined else self.fn.forward(*values)
-        return tuple(_tensors_in(result))
+        context = [_Context(len(values))] if combined else []
+        return self.call(values, lambda *arguments: self.fn.forward(*context, *arguments))
+
+    def _leaf(self, position: int, value: Any) -> Any:
+        copy = copy_of(value)
+        return copy.requires_grad_() if position in self.checked else copy
 
     def fix_randomness(self) -> None:
         """Seed each forward from now on, if the function draws random numbers (dropout does)."""
-        first, second = (self.call([copy_of(v) for v in self.values]) for _ in range(2))
-        if not all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(first, second, strict=True)):
+        try:
+            first, second = (self.call([copy_of(v) for v in self.values]) for _ in range(2))
+        except Exception:  # it may differentiate something by itself, and need a graph for that
+            self._needs_graph = True
+            first, second = (self.evaluate(self.values) for _ in range(2))
+        if not all(same_bits(a, b) for a, b in zip(first, second, strict=True)):
             self.seed = 0
-            self._stirred = 0
+        if self._forward_alone:  # a forward may need more of its ctx than a stand-in has
+            try:
+                alone = self.evaluate([copy_of(v) for v in self.values])
+                if self.seed is not None:
+                    first = self.call([copy_of(v) for v in self.values])
+                self._forward_alone = all(map(same_bits, alone, first))
+            except Exception:
+                self._forward_alone = False
 
-    def stir(self) -> None:
+    def reseed(self) -> None:
         """Before a backward: a fixed forward must not fix what backward draws."""
         if self.seed is not None:
-            self._stirred += 1
-            torch.manual_seed(self._stirred)
-
-    @property
-    def callable(self) -> Callable[..., Any]:
-        """The function in a form that can be called."""
-        return self.fn.apply if is_function_class(self.fn) else self.fn
+            self._reseeded += 1
+            torch.manual_seed(self._reseeded)
 
     def name_of(self, position: int) -> str:
-        """How a sentence refers to the argument."""
+        """Return how a sentence refers to the argument."""
         name = self.names[position]
         return name if isinstance(name, str) else f"argument {name}"
 
     def entry(self, position: int, index: tuple[int, ...]) -> str:
-        """How a sentence refers to one element: ``weight[0, 1]``."""
+        """Return how a sentence refers to one element: ``weight[0, 1]``."""
         return self.name_of(position) + (str(list(index)) if index else "")
+
+
+class _Held(nn.Module):
+    """A module around another, whose forward is ``body`` of that one."""
+
+    def __init__(self, module: nn.Module, body: Callable[[Callable[..., Any]], Any]) -> None:
+        super().__init__()
+        self.module = module
+        self.body = body
+
+    def forward(self) -> Any:
+        return self.body(self.module)
 
 
 class _Context:
@@ -125,8 +162,15 @@ class _Context:
 
 
 def is_function_class(fn: Any) -> bool:
-    """Whether ``fn`` is a class derived from ``torch.autograd.Function``."""
+    """Return whether ``fn`` is a class derived from ``torch.autograd.Function``."""
     return isinstance(fn, type) and issubclass(fn, Function)
+
+
+def is_differentiable(value: Any) -> TypeGuard[Tensor]:
+    """Return whether a value is a tensor that can have a gradient; a float8 has no arithmetic of its own."""
+    if not isinstance(value, Tensor):
+        return False
+    return value.is_complex() or (value.is_floating_point() and value.dtype.itemsize > 1)
 
 
 def copy_of(value: Any) -> Any:
@@ -135,8 +179,50 @@ def copy_of(value: Any) -> Any:
 
 
 def cast(values: Sequence[Any], dtype: torch.dtype) -> list[Any]:
-    """Return the values with every floating-point tensor in another dtype."""
-    return [v.to(dtype) if isinstance(v, Tensor) and v.is_floating_point() else v for v in values]
+    """Return the values with every tensor that can have a gradient in another dtype."""
+    return [
+        v.to(dtype.to_complex() if v.is_complex() else dtype) if is_differentiable(v) else v for v in values
+    ]
+
+
+def real(tensor: Tensor) -> Tensor:
+    """Return a complex tensor with its real and imaginary parts as a last dimension, another as it is."""
+    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
+
+
+def as_gradient(gradient: Tensor | None, value: Tensor) -> Tensor:
+    """Return a gradient as real float64 on the CPU; none at all counts as zero."""
+    if gradient is None:
+        return torch.zeros(real(value).shape, dtype=torch.float64)
+    gradient = gradient.detach()
+    if gradient.layout != torch.strided:
+        gradient = gradient.to_dense()
+    if value.is_complex() and not gradient.is_complex():
+        gradient = gradient.to(value.dtype)
+    if gradient.is_complex() and not value.is_complex():
+        gradient = gradient.real
+    return real(gradient).cpu().to(torch.float64, copy=True)
+
+
+def same_bits(now: Tensor, was: Tensor) -> bool:
+    """Return whether two tensors are the same to the bit, of whatever dtype and layout."""
+    if now.shape != was.shape or now.dtype != was.dtype:
+        return False
+    try:
+        return torch.equal(_bits(now), _bits(was))
+    except (RuntimeError, NotImplementedError):  # a tensor without bits of its own
+        return True
+
+
+def _bits(tensor: Tensor) -> Tensor:
+    tensor = tensor.detach()
+    if tensor.layout != torch.strided:
+        tensor = tensor.to_dense()
+    if tensor.is_quantized:
+        tensor = tensor.int_repr()
+    flat = tensor.resolve_conj().resolve_neg().contiguous().reshape(-1)
+    # One element counts as contiguous whatever its stride, and cannot be viewed then.
+    return flat.clone(memory_format=torch.contiguous_format).view(torch.uint8)
 
 
 def forward_names(function: type[Function]) -> list[str]:

@@ -66,11 +66,8 @@ def test_the_stub_does_not_hold_the_solution(exercise):
         theirs = _statements(their_solution(exercise, text))
         shared = theirs & _statements(ours)
         given = _statements("\n".join(exercise.lesson.given_lines()))
-        told = (
-            "return (grad_",
-            "return (None, grad_",
-            "return grad_input",
-        )  # what to return, and nothing of how to compute it
+        # what to return, and nothing of how to compute it
+        told = ("return (grad_", "return (None, grad_", "return grad_input")
         assert all(line.startswith(told) or line.endswith("= None") for line in shared - given)
 
 

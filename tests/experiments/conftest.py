@@ -9,6 +9,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from manualgrad.data import documents
+from manualgrad.training import launch
 
 
 @dataclass
@@ -35,14 +36,16 @@ def perform(tmp_path, capsys):
     def perform(script, *argv):
         before = set(tmp_path.glob("runs/*/*"))
         # Curves only, unless a test asks for more: the pictures have tests of their own.
-        status = script.main(["--runs-dir", str(tmp_path / "runs"), "--log", "scalars", *argv])
+        argv = ["--runs-dir", str(tmp_path / "runs"), "--log", "scalars", *argv]
+        is_new = hasattr(script, "Config")
+        status = launch(script.main, script.Config, argv) if is_new else script.main(argv)
         (folder,) = set(tmp_path.glob("runs/*/*")) - before
         metrics = json.loads((folder / "metrics.json").read_text())
         assert (folder / "config.json").exists()
         captured = capsys.readouterr()
         *_, where, how = captured.out.splitlines()
         assert where == f"run folder: {folder}"
-        assert how.startswith(f"look at it: tensorboard --logdir {folder}")
+        assert how.startswith(f"look at it: tensorboard --logdir {folder.parent if is_new else folder}")
         return Performance(status, folder, metrics, captured.out, captured.err)
 
     return perform

@@ -216,7 +216,7 @@ def tanh_without_upstream(ctx, g):
     return 1 - y**2
 
 
-@wrong("unknown", Tanh, table)
+@wrong("missing-terms", Tanh, table)
 def tanh_not_squared(ctx, g):
     _, y = ctx.saved_tensors
     return g * (1 - y)
@@ -273,7 +273,7 @@ def relu_mask_only(ctx, g):
     return (x > 0).to(g)
 
 
-@wrong("wrong-region", ReLU, table)
+@wrong("missing-terms", ReLU, table)
 def relu_square_slope(ctx, g):
     _, y = ctx.saved_tensors
     return g * (y > 0) / (1 + y)
@@ -371,7 +371,7 @@ def sin_cosine_of_output(ctx, g):
     return g * torch.cos(y)
 
 
-@wrong("unknown", Sin, table)
+@wrong("input-for-output", Sin, table)
 def sin_own_derivative(ctx, g):
     x, _ = ctx.saved_tensors
     return g * torch.sin(x)
@@ -401,7 +401,7 @@ def power_exponent_forgotten(ctx, g):
     return g * x ** (ctx.numbers[0] - 1), None
 
 
-@wrong("unknown", Power, positive)
+@wrong("missing-terms", Power, positive)
 def power_exponent_not_lowered(ctx, g):
     x, _ = ctx.saved_tensors
     return g * ctx.numbers[0] * x ** (ctx.numbers[0] + 1), None
@@ -821,7 +821,7 @@ def bce_divided_by_batch(ctx, g):
     return g * (x.sigmoid() - t) / len(x), None
 
 
-@wrong("unknown", BCE, binary)
+@wrong("missing-terms", BCE, binary)
 def bce_derivative_of_sigmoid_once_more(ctx, g):
     x, t, _ = ctx.saved_tensors
     p = x.sigmoid()

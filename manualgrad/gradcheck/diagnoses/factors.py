@@ -1,4 +1,4 @@
-"""A constant factor in the words of the function: a batch size, a number of classes, an exponent."""
+"""Name a constant factor in the words of the function: a batch size, a number of classes, an exponent."""
 
 import math
 from collections.abc import Iterator
@@ -6,26 +6,13 @@ from fractions import Fraction
 
 from torch import Tensor
 
-from manualgrad.gradcheck.case import Case
+from manualgrad.gradcheck.diagnoses.case import Case
 
 NUMBERS = {math.log(2): "ln 2", math.log(10): "ln 10", math.pi: "π", math.e: "e", math.sqrt(2): "√2"}
 
 
 def name_factor(factor: float, case: Case) -> str:
-    """Return the factor in words a student recognises, with what in the function has that size.
-
-    Parameters
-    ----------
-    factor
-        What the gradient is multiplied by and should not be.
-    case
-        For the sizes that occur in it.
-
-    Returns
-    -------
-    str
-        For example ``2``, ``½``, ``1/4 (1/N: logits has 4 rows)``, or the bare number.
-    """
+    """Return a factor in words a student recognises: ``½``, ``1/4 (1/N: logits has size 4 in ...)``."""
     reasons: dict[tuple[str, str], str] = {}
     for value, name, what, where in _sizes(case):
         if value in (0, 1, -1):
@@ -57,13 +44,13 @@ def _number(factor: float) -> str:
 
 def _sizes(case: Case) -> Iterator[tuple[float, str, str, str]]:
     """Yield sizes and numbers that occur, the likeliest first: value, symbol, whose, and where."""
-    subject, values = case.subject, case.sample.values
+    values = case.point.values
     for i, value in enumerate(values):
         if isinstance(value, int | float) and not isinstance(value, bool):
-            yield float(value), subject.name_of(i), "", ""
+            yield float(value), case.names[i], "", ""
     order = sorted(range(len(values)), key=lambda i: i != case.position)
-    tensors = [(subject.name_of(i), values[i]) for i in order if isinstance(values[i], Tensor)]
-    tensors += [("the result", output) for output in case.sample.record.outputs]
+    tensors = [(case.names[i], values[i]) for i in order if isinstance(values[i], Tensor)]
+    tensors += [("the result", output) for output in case.point.run.outputs]
     for name, tensor in tensors:
         for d, size in enumerate(tensor.shape):
             symbol = "N" if d == 0 else "C" if d == 1 else "K"

@@ -1,0 +1,96 @@
+"""Points beyond the caller's own inputs, where a slip shows that hides at ordinary ones."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from manualgrad.gradcheck.checks.session import Session
+from manualgrad.gradcheck.checks.values import name_wrong
+from manualgrad.gradcheck.judge import Point
+from manualgrad.gradcheck.running import SubjectError
+from manualgrad.gradcheck.tolerance import largest
+
+MAGNITUDES = (1e-2, 1e2)
+EXTREME = 1e4  # the largest input of the last magnitude
+FEW_DIRECTIONS = 24
+ZEROS, TIED = "some inputs set to 0", "some inputs tied"
+
+
+def magnitudes(session: Session) -> None:
+    """Take the inputs smaller, larger, and so large that exponentials overflow."""
+    size = max((largest(session.base.values[i]) for i in session.base.yours), default=0.0)
+    factors = [(factor, f"the inputs multiplied by {factor:g}") for factor in MAGNITUDES]
+    if size > 0:
+        factors.append((EXTREME / size, f"the inputs multiplied until the largest is {EXTREME:g}"))
+    for factor, where in factors:
+        _probe(session, _changed(session, lambda value: value * factor), where)  # noqa: B023
+        if not session.report.ok:
+            return
+
+
+def zeros(session: Session) -> None:
+    """Put zeros where kinks usually are."""
+    _probe(session, _changed(session, _with_zeros), ZEROS)
+
+
+def ties(session: Session) -> None:
+    """Let neighbouring elements tie, and inputs of one shape agree in places."""
+    values = _changed(session, _with_ties)
+    judged = [i for i in session.subject.checked if i < session.subject.inputs]
+    for i, j in pairwise(judged):
+        if values[i].shape == values[j].shape:
+            flat = values[j].reshape(-1).clone()
+            flat[::2] = values[i].reshape(-1)[::2]
+            values[j] = flat.reshape(values[j].shape)
+    _probe(session, values, TIED)
+
+
+def _probe(session: Session, values: list[Any], where: str) -> None:
+    try:
+        point = session.judge.point(values, session.upstream(), where, FEW_DIRECTIONS)
+    except SubjectError:  # out of the function's domain
+        return
+    if not all(bool(output.isfinite().all()) for output in point.run.outputs):
+        return
+    if where == TIED:
+        _allow_between_slopes(point)
+    if where == ZEROS and session.reference is None:
+        # Zero may be no input of this function's: a reference that is finite there says that it is.
+        for position, yours in point.yours.items():
+            point.wrong[position] &= yours.isfinite()
+    if point.any_wrong():
+        name_wrong(session, point, is_probe=True)
+        if not session.report.ok:
+            session.show(point)
+
+
+def _allow_between_slopes(point: Point) -> None:
+    """At a tie that the caller did not ask for, any slope between left and right is right."""
+    for position, estimate in point.numeric.items():
+        yours = point.yours[position]
+        low, high = torch.minimum(estimate.left, estimate.right), torch.maximum(estimate.left, estimate.right)
+        slack = 1e-3 * (high - low) + 1e-9
+        point.wrong[position] &= ~(estimate.kink & (yours >= low - slack) & (yours <= high + slack))
+
+
+def _changed(session: Session, change: Callable[[Tensor], Tensor]) -> list[Any]:
+    """Change the judged inputs; a module's parameters stay."""
+    judged = {i for i in session.subject.checked if i < session.subject.inputs}
+    return [change(value) if i in judged else value for i, value in enumerate(session.base.values)]
+
+
+def _with_zeros(value: Tensor) -> Tensor:
+    flat = value.clone().reshape(-1)
+    flat[::3] = 0
+    return flat.reshape(value.shape)
+
+
+def _with_ties(value: Tensor) -> Tensor:
+    tied = value.clone()
+    for d, size in enumerate(value.shape):
+        if size > 1:
+            tied.select(d, 1).copy_(tied.select(d, 0))
+    return tied

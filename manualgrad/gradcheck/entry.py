@@ -1,0 +1,177 @@
+"""The entry: what is asked for, the checks in their order, and their end when the time is over."""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from manualgrad.gradcheck import checks
+from manualgrad.gradcheck.checks.session import Session
+from manualgrad.gradcheck.clock import Clock, OutOfTimeError
+from manualgrad.gradcheck.hints import HINTS
+from manualgrad.gradcheck.report import Report
+from manualgrad.gradcheck.subject import Subject
+from manualgrad.gradcheck.tolerance import Tolerance
+
+SMALL = 100_000  # elements
+
+
+def gradcheck(
+    fn: Any,
+    inputs: Any,
+    reference: Callable[..., Any] | None = None,
+    *,
+    surrogate: Callable[..., Any] | None = None,
+    allow: Collection[str] = (),
+    rtol: float | None = None,
+    atol: float | None = None,
+    magnitudes: bool = True,
+    second_order: bool = True,
+    seed: int = 0,
+    time_limit: float | None = 60.0,
+) -> Report:
+    """Say whether a hand-written gradient is right; if not, where, by how much and why.
+
+    Parameters
+    ----------
+    fn : Function class, nn.Module or callable
+        What to check. Of a module the parameters are checked, too.
+    inputs : Tensor or tuple
+        The arguments; what is not a tensor is passed on as it is. Judged are the tensors that require grad;
+        if none does, all of floating point. The caller's tensors are never changed.
+    reference : callable, optional
+        The same function by somebody trusted, with the same arguments; autograd supplies its gradient. Where
+        the function has a kink, the reference decides.
+    surrogate : callable, optional
+        Another function whose gradient backward is meant to return: straight-through, spiking, quantising.
+    allow : collection of str, default=()
+        The kinds that are notes here, and do not make the report wrong: ``{"unsummed", "second-order"}``.
+    rtol, atol : float, optional
+        What may be off, relative to an element and in absolute terms; by default what the dtype and the
+        function's own noise allow. For a solver with a tolerance of its own.
+    magnitudes : bool, default=True
+        Whether to look also at other inputs: 0.01 and 100 times those given, about 10 000, with zeros, tied.
+    second_order : bool, default=True
+        Whether to differentiate the gradient again.
+    seed : int, default=0
+        For the random upstream gradients.
+    time_limit : float or None, default=60.0
+        Seconds after which the check ends, and says what was not judged.
+
+    Returns
+    -------
+    Report
+        ``report.ok``, ``report.findings``, and a table when printed. A wrong gradient never raises.
+
+    Raises
+    ------
+    ValueError
+        If there is no floating-point tensor among the inputs, the reference raises on them, or ``allow``
+        names a kind that does not exist.
+
+    Examples
+    --------
+    >>> class Double(torch.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, input):
+    ...         return 2 * input
+    ...     @staticmethod
+    ...     def backward(ctx, grad_output):
+    ...         return grad_output
+    >>> report = gradcheck(Double, torch.randn(3, 2))
+    >>> report.findings[0].kind
+    'scale'
+    """
+    allow = {allow} if isinstance(allow, str) else set(allow)
+    if unheard := sorted(allow - HINTS.keys()):
+        raise ValueError(f"allow: there is no kind {', '.join(unheard)}; expected some of {', '.join(HINTS)}")
+    if reference is not None and surrogate is not None:
+        raise ValueError("expected a reference or a surrogate, got both")
+    subject = Subject(fn, inputs)
+    trusted = Subject(reference or surrogate, inputs) if reference or surrogate else None
+    if trusted is not None:
+        trusted.checked = [i for i in subject.checked if i < len(trusted.values)]
+    session = Session(
+        subject,
+        trusted,
+        surrogate is not None,
+        None if rtol is None and atol is None else Tolerance(rtol or 0.0, 0.0 if atol else 1e-6, atol or 0.0),
+        allow,
+        torch.Generator().manual_seed(seed),
+        Report(subject.title, seed=seed),
+    )
+    planned = [*checks.WHILE_RIGHT, *checks.MAGNITUDES * magnitudes, *checks.SECOND_ORDER * second_order]
+    with _alone(subject), Clock(time_limit) as clock:
+        subject.clock = clock
+        try:
+            _perform(session, planned)
+        except OutOfTimeError:
+            _out_of_time(session)
+    return _finished(session.report)
+
+
+def _perform(session: Session, planned: list[checks.Check]) -> None:
+    for check in checks.ALWAYS:
+        _attempt(check, session, essential=True)
+        if session.done:
+            return
+    for check in planned:
+        if not session.report.ok:
+            return
+        _attempt(check, session, essential=False)
+
+
+def _attempt(check: checks.Check, session: Session, *, essential: bool) -> None:
+    """Run one check; what the checker itself stumbles over is told as that, not as the subject's fault."""
+    try:
+        check(session)
+    except ValueError as error:
+        if str(error).startswith("the reference raised"):
+            raise
+        _stumbled(check, session, error, essential)
+    except Exception as error:
+        _stumbled(check, session, error, essential)
+
+
+def _stumbled(check: checks.Check, session: Session, error: Exception, essential: bool) -> None:
+    what = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+    message = f"Not judged: gradcheck's own {check.__name__.replace('_', ' ')} raised {what}."
+    session.find("unknown", None, message, wrong=essential)
+    if essential:
+        session.stop()
+
+
+def _out_of_time(session: Session) -> None:
+    limit = session.subject.clock.limit
+    judged = hasattr(session, "base")
+    message = f"Not judged within {limit:g} s" + (
+        ": the gradient at the inputs is right, and not all else was looked at." if judged else "."
+    )
+    session.find("raises" if not judged else "unknown", None, message, wrong=not judged)
+
+
+def _finished(report: Report) -> Report:
+    # What is wrong comes first, a dtype last of it: the first finding is the one to act on.
+    report.findings.sort(key=lambda finding: (not finding.wrong, finding.kind == "wrong-dtype"))
+    for row in report.rows:
+        kinds = [f.kind for f in report.findings if f.wrong and f.argument in (row.argument, None)]
+        if kinds:
+            row.verdict = ", ".join(dict.fromkeys(kinds))
+    return report
+
+
+@contextmanager
+def _alone(subject: Subject) -> Iterator[None]:
+    """Leave the random state and the threads as they were; compute on one thread while tensors are small."""
+    devices = sorted({v.device.index or 0 for v in subject.values if isinstance(v, Tensor) and v.is_cuda})
+    threads = torch.get_num_threads()
+    # Thousands of short operations mostly wait for a pool.
+    if sum(v.numel() for v in subject.values if isinstance(v, Tensor)) <= SMALL:
+        torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        torch.set_num_threads(threads)

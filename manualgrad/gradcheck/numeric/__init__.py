@@ -1,0 +1,1 @@
+"""The derivative by finite differences, each repeated with smaller steps until it is certain."""

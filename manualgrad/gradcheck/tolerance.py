@@ -1,0 +1,82 @@
+"""What counts as equal: one tolerance, one comparison."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far apart two equal numbers may be.
+
+    Attributes
+    ----------
+    relative : float
+        Relative to the element.
+    scaled : float
+        Relative to the largest element.
+    absolute : float
+        In the gradient's own unit.
+    """
+
+    relative: float
+    scaled: float
+    absolute: float = 0.0
+
+    @classmethod
+    def of(cls, eps: float) -> "Tolerance":
+        """Return what honest rounding stays within, in a precision of ``eps``."""
+        # In float64 a factor is left for a mask or a constant that went through float32.
+        return cls(max(1e-5, 2 * eps**0.5), max(1e-6, 2 * eps**0.5))
+
+    def bound(self, right: Tensor, error: Tensor | float = 0.0, size: float | None = None) -> Tensor:
+        """Return how far each element may be from the right one, given how well that is known."""
+        size = largest(right) if size is None else size
+        return self.relative * right.abs() + self.scaled * size + self.absolute + 5 * error
+
+
+# Diagnoses are compared less strictly than gradients are judged: the question is which, not whether.
+DIAGNOSIS = Tolerance(1e-4, 1e-5)
+
+
+def rounding(dtype: torch.dtype) -> Tolerance:
+    """Return what two runs on the same numbers may differ by: sums that run in parallel round differently."""
+    return Tolerance(0.0, 100 * torch.finfo(dtype).eps)
+
+
+def close(
+    a: Tensor,
+    right: Tensor,
+    tolerance: Tolerance = DIAGNOSIS,
+    error: Tensor | float = 0.0,
+    size: float | None = None,
+) -> Tensor:
+    """Return where two tensors agree; an element that is not known (NaN or infinite in ``right``) does."""
+    return ((a - right).abs() <= tolerance.bound(right, error, size)) | ~right.isfinite()
+
+
+def same(a: Tensor | None, right: Tensor, tolerance: Tolerance = DIAGNOSIS) -> bool:
+    """Return whether two gradients agree wherever both are known, and some element is."""
+    if a is None or a.shape != right.shape:
+        return False
+    known = a.isfinite() & right.isfinite()
+    return bool(known.any()) and bool(close(a[known], right[known], tolerance).all())
+
+
+def largest(values: Tensor) -> float:
+    """Return the size of the largest finite element, 0 if there is none."""
+    finite = values[values.isfinite()]
+    return float(finite.abs().max()) if finite.numel() else 0.0
+
+
+def rms(values: Tensor) -> float:
+    """Return the root of the mean square of the finite elements."""
+    finite = values[values.isfinite()].double()
+    return float(finite.square().mean().sqrt()) if finite.numel() else 0.0
+
+
+def first_index(mask: Tensor) -> tuple[int, ...] | None:
+    """Return the smallest index where a mask holds, None if nowhere."""
+    where = mask.nonzero()
+    return tuple(int(i) for i in where[0]) if len(where) else None
