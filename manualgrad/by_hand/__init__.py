@@ -1,10 +1,9 @@
-"""Whole networks by hand: no autograd, no layers, only tensors that are computed and used again.
+"""Train whole networks by hand: no autograd, no layers, only tensors that are computed and used again.
 
-The functions of this package let autograd call their backward. Here nobody calls anything: forward, backward
-and update stand one below the other, as the source documents write them in NumPy. It is the shortest way to
-see that backpropagation is a few matrix products in the right order, and the fastest way to train. Read
+Forward, backward and update stand one below the other, as the source documents write them in NumPy. It is the
+shortest way to see that backpropagation is a few matrix products in the right order. Read
 
-1. ``xor.py``: one hidden layer, four rows; the documents' loop with its tensors allocated once;
+1. ``xor.py``: one hidden layer, four rows; the NumPy notebook's loop with its tensors allocated once;
 2. ``many.py``: the same loop for a thousand networks at once;
 3. ``classifier.py``: as many layers as you like, ReLU between them, softmax at the end;
 4. ``epoch.py``: its training loop, which a CUDA device can record once and replay.

@@ -1,4 +1,4 @@
-"""A thousand networks at once: the loop of ``xor.py`` with one more dimension.
+"""Train a thousand networks at once: the loop of ``xor.py`` with one more dimension.
 
 One small network keeps a processor waiting for the next call. K of them, side by side, take the same calls:
 
@@ -14,7 +14,7 @@ Each network has a learning rate of its own, so one call can try many.
 import torch
 from torch import Tensor
 
-from manualgrad.by_hand.xor import Squash
+from manualgrad.by_hand.xor import Activation
 
 
 @torch.inference_mode()
@@ -25,7 +25,7 @@ def train_many(
     targets: Tensor,
     learning_rates: Tensor,
     epochs: int,
-    squash: Squash = "sigmoid",
+    activation: Activation = "sigmoid",
 ) -> Tensor:
     """Train K networks with one hidden layer and one output each, in place.
 
@@ -39,7 +39,7 @@ def train_many(
         (K,), one for each network.
     epochs : int
         Steps, each over all rows; at least one.
-    squash : {"sigmoid", "tanh"}
+    activation : {"sigmoid", "tanh"}
         After both layers.
 
     Returns
@@ -59,16 +59,16 @@ def train_many(
     hidden_rows, delta_1_rows = hidden.view(rows, -1), delta_1.view(rows, -1)
     delta_2_units, inputs_t = delta_2.unsqueeze(1), inputs.t()
 
-    squash_ = torch.Tensor.sigmoid_ if squash == "sigmoid" else torch.Tensor.tanh_
+    activate_ = torch.Tensor.sigmoid_ if activation == "sigmoid" else torch.Tensor.tanh_
     one = inputs.new_ones(())
-    hidden_top, output_top = (hidden, output) if squash == "sigmoid" else (one, one)
+    hidden_top, output_top = (hidden, output) if activation == "sigmoid" else (one, one)
 
     for epoch in range(epochs):
         torch.mm(inputs, hidden_weight, out=hidden_rows)  # (N, I) @ (I, H·K) -> (N, H·K)
-        squash_(hidden)
+        activate_(hidden)
         torch.mul(hidden, output_weights, out=delta_1)  # (N, H, K)
         torch.sum(delta_1, 1, out=output)  # -> (N, K)
-        squash_(output)
+        activate_(output)
         if epoch == epochs - 1:
             last_output.copy_(output)
 

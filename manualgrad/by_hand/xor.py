@@ -1,4 +1,4 @@
-"""One hidden layer, learning by gradient descent: the source documents' loop in tensors.
+"""Train one hidden layer by gradient descent without autograd: the NumPy notebook's loop in tensors.
 
 Forward
 -------
@@ -15,14 +15,14 @@ The loss is L = ½ Σ (t - y)². Going back from it, with e = t - y:
     -∂L/∂(x W₁)   = δ₂ W₂ᵀ · σ'       =: δ₁        σ' at h
     -∂L/∂W₁       = xᵀ δ₁
 
-Both slopes can be had from what σ returned: y - y² for the sigmoid, 1 - y² for tanh. Descending is adding the
-right-hand sides, which is why the minus stays on the left.
+Both derivatives follow from what σ returned: y - y² for the sigmoid, 1 - y² for tanh. To descend is to add
+the right-hand sides, so the minus stays on the left.
 
 Speed
 -----
 Twenty numbers are computed in no time; what costs is each call into PyTorch, about 0.7 µs. So: few calls
-(a slope is one, ``addcmul``; a product and its update are one, ``addmm_``), no new tensors, local names.
-The loop takes 0.8 of what the document's NumPy takes; with a new tensor for every result it takes 2.2.
+(a derivative is one, ``addcmul``; a product and its update are one, ``addmm_``), no new tensors, local names.
+The loop takes 0.8 of what the notebook's NumPy takes; with a new tensor for every result it takes 2.2.
 """
 
 from typing import Literal
@@ -30,7 +30,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Squash = Literal["sigmoid", "tanh"]
+Activation = Literal["sigmoid", "tanh"]
 
 
 @torch.inference_mode()  # 0.1 of the loop's time: no version counters, no thought of autograd
@@ -41,28 +41,27 @@ def train_xor(
     targets: Tensor,
     learning_rate: float,
     epochs: int,
-    squash: Squash = "sigmoid",
+    activation: Activation = "sigmoid",
 ) -> Tensor:
     """Train a network with one hidden layer, in place.
 
     Parameters
     ----------
     hidden_weight, output_weight : Tensor
-        (I, H) and (H, O), as the documents have them. They are changed.
+        (I, H) and (H, O), as the notebook has them. They are changed.
     inputs, targets : Tensor
         (N, I) and (N, O).
     learning_rate : float
-        The step is this times the gradient of half the squared error.
+        Step size along the gradient of half the squared error.
     epochs : int
         Steps, each over all rows; at least one.
-    squash : {"sigmoid", "tanh"}
+    activation : {"sigmoid", "tanh"}
         After both layers.
 
     Returns
     -------
     Tensor
-        (N, O): the outputs with the weights as they were before the call's last step; the source
-        documents report these too.
+        (N, O): the outputs before the call's last step, which the notebook prints.
     """
     rows = len(inputs)
     hidden = inputs.new_empty(rows, hidden_weight.shape[1])
@@ -73,17 +72,17 @@ def train_xor(
     # A transpose is a view: made once, it follows its tensor through every step.
     inputs_t, hidden_t, output_weight_t = inputs.t(), hidden.t(), output_weight.t()
 
-    squash_ = torch.Tensor.sigmoid_ if squash == "sigmoid" else torch.Tensor.tanh_
+    activate_ = torch.Tensor.sigmoid_ if activation == "sigmoid" else torch.Tensor.tanh_
     # σ' = (y or 1) - y·y, written over y itself once nothing else reads it.
     one = inputs.new_ones(())
-    hidden_top, output_top = (hidden, output) if squash == "sigmoid" else (one, one)
+    hidden_top, output_top = (hidden, output) if activation == "sigmoid" else (one, one)
     mm, sub, addcmul = torch.mm, torch.sub, torch.addcmul
 
     for epoch in range(epochs):
         mm(inputs, hidden_weight, out=hidden)  # (N, I) @ (I, H) -> (N, H)
-        squash_(hidden)
+        activate_(hidden)
         mm(hidden, output_weight, out=output)  # (N, H) @ (H, O) -> (N, O)
-        squash_(output)
+        activate_(output)
         if epoch == epochs - 1:
             last_output.copy_(output)
 

@@ -68,12 +68,12 @@ def plot_hidden_units(hidden: Network, inputs: Tensor, targets: Tensor, when: st
     maps = _over_plane(hidden, inputs, 50)
     columns = min(len(maps), 3)
     rows = -(-len(maps) // columns)
-    width, height = max(columns * 230 + 10, 620), rows * 265 + 170
-    figure = new_figure(width, height, f"What does each hidden unit see?\n{when}", POINTS, size=20)
+    width, height = max(columns * 230 + 10, 620), rows * 265 + 150
+    figure = new_figure(width, height, f"What does each hidden unit see? ({when})", POINTS, size=20)
     margin = (width - columns * 230 + 20) / 2
     low = -1 if maps.min() < 0 else 0
     for number, values in enumerate(maps):
-        left, top = margin + number % columns * 230, 118 + number // columns * 265
+        left, top = margin + number % columns * 230, 90 + number // columns * 265
         axes = add_axes(figure, left, top, 210, 210, frame=False)
         _draw_map(axes, values, inputs, targets, marker=13, low=low)
         axes.set_title(f"hidden unit {number + 1}", fontsize=18, pad=6)
@@ -82,7 +82,7 @@ def plot_hidden_units(hidden: Network, inputs: Tensor, targets: Tensor, when: st
 
 
 def plot_hidden_space(
-    path: Sequence[Tensor], inputs: Tensor, targets: Tensor, weight: Tensor, threshold: float, when: str
+    path: Sequence[Tensor], inputs: Tensor, targets: Tensor, unit: torch.nn.Linear, half: float, when: str
 ) -> Any:
     """Draw how the hidden layer moves the four points, and the line by which the output unit parts them.
 
@@ -96,20 +96,21 @@ def plot_hidden_space(
         (4, H) each: the hidden units' outputs for each row of the truth table, the last one now.
     inputs, targets : Tensor
         (4, 2) and (4, 1): the truth table.
-    weight : Tensor
-        (H,): the output unit's weights now.
-    threshold : float
-        The value of weight · hidden at which the answer is one half.
+    unit : Linear
+        The output unit, H inputs and one output, as it is now.
+    half : float
+        Its net input at which the answer is one half.
     when : str
         For the title.
     """
     points = np.stack([to_array(hidden) for hidden in path])  # (T, 4, H)
-    length = max(float(np.linalg.norm(to_array(weight))), 1e-12)
-    across = to_array(weight) / length
+    weight = to_array(unit.weight[0])
+    length = max(float(np.linalg.norm(weight)), 1e-12)
+    across = weight / length
     rest = points[-1] - np.outer(points[-1] @ across, across)
     up = np.linalg.svd(rest - rest.mean(axis=0))[2][0]
     flat = np.stack([points @ across, points @ up], axis=-1)  # (T, 4, 2)
-    line = threshold / length
+    line = (half - (unit.bias.item() if unit.bias is not None else 0.0)) / length
 
     figure = new_figure(
         640, 770, f"Can one straight line part the points?\n{when}", "hollow: at the start    filled: now", 22
@@ -171,26 +172,26 @@ def plot_many_boundaries(answers: Mapping[int, Network], inputs: Tensor, targets
     return figure
 
 
-def plot_many_errors(curves: Mapping[int, Mapping[int, float]], failed: set[int]) -> Any:
+def plot_many_errors(curves: Mapping[int, Mapping[int, float]], learnt: Sequence[int]) -> Any:
     """Draw the mean absolute error of many networks by epoch.
 
     Parameters
     ----------
     curves : mapping
         By seed: epoch to error.
-    failed : set of int
-        The seeds that have not learnt XOR.
+    learnt : sequence of int
+        The seeds that have learnt XOR.
     """
     figure = new_figure(
         830,
         560,
         "When does each network learn?",
-        f"{len(failed)} of {len(curves)} never do (in vermilion)",
+        f"vermilion: not learnt, {len(curves) - len(learnt)} of {len(curves)}",
         20,
     )
     axes = add_axes(figure, 85, 64, 715, 380)
     for seed, curve in curves.items():
-        colour = GRADIENT if seed in failed else VALUE
+        colour = VALUE if seed in learnt else GRADIENT
         axes.plot([epoch + 1 for epoch in curve], list(curve.values()), color=colour, alpha=0.7, linewidth=2)
     axes.set(xscale="log", ylim=(0, None))
     axes.set_xlabel("epoch", fontsize=18)
