@@ -80,7 +80,9 @@ def main(config: Config) -> dict[str, Any]:
             ours["output"] = answers.flatten()
         as_given = all(getattr(config, name) == given[name] for name in ("seed", "learning_rate", "hidden"))
         comparison = compare(f"xor_{config.preset}", ours if as_given else {})
-        metrics = run.finish({"accuracy": accuracy, "answers": answers.tolist()} | comparison.metrics)
+        metrics = run.finish(
+            {"accuracy": accuracy, "answers": answers.flatten().tolist()} | comparison.metrics
+        )
     comparison.raise_if_different()
     return metrics
 

@@ -1,13 +1,12 @@
 """The script of the course, as a process of its own."""
 
-import json
 import subprocess
 import sys
 import time
 
 import pytest
 
-from experiments import mnist, xor
+from experiments import mnist
 from manualgrad.exercises.course import PACKAGE, course
 from tests.exercises.attempts import attempt
 
@@ -60,34 +59,11 @@ def half_sigmoid(tmp_path):
     return file
 
 
-def test_an_experiment_with_a_students_function(half_sigmoid, tmp_path, capsys):
-    runs = tmp_path / "runs"
-    assert xor.main(["--with", str(half_sigmoid), "--epochs", "500", "--runs-dir", str(runs)]) == 0
-    ours, theirs = sorted(runs.glob("xor/*"), key=lambda folder: len(folder.name))
-    assert ours.name.endswith("-epochs=500-seed42")
-    assert theirs.name.endswith("-epochs=500-with-sigmoid-seed42")
-    errors = [
-        json.loads((run / "metrics.json").read_text())["mean_absolute_errors"][0] for run in (ours, theirs)
-    ]
-    assert errors[0] != errors[1]
-    out = capsys.readouterr().out
-    assert "With our sigmoid and with yours" in out
-
-
-@pytest.mark.parametrize("experiment", [xor, mnist])
-def test_a_file_without_a_function_is_one_line(experiment, tmp_path, capsys):
+def test_a_file_without_a_function_is_one_line(tmp_path, capsys):
     (tmp_path / "empty.py").write_text("")
     arguments = ["--with", str(tmp_path / "empty.py"), "--runs-dir", str(tmp_path / "runs"), "--dry-run"]
-    assert experiment.main(arguments) == 1
+    assert mnist.main(arguments) == 1
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert "no class in it derives" in err
     assert not (tmp_path / "runs").exists()
-
-
-def test_a_function_that_the_network_never_calls_is_told(tmp_path, capsys):
-    file = tmp_path / "power.py"
-    file.write_text(attempt("power", "grad_input = 2 * input * grad_output"))
-    assert xor.main(["--with", str(file), "--runs-dir", str(tmp_path / "runs"), "--dry-run"]) == 1
-    assert "xor's network never calls power" in capsys.readouterr().err
-    assert len(list(tmp_path.glob("runs/xor/*"))) == 1
