@@ -6,11 +6,11 @@ A function and its reference take the same arguments, so a sample serves both. D
 another, so that a transposition changes a shape, and no number is near 0, where ReLU has its kink.
 """
 
-from manualgrad.cases import elementwise, linear, losses, sparse, spatial
+from manualgrad.cases import elementwise, linear, losses, normalization, sparse, spatial
 from manualgrad.cases.info import FunctionInfo, SampleInput, TensorFactory
 
 __all__ = ["FUNCTIONS", "FunctionInfo", "SampleInput", "TensorFactory"]
 
-FUNCTIONS: dict[str, FunctionInfo] = {
-    info.name: info for module in (elementwise, linear, spatial, sparse, losses) for info in module.INFOS
-}
+_KINDS = (elementwise, linear, spatial, normalization, sparse, losses)
+
+FUNCTIONS: dict[str, FunctionInfo] = {info.name: info for kind in _KINDS for info in kind.INFOS}

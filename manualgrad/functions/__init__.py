@@ -11,6 +11,7 @@ from manualgrad.functions.binary_cross_entropy_with_logits import (
 )
 from manualgrad.functions.embedding import Embedding, embedding
 from manualgrad.functions.exp import Exp, exp
+from manualgrad.functions.layer_norm import LayerNorm, layer_norm
 from manualgrad.functions.linear import Linear, linear
 from manualgrad.functions.mse_loss import MSELoss, mse_loss
 from manualgrad.functions.nll_loss import NLLLoss, nll_loss
@@ -28,6 +29,7 @@ __all__ = [
     "BCEWithLogitsLoss",
     "Embedding",
     "Exp",
+    "LayerNorm",
     "Linear",
     "MSELoss",
     "NLLLoss",
@@ -43,6 +45,7 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "embedding",
     "exp",
+    "layer_norm",
     "linear",
     "mse_loss",
     "nll_loss",

@@ -23,6 +23,7 @@ from torch.nn import (
 from manualgrad.nn.activation import ReLU, Sigmoid, Tanh
 from manualgrad.nn.linear import Linear
 from manualgrad.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
+from manualgrad.nn.normalization import LayerNorm
 from manualgrad.nn.pooling import AvgPool2d
 from manualgrad.nn.sparse import Embedding
 
@@ -33,6 +34,7 @@ __all__ = [
     "Embedding",
     "Flatten",
     "Identity",
+    "LayerNorm",
     "Linear",
     "MSELoss",
     "Module",

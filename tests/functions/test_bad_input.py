@@ -50,6 +50,20 @@ REFUSED = [
     # softmax
     ("softmax", (x, 2), {}, IndexError, "softmax: dim must be from -2 to 1, got 2"),
     ("softmax", (labels,), {}, TypeError, "softmax: input must be floating-point, got torch.int64"),
+    # layer_norm
+    ("layer_norm", (x, 4), {}, TypeError, "layer_norm: normalized_shape must be a sequence of ints, got 4"),
+    ("layer_norm", (x, (3,)), {}, ValueError, r"last dimensions of input, got \(3,\) and input \(3, 4\)"),
+    ("layer_norm", (x, ()), {}, ValueError, r"last dimensions of input, got \(\) and input \(3, 4\)"),
+    ("layer_norm", (x, (4,), torch.ones(3)), {}, ValueError, r"weight must have shape \(4,\), got \(3,\)"),
+    ("layer_norm", (x, (4,), None, learnt[:2]), {}, ValueError, r"bias must have shape \(4,\), got \(2,\)"),
+    (
+        "layer_norm",
+        (x, (4,), learnt.double()),
+        {},
+        ValueError,
+        "weight torch.float64 and input torch.float32",
+    ),
+    ("layer_norm", (labels, (3,)), {}, TypeError, "input must be floating-point, got torch.int64"),
     # elementwise losses
     *(
         case

@@ -45,6 +45,7 @@ shapes = st.lists(st.integers(0, 4), max_size=3)
 dtypes = st.sampled_from(DTYPES)
 reductions = st.sampled_from(["none", "mean", "sum"])
 ordinary = st.floats(-2, 2)
+usual = st.one_of(ordinary, st.sampled_from([0.0, INF, -INF, NAN]))
 
 
 @st.composite
@@ -72,6 +73,10 @@ def calls(draw, name):
     elif name == "embedding":
         indices = st.lists(st.integers(0, 3), min_size=(count := torch.Size(shape).numel()), max_size=count)
         args = [torch.tensor(draw(indices), dtype=torch.int64).reshape(shape), draw(tensors(dtype, [4, 3]))]
+    elif name == "layer_norm":
+        row = [draw(st.integers(1, 4)) for _ in range(draw(st.integers(1, 2)))]
+        args = [draw(tensors(dtype, [*shape, *row], usual)), tuple(row)]
+        args += [draw(tensors(dtype, row, ordinary)), None, 0.1]  # by less, equal numbers blow roundings up
     elif name == "mse_loss":
         args = [draw(tensors(dtype, shape)), draw(tensors(dtype, shape))]
         kwargs = {"reduction": draw(reductions)}
