@@ -1,8 +1,6 @@
 """Can a network whose every gradient was derived by hand read handwritten digits?
 
     python experiments/mnist.py
-    python experiments/mnist.py --with my-backwards/relu.py
-    python experiments/mnist.py --engine by-hand
     python experiments/mnist.py --resume runs/mnist/20260101-120000-default-seed0
     torchrun --nproc-per-node 2 experiments/mnist.py
 
@@ -11,211 +9,136 @@ of the training images for validation, and ends with the accuracy, of the weight
 10 000 images that it never saw. Expect 97.5 to 98 %, in about twenty seconds on two CPU cores.
 
 Whatever ends a run, --resume goes on with it and comes to the same weights, bit for bit. Ctrl-C saves first.
-torchrun has several processes train it together, on one machine or on several.
-
---engine by-hand trains without autograd (manualgrad/by_hand/classifier.py), and faster. --compile and
---precision are for those who want to see what else there is to gain, and what it costs in accuracy.
+mnist_by_hand.py does the same without autograd.
 """
 
-import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from itertools import islice
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 import manualgrad.nn as nn
-from manualgrad.by_hand import Classifier, Mirror, Trainer
-from manualgrad.by_hand.culprit import find_culprit_by_hand
 from manualgrad.data.mnist import load_mnist
 from manualgrad.errors import UserError
-from manualgrad.exercises.train_with import in_place_of_ours, train_both
-from manualgrad.pages.digits import show_learning, show_reading
+from manualgrad.plots.digits import (
+    plot_confusion_matrix,
+    plot_pixel_gradients,
+    plot_weights,
+    plot_worst_mistakes,
+)
 from manualgrad.progress import progress
 from manualgrad.training import (
-    Keeper,
-    Metrics,
-    Position,
-    Run,
-    Score,
-    Stateful,
-    TrainingSettings,
-    Watch,
-    changed_settings,
-    distributed,
+    BatchLoader,
+    Checkpointer,
+    MetricAccumulator,
+    RunDir,
+    TrainConfig,
+    TrainingMonitor,
+    check_finite,
+    distribute,
     evaluate,
-    gather_batches,
+    is_first,
     launch,
-    option,
-    prepare,
-    train_epoch,
+    require,
+    setup,
 )
-from manualgrad.training.culprit import find_culprit
-from manualgrad.training.finite import Guard
-from manualgrad.training.precision import Autocast, Precision, low_dtype, matmul_precision
 
-EVALUATION_BATCH = 2000  # rows at a time where nothing is learnt; any number gives the same figures
 KERAS_EPSILON = 1e-7  # Adam's; PyTorch's own default is 1e-8
-WATCH_EVERY = 125  # steps: three times an epoch
+MONITOR_EVERY = 125  # steps: three times an epoch
 PROBE = 256  # validation images on which activations are observed
-SIZES = (28 * 28, 512, 256, 128, 10)
+DRAWN = 1000  # test images whose pixels' gradients are drawn
 
-Epoch = Callable[[Iterable[tuple[Tensor, Tensor]], Keeper], Score]
-Parts = dict[str, Stateful]  # by their names in a checkpoint
+Examples = tuple[Tensor, Tensor]  # images (N, 28, 28) and labels (N,)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(TrainingSettings):
-    """The network's training, as the source document meant it."""
+class Config(TrainConfig):
+    """The network's training, as in the Keras notebook that it follows."""
 
-    batch_size: int = option(128, "images a step", minimum=1)
-    learning_rate: float = option(0.001, "Adam's step size", minimum=0)
-    data_dir: Path | None = option(
-        None, "folder with MNIST/raw; by default MANUALGRAD_DATA or the user's cache", role="circumstance"
-    )
-    engine: Literal["functions", "by-hand"] = option(
-        "functions", "autograd with our functions, or no autograd"
-    )
-    precision: Precision = option("float32", "of products (medium), or of layers (bfloat16, float16)")
-    compile: bool = option(False, "let torch.compile fuse the functions; it takes half a minute first")
-    require_accuracy: float | None = option(
-        None, "exit with status 1 below this test accuracy", minimum=0, maximum=1, role="circumstance"
-    )
-    with_: Path | None = option(None, "an exercise's file: train again with the function in it, and compare")
-    dry_run: bool = option(False, "two batches only, to see that everything works")
+    batch_size: int = 128
+    """Images a step."""
 
+    learning_rate: float = 0.001
+    """Adam's step size."""
 
-def run(settings: Settings) -> Metrics:
-    """Train with our functions; if there is a student's, with that, too."""
-    if settings.engine == "by-hand" and distributed.size() > 1:
-        raise UserError("--engine by-hand trains in one process: start it with python, not with torchrun")
-    if settings.engine == "by-hand" and (settings.with_ or settings.compile):
-        raise UserError("--engine by-hand calls no functions: neither --with nor --compile applies")
-    if settings.with_ is None:
-        return run_once(settings)
-    if settings.resume:
-        with in_place_of_ours(settings.with_):
-            return run_once(settings)
-    ours = replace(settings, with_=None)
-    runs = settings.runs_dir / "mnist"
-    return train_both(settings.with_, runs, lambda: run_once(ours), lambda: run_once(settings))
+    data_dir: Path | None = None
+    """Folder with MNIST/raw; by default MANUALGRAD_DATA or the user's cache."""
+
+    require_accuracy: float | None = None
+    """Exit with status 1 below this test accuracy."""
+
+    dry_run: bool = False
+    """One epoch of two batches, to see that everything works."""
+
+    environment = TrainConfig.environment | {"data_dir", "require_accuracy"}
+
+    def __post_init__(self) -> None:
+        """Check the bounds."""
+        super().__post_init__()
+        require("batch-size", self.batch_size, 1)
+        require("learning-rate", self.learning_rate, 0)
+        require("require-accuracy", self.require_accuracy, 0, 1)
 
 
-def run_once(settings: Settings) -> Metrics:
+def main(config: Config) -> dict[str, float]:
     """Train, validate after every epoch, test at the end."""
-    device = prepare(settings.device, settings.seed)
-    with distributed.one_before_the_others():  # which find what it has fetched
-        data = load_mnist(settings.data_dir, device)
-    split = len(data.train_images) * 4 // 5
-    images, validation_images = data.train_images[:split], data.train_images[split:]
-    labels, validation_labels = data.train_labels[:split], data.train_labels[split:]
-
+    device = setup(config)
+    training_set, validation_set, test_set = load_sets(config, device)
     model = build_model().to(device)
+    parallel = distribute(model)  # in a single process the model itself
     loss_function = nn.CrossEntropyLoss()
-    position = Position(settings.seed, device)
+    optimizer = torch.optim.Adam(model.parameters(), config.learning_rate, eps=KERAS_EPSILON, fused=True)
+    loader = BatchLoader(*training_set, config.batch_size, config.seed, 2 if config.dry_run else None)
+    epochs = 1 if config.dry_run else config.epochs
+    steps = epochs * len(loader)
+    metrics = MetricAccumulator(device)
 
-    variant = changed_settings(settings) + (f"-with-{settings.with_.stem}" if settings.with_ else "")
-    with Run("mnist", variant, settings, device) as record, matmul_precision(settings.precision):
-        if settings.engine == "by-hand":
-            train, parts, guard = by_hand(settings, model, position)
-        else:
-            train, parts, guard = by_functions(
-                settings, model, loss_function, record, validation_images[:PROBE]
-            )
-        per_epoch = 2 if settings.dry_run else math.ceil(split / settings.batch_size)
+    with RunDir("mnist", config, device) as run:
+        probe = validation_set[0][:PROBE]
+        monitor = TrainingMonitor(run, model, loss_function, optimizer, probe, MONITOR_EVERY, steps)
         with (
-            Keeper(record, model, position, parts, guard) as keeper,
-            progress(
-                "training", settings.epochs * per_epoch, position.steps, shown=distributed.is_first()
-            ) as counted,
+            Checkpointer(
+                run, model, loader, optimizer=optimizer, metrics=metrics, monitor=monitor
+            ) as checkpointer,
+            progress("training", steps, shown=is_first()) as bar,
         ):
-            for epoch in range(position.epoch, settings.epochs + 1):
-                position.begin(epoch)
-                batches = gather_batches(
-                    images, labels, settings.batch_size, position.shuffling(), position.batches
+            for epoch in loader.epochs(epochs):
+                model.train()
+                for x, y in loader:
+                    optimizer.zero_grad()
+                    logits = parallel(x)
+                    loss = loss_function(logits, y)
+                    loss.backward()
+                    check_finite(loader.step, loss, model, loss_function, x, y)
+                    monitor.after_backward(loader.step, loss, x, y)
+                    optimizer.step()
+                    monitor.after_step(loader.step)
+                    metrics.update(loss, logits, y)
+                    bar(loader.step, metrics)
+                    checkpointer.after_step()
+                model.eval()
+                training, validation = metrics.compute(), evaluate(model, loss_function, *validation_set)
+                metrics.reset()
+                run.log_metrics(loader.step, training, validation)
+                run.log_figure(
+                    "first layer", loader.step, plot_weights, model[1].weight, f"after epoch {epoch}"
                 )
-                training = train(counted(islice(batches, per_epoch)), keeper)
-                keeper.after_training()
-                held_out = gather_batches(validation_images, validation_labels, EVALUATION_BATCH)
-                validation = evaluate(distributed.by_rows(model), loss_function, held_out)
-                keeper.after_validation(validation)
-                record.log_scores(epoch, training=training, validation=validation)
-                print(
-                    f"epoch {epoch:2}   training loss {training.loss:.4f} accuracy {training.accuracy:.4f}   "
-                    f"validation loss {validation.loss:.4f} accuracy {validation.accuracy:.4f}"
-                )
-                if epoch == settings.epochs or record.page.shows("everything"):
-                    show_learning(record, epoch, model, data.test_images, data.test_labels)
-                if settings.dry_run:
-                    break
-            best = keeper.take_best()
-        unseen = gather_batches(data.test_images, data.test_labels, EVALUATION_BATCH)
-        test = evaluate(distributed.by_rows(model), loss_function, unseen)
-        record.log_scores(epoch, test=test)
-        print(
-            f"test accuracy {test.accuracy:.4f}: {test.accuracy * 10_000:.0f} of 10 000 digits read rightly, "
-            f"with the weights of epoch {best['epoch']}"
-        )
-        show_reading(record, epoch, model, data.test_images, data.test_labels)
-        metrics = record.finish(
-            {
-                "test_accuracy": test.accuracy,
-                "test_loss": test.loss,
-                "best_epoch": best["epoch"],
-                "validation_accuracy": best["validation_accuracy"],
-                "validation_loss": best["validation_loss"],
-                "training_accuracy": training.accuracy,
-                "training_loss": training.loss,
-            }
-        )
-    if settings.require_accuracy is not None and test.accuracy < settings.require_accuracy:
-        raise UserError(f"test accuracy {test.accuracy} is below the required {settings.require_accuracy}")
-    return metrics
+                print(f"epoch {epoch:2}   training {training}   validation {validation}")
+                checkpointer.end_epoch(training, validation)
+            figures = checkpointer.load_best()
+        return finish(config, run, monitor, model, figures, test_set)
 
 
-def by_functions(
-    settings: Settings, model: nn.Sequential, loss_function: nn.Module, record: Run, probe: Tensor
-) -> tuple[Epoch, Parts, Guard]:
-    """Return an epoch in which autograd calls our backwards, what it depends on, and its guard."""
-    optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, eps=KERAS_EPSILON, fused=True)
-    watch = Watch(record, model, loss_function, optimizer, probe, WATCH_EVERY)
-    low = low_dtype(settings.precision)
-    network = Autocast(model, low) if low else nn.Sequential(model)
-    if settings.compile:
-        network.compile()  # and not the model, which is evaluated on batches of other sizes
-    guard = Guard(optimizer, partial(find_culprit, network, loss_function, anomaly=settings.anomaly))
-    trained = distributed.data_parallel(network)
-
-    def epoch(batches: Iterable[tuple[Tensor, Tensor]], keeper: Keeper) -> Score:
-        return train_epoch(trained, loss_function, optimizer, batches, watch, keeper, guard)
-
-    return epoch, {"optimizer": optimizer, "watch": watch}, guard
-
-
-def by_hand(settings: Settings, model: nn.Sequential, position: Position) -> tuple[Epoch, Parts, Guard]:
-    """Return the same without autograd; after an epoch the model has the new weights."""
-    device = next(model.parameters()).device
-    network = Classifier(SIZES, device, precision=low_dtype(settings.precision)).load(model)
-    adam = torch.optim.Adam(
-        [network.parameters],
-        lr=settings.learning_rate,
-        eps=KERAS_EPSILON,
-        fused=True,
-        capturable=device.type == "cuda",
+def load_sets(config: Config, device: torch.device) -> tuple[Examples, Examples, Examples]:
+    """Return images and labels to train on, a fifth of these to validate with, and those to test with."""
+    data = load_mnist(config.data_dir, device)
+    split = len(data.train_images) * 4 // 5
+    return (
+        (data.train_images[:split], data.train_labels[:split]),
+        (data.train_images[split:], data.train_labels[split:]),
+        (data.test_images, data.test_labels),
     )
-    guard = Guard(adam, partial(find_culprit_by_hand, network, anomaly=settings.anomaly))
-    trainer = Trainer(network, adam, position.tally, guard)
-
-    def epoch(batches: Iterable[tuple[Tensor, Tensor]], keeper: Keeper) -> Score:
-        score = trainer.train_epoch(batches, keeper)
-        network.store(model)
-        return score
-
-    return epoch, {"optimizer": adam, "model": Mirror(network, model)}, guard
 
 
 def build_model() -> nn.Sequential:
@@ -237,10 +160,42 @@ def build_model() -> nn.Sequential:
     return model
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run from the command line and return the exit status."""
-    return launch(run, Settings, __doc__, argv)
+def finish(
+    config: Config,
+    run: RunDir,
+    monitor: TrainingMonitor,
+    model: nn.Sequential,
+    figures: dict[str, float],
+    test_set: Examples,
+) -> dict[str, float]:
+    """Test the best weights, answer the five questions, and return the run's figures."""
+    images, labels = test_set
+    model.eval()
+    test = evaluate(model, nn.CrossEntropyLoss(), images, labels)
+    print(f"test accuracy {test.accuracy:.4f}, with the weights of epoch {figures['best_epoch']}")
+    log_pictures(run, model, images, labels, int(figures["best_epoch"]))
+    guessing = labels.bincount().max().item() / len(labels)
+    monitor.report(test.accuracy, guessing, figures["training_accuracy"])
+    metrics = run.finish({"test_accuracy": test.accuracy, "test_loss": test.loss} | figures)
+    if config.require_accuracy is not None and test.accuracy < config.require_accuracy:
+        raise UserError(f"test accuracy {test.accuracy} is below the required {config.require_accuracy}")
+    return metrics
+
+
+def log_pictures(run: RunDir, model: nn.Sequential, images: Tensor, labels: Tensor, epoch: int) -> None:
+    """Draw how well the network reads the test digits, and which of their pixels matter."""
+    if not run.full:
+        return
+    pixels, few = images[:DRAWN].clone().requires_grad_(), labels[:DRAWN]
+    loss = nn.CrossEntropyLoss(reduction="sum")(model(pixels), few)  # each digit gets its own loss's gradient
+    (gradients,) = torch.autograd.grad(loss, pixels)
+    when = f"after epoch {epoch}"
+    run.log_figure("pixel gradients", epoch, plot_pixel_gradients, images[:DRAWN], few, gradients, when)
+    with torch.no_grad():
+        probabilities = model(images).softmax(1)
+    run.log_figure("confusion matrix", epoch, plot_confusion_matrix, labels, probabilities.argmax(1))
+    run.log_figure("worst mistakes", epoch, plot_worst_mistakes, images, labels, probabilities)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(launch(main, Config))

@@ -1,4 +1,4 @@
-"""A progress bar where someone is watching, and nothing where the output goes to a file."""
+"""A progress bar on a terminal, and nothing where standard error goes to a file."""
 
 import sys
 import time
@@ -7,55 +7,52 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 Item = TypeVar("Item")
 
-PERIOD = 0.1  # seconds between two updates: to update at every step would take a tenth of exclusive or's
+PERIOD = 0.1  # seconds between two updates: one a step would take a tenth of XOR's time
 
 
 @contextmanager
-def progress(
-    description: str, total: int, done: int = 0, shown: bool = True
-) -> Iterator[Callable[[Iterable[Item]], Iterable[Item]]]:
-    """Show a bar for the length of a ``with`` block. It moves with the items that go through it.
+def progress(description: str, total: int, shown: bool = True) -> Iterator[Callable[[int, object], None]]:
+    """Show a bar for the length of a ``with`` block.
 
     Parameters
     ----------
     description : str
         Stands before the bar.
     total : int
-        How many items there will be.
-    done : int
-        Of those, how many were done before.
+        How many steps there will be.
     shown : bool
         False for no bar.
 
     Yields
     ------
     callable
-        Returns the items that it is given, and counts them; call it as often as you like. The bar is on
-        standard error, so that standard output holds results alone.
+        Takes the number of steps done, and anything whose ``str`` stands beside the bar; it is asked for only
+        when the bar is drawn. The bar is on standard error: standard output holds results alone.
     """
     if not shown or not sys.stderr.isatty():
-        yield lambda items: items
+        yield lambda done, beside="": None
         return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
     # What is printed meanwhile goes above the bar, but not if it goes elsewhere: rich would bring it here.
-    beside = sys.stdout.isatty()
-    with Progress(console=Console(stderr=True), transient=True, redirect_stdout=beside) as bar:
-        task = bar.add_task(description, total=total, completed=done)
+    redirect = sys.stdout.isatty()
+    with Progress(
+        *columns, TimeRemainingColumn(), TextColumn("{task.fields[beside]}"),
+        console=Console(stderr=True), transient=True, redirect_stdout=redirect,
+    ) as bar:  # fmt: skip
+        task = bar.add_task(description, total=total, beside="")
+        updated = 0.0
 
-        def counted(items: Iterable[Item]) -> Iterator[Item]:
-            nonlocal done
-            updated = time.monotonic()
-            for item in items:
-                yield item
-                done += 1
-                if time.monotonic() - updated > PERIOD:
-                    bar.update(task, completed=done)
-                    updated = time.monotonic()
+        def update(done: int, beside: object = "") -> None:
+            nonlocal updated
+            if time.monotonic() - updated > PERIOD:
+                bar.update(task, completed=done, beside=str(beside))
+                updated = time.monotonic()
 
-        yield counted
+        yield update
 
 
 def track(items: Sequence[Item], description: str) -> Iterable[Item]:
@@ -64,18 +61,16 @@ def track(items: Sequence[Item], description: str) -> Iterable[Item]:
     Parameters
     ----------
     items : sequence
-        What to go through.
+        What to iterate over.
     description : str
         Stands before the bar.
 
-    Returns
-    -------
-    iterable
-        The same items.
+    Yields
+    ------
+    Item
+        Each of the items.
     """
-    return _track(items, description) if sys.stderr.isatty() else items
-
-
-def _track(items: Sequence[Item], description: str) -> Iterator[Item]:
-    with progress(description, len(items)) as counted:
-        yield from counted(items)
+    with progress(description, len(items)) as update:
+        for done, item in enumerate(items, 1):
+            yield item
+            update(done, "")

@@ -84,7 +84,7 @@ def _autograd(nn: Any, fused: bool | None) -> Step:
 
 def _by_hand() -> Step:
     """Return the step without autograd."""
-    network = Classifier(SIZES).load(_build(torch.nn))
+    network = Classifier(_build(torch.nn))
     optimizer = torch.optim.Adam([network.parameters], fused=True)
 
     def step(inputs: Tensor, labels: Tensor) -> None:

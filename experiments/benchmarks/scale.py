@@ -62,7 +62,7 @@ def _candidates(width: int, depth: int, batch: int, steps: int) -> list[Candidat
     torch.manual_seed(0)
     inputs, labels = torch.randn(batch, width), torch.randint(CLASSES, (batch,))
     sizes = [width] * (depth + 1) + [CLASSES]
-    network = Classifier(sizes).load(_build(torch.nn, sizes))
+    network = Classifier(_build(torch.nn, sizes))
 
     def by_hand() -> None:
         for _ in range(steps):

@@ -5,13 +5,11 @@ shortest way to see that backpropagation is a few matrix products in the right o
 
 1. ``xor.py``: one hidden layer, four rows; the NumPy notebook's loop with its tensors allocated once;
 2. ``many.py``: the same loop for a thousand networks at once;
-3. ``classifier.py``: as many layers as you like, ReLU between them, softmax at the end;
-4. ``epoch.py``: its training loop, which a CUDA device can record once and replay.
+3. ``classifier.py``: as many layers as you like, ReLU between them, softmax at the end.
 """
 
 from manualgrad.by_hand.classifier import Classifier
-from manualgrad.by_hand.epoch import Mirror, Trainer
 from manualgrad.by_hand.many import train_many
 from manualgrad.by_hand.xor import train_xor
 
-__all__ = ["Classifier", "Mirror", "Trainer", "train_many", "train_xor"]
+__all__ = ["Classifier", "train_many", "train_xor"]

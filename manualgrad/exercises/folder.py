@@ -6,9 +6,9 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from manualgrad.atomic import write_atomically
 from manualgrad.errors import UserError
 from manualgrad.exercises.course import PACKAGE, Exercise
-from manualgrad.files import write_whole
 
 DEFAULT = Path("my-backwards")
 PROGRESS = "progress.json"
@@ -159,7 +159,7 @@ class Folder:
     def _write(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
         content = {name: asdict(progress) for name, progress in self._progress.items()}
-        write_whole(self.path / PROGRESS, (json.dumps(content, indent=2) + "\n").encode())
+        write_atomically(self.path / PROGRESS, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def choose_next(exercises: list[Exercise], folder: Folder) -> Exercise | None:

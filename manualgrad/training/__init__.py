@@ -4,17 +4,19 @@ from typing import Any
 
 from manualgrad.progress import track
 from manualgrad.training import cli
+from manualgrad.training.checkpointer import Checkpointer, load_best
 from manualgrad.training.cli import parse
 from manualgrad.training.command_line import parse_settings
 from manualgrad.training.config import Config, TrainConfig, require
 from manualgrad.training.descent import GradientDescent
-from manualgrad.training.keeper import Keeper, Stateful
 from manualgrad.training.launch import launch as _old_launch
 from manualgrad.training.launch import prepare
 from manualgrad.training.loader import BatchLoader
-from manualgrad.training.loop import Score, evaluate, gather_batches, train_epoch
-from manualgrad.training.metrics import MetricAccumulator, Metrics
-from manualgrad.training.position import Position
+from manualgrad.training.loop import Score, gather_batches
+from manualgrad.training.metrics import MetricAccumulator, Metrics, evaluate
+from manualgrad.training.monitor import TrainingMonitor
+from manualgrad.training.nonfinite import check_finite
+from manualgrad.training.parallel import distribute, is_first, world_size
 from manualgrad.training.run import Run
 from manualgrad.training.run_dir import RunDir, log_times
 from manualgrad.training.settings import RunSettings, TrainingSettings, changed_settings, option
@@ -29,24 +31,27 @@ def launch(main: Any, config_class: Any, *others: Any) -> int:
 
 __all__ = [
     "BatchLoader",
+    "Checkpointer",
     "Config",
     "GradientDescent",
-    "Keeper",
     "MetricAccumulator",
     "Metrics",
-    "Position",
     "Run",
     "RunDir",
     "RunSettings",
     "Score",
-    "Stateful",
     "TrainConfig",
+    "TrainingMonitor",
     "TrainingSettings",
     "Watch",
     "changed_settings",
+    "check_finite",
+    "distribute",
     "evaluate",
     "gather_batches",
+    "is_first",
     "launch",
+    "load_best",
     "log_times",
     "option",
     "parse",
@@ -55,5 +60,5 @@ __all__ = [
     "require",
     "setup",
     "track",
-    "train_epoch",
+    "world_size",
 ]

@@ -3,18 +3,15 @@
 import inspect
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 from torch.autograd import Function
 
 import manualgrad.nn as nn
 
-if TYPE_CHECKING:
-    from tensorboard.compat.proto.graph_pb2 import GraphDef
 
-
-def backward_graph(loss: Tensor, model: nn.Module) -> "GraphDef":
+def backward_graph(loss: Tensor, model: nn.Module) -> Any:
     """Describe what ``loss.backward()`` walks through.
 
     Parameters
@@ -134,7 +131,7 @@ def _card(node: Any) -> dict[str, str]:
 
 
 def _add_node(
-    graph: "GraphDef",
+    graph: Any,
     name: str,
     kind: str,
     inputs: list[str],

@@ -1,34 +1,77 @@
-"""How the curves are put together in the Custom Scalars tab: one question a section."""
+"""The charts of a training, one question a section: what each shows, what is healthy, and what to do."""
 
 from typing import Any
 
+LEARNS, ARRIVES, UNSTUCK, SIZED, RIGHT = QUESTIONS = (
+    "1 Does it learn?",
+    "2 Do the gradients arrive?",
+    "3 Do the units still learn?",
+    "4 Are the steps of the right size?",
+    "5 Are the hand-written gradients right?",
+)
 
-def _chart(*patterns: str) -> list[Any]:
-    """One chart with every curve whose tag begins with one of the patterns."""
-    return ["Multiline", list(patterns)]
+LOSS, ACCURACY, BATCH_LOSS = "loss", "accuracy", "loss of a batch"
+GRADIENT, WEIGHT, STUCK = "gradient norm", "weight norm", "stuck units"
+UPDATE, RATE, SPEED = "log10 of update to weight", "learning rate", "examples per second"
+CHECK = "gradient check"
 
+# Horizontally every chart counts steps, from 1. The run's own line is the training's.
+CHARTS = {
+    LEARNS: {
+        LOSS: (
+            "Mean loss of an epoch. Healthy: both lines fall, and flatten. Training falls and validation "
+            "rises: it learns by heart; stop earlier, or take fewer units. Neither falls: see questions 2 "
+            "to 4."
+        ),
+        ACCURACY: (
+            "Part of the examples that are classified correctly. Healthy: both lines rise, with a small "
+            "gap. A wide gap is learning by heart; a flat line at the share of the most frequent class is "
+            "guessing."
+        ),
+        BATCH_LOSS: (
+            "Loss of single batches. Healthy: it falls and jitters. Rising, or jumping by factors: take a "
+            "tenth of the learning rate."
+        ),
+    },
+    ARRIVES: {
+        GRADIENT: (
+            "Length of the loss's gradient by a layer's parameters, a line a layer. Healthy: within a "
+            "factor of a hundred of each other. The first layers far below: it vanishes on its way; take "
+            "ReLU, fewer layers, or Glorot's initial weights. Far above: it explodes; take smaller "
+            "initial weights."
+        ),
+    },
+    UNSTUCK: {
+        STUCK: (
+            "Part of a layer's units that hardly learn: ReLUs that are 0 for every probe, and outputs of "
+            "sigmoid and tanh where the slope is under a tenth of its greatest. Healthy: under a half. "
+            "Above: take a smaller learning rate, or smaller initial weights."
+        ),
+        WEIGHT: (
+            "Length of a layer's parameters, a line a layer. Healthy: it grows slowly. Growing without "
+            "end: take a smaller learning rate."
+        ),
+    },
+    SIZED: {
+        UPDATE: (
+            "How far a step moves a layer's parameters, as a part of their length: -3 is a thousandth, "
+            "which is about right. Above -1: take a tenth of the learning rate. Below -5 while nothing is "
+            "learnt: ten times it."
+        ),
+        RATE: "The optimizer's step size.",
+        SPEED: "Training examples a second, without what looking takes. Healthy: level.",
+    },
+    RIGHT: {
+        CHECK: (
+            "Worst relative error of the gradients against numeric ones, in a few weights of every layer. "
+            "Healthy: under a thousandth. Above: a backward is wrong; manualgrad.gradcheck says where and "
+            "how."
+        ),
+    },
+}
+DESCRIPTIONS = {tag: text for charts in CHARTS.values() for tag, text in charts.items()}
 
-# The same for every network, so that TensorBoard draws several runs into the same charts. What is not said
-# to be by epoch is by step.
-LAYOUT = {
-    "1 Does it learn?": {
-        "loss, by epoch": _chart("loss/training", "loss/validation"),
-        "accuracy, by epoch": _chart("accuracy/training", "accuracy/validation"),
-    },
-    "2 Do the gradients arrive in every layer?": {
-        "gradient norm": _chart("gradient norm/"),
-        "log10 of update : weight (about -3 is healthy)": _chart("log10 update to weight/"),
-    },
-    "3 Do the units still learn?": {
-        "part that is stuck: dead ReLUs, saturated sigmoids": _chart("dead ReLUs/", "saturated "),
-        "parameter norm": _chart("parameter norm/"),
-    },
-    "4 Are the hand-written gradients right?": {
-        "gradient check: worst relative error": _chart("gradient check/"),
-        "loss of the same batches": _chart("loss/batch"),
-    },
-    "5 How fast, and with what step size?": {
-        "examples per second": _chart("speed/"),
-        "learning rate": _chart("learning rate"),
-    },
+# What SummaryWriter.add_custom_scalars takes. The same for every network, so that runs share their charts.
+LAYOUT: dict[str, dict[str, list[Any]]] = {
+    question: {tag: ["Multiline", [f"^{tag}$"]] for tag in charts} for question, charts in CHARTS.items()
 }

@@ -24,8 +24,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from manualgrad.atomic import write_atomically
 from manualgrad.errors import UserError
-from manualgrad.files import write_whole
 
 FORMAT, VERSION = "manualgrad checkpoint", 1
 ENTRIES: dict[str, dict[str, type]] = {  # what each kind has at least
@@ -55,7 +55,7 @@ def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
     """
     saved = io.BytesIO()  # in memory first: a full disk then raises an OSError, not an error of PyTorch's
     torch.save(content, saved)
-    write_whole(path, saved.getbuffer())
+    write_atomically(path, saved.getbuffer())
 
 
 def read_checkpoint(path: Path, kind: Literal["last", "best"]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The command line of a script: tyro reads the settings, and every end that a user can mend is one line."""
 
-import dataclasses
 import io
 import json
 import os
@@ -111,11 +110,12 @@ def read_config(config_class: type[C], folder: Path, experiment: str) -> C:
         raise UserError(f"{path} does not hold the settings of a run") from None
     if whose != experiment:
         raise UserError(f"{path} is of a run of {whose!r:.40}, expected {experiment!r}")
+    settings.pop("resume", None)
     argv = [text for name, value in settings.items() for text in _as_argument(name, value)]
     said = io.StringIO()
     try:
         with redirect_stderr(said), redirect_stdout(said):
-            return dataclasses.replace(_cli(config_class, argv, experiment), **_transient(config_class))
+            return _cli(config_class, argv, experiment)
     except SystemExit:
         raise UserError(f"{path}: {_in_one_line(said.getvalue())}") from None
 
@@ -134,12 +134,6 @@ def _as_argument(name: str, value: Any) -> list[str]:
     if value is True:
         return [flag(name)]
     return [flag(name), *map(str, value)] if isinstance(value, list) else [f"{flag(name)}={value}"]
-
-
-def _transient(config_class: type[Config]) -> dict[str, Any]:
-    """Return the defaults of what is meant for one start of a run alone."""
-    fields = {field.name: field.default for field in dataclasses.fields(config_class)}
-    return {name: fields[name] for name in ("resume", "detect_anomaly") if name in fields}
 
 
 @contextmanager

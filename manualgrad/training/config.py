@@ -78,10 +78,7 @@ class TrainConfig(Config):
     checkpoint_minutes: float = 1.0
     """Save at least every so many minutes of training."""
 
-    detect_anomaly: bool = False
-    """If a number is not finite, have autograd name the operation that made it."""
-
-    environment = Config.environment | {"resume", "checkpoint_steps", "checkpoint_minutes", "detect_anomaly"}
+    environment = Config.environment | {"resume", "checkpoint_steps", "checkpoint_minutes"}
 
     def __post_init__(self) -> None:
         """Check the bounds."""

@@ -98,16 +98,16 @@ def stuck_parts(layers: list[Layer], outputs: list[Tensor]) -> dict[str, float]:
     Returns
     -------
     dict
-        By the curve's name. ``"dead ReLUs/layer 1"``: the part of its units that are zero for every example.
-        ``"saturated sigmoids/layer 1"``, and tanh: the part of its outputs that lie where the slope is flat.
+        By the layer's name, where it ends in an activation. Of ReLU the part of its units that are zero for
+        every example; of sigmoid and tanh the part of its outputs that lie where the slope is flat.
     """
     parts = {}
     for layer, output in zip(layers, outputs, strict=True):
         activation = layer.modules[-1]
         if isinstance(activation, torch.nn.ReLU):
-            parts[f"dead ReLUs/{layer.name}"] = (output <= 0).all(0)
+            parts[layer.name] = (output <= 0).all(0)
         elif isinstance(activation, torch.nn.Sigmoid):
-            parts[f"saturated sigmoids/{layer.name}"] = 4 * output * (1 - output) < FLAT
+            parts[layer.name] = 4 * output * (1 - output) < FLAT
         elif isinstance(activation, torch.nn.Tanh):
-            parts[f"saturated tanhs/{layer.name}"] = 1 - output**2 < FLAT
+            parts[layer.name] = 1 - output**2 < FLAT
     return {name: stuck.double().mean().item() for name, stuck in parts.items()}

@@ -85,7 +85,7 @@ def evaluate(
         Over all examples.
     """
     metrics = MetricAccumulator(inputs.device)
-    parts = [rows.tensor_split(parallel.size())[parallel.rank()] for rows in (inputs, labels)]
+    parts = [rows.tensor_split(parallel.world_size())[parallel.rank()] for rows in (inputs, labels)]
     for rows, targets in zip(*(part.split(EVALUATION_ROWS) for part in parts), strict=True):
         logits = model(rows)
         metrics.update(loss_function(logits, targets), logits, targets)

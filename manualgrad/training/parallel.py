@@ -19,7 +19,7 @@ from manualgrad.errors import UserError
 Thing = TypeVar("Thing")
 
 
-def size() -> int:
+def world_size() -> int:
     """Return how many processes train together."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
@@ -36,7 +36,7 @@ def is_first() -> bool:
 
 def join(device: torch.device) -> None:
     """Join the processes that torchrun has started: by NCCL on CUDA, by gloo elsewhere."""
-    if size() > 1 and not dist.is_initialized():
+    if world_size() > 1 and not dist.is_initialized():
         dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
 
 
@@ -69,34 +69,38 @@ def distribute(model: Module) -> Module:
     Module
         Shares the model's parameters; after ``backward`` every process has the mean of all gradients.
     """
-    return torch.nn.parallel.DistributedDataParallel(model) if size() > 1 else model
+    return torch.nn.parallel.DistributedDataParallel(model) if world_size() > 1 else model
 
 
 def own_rows(rows: Tensor) -> Tensor:
     """Return this process's equal part of a batch's rows (N, ...)."""
-    if len(rows) % size():
+    if len(rows) % world_size():
         raise UserError(
-            f"a batch of {len(rows)} rows has no {size()} equal parts: choose another --batch-size"
+            f"a batch of {len(rows)} rows has no {world_size()} equal parts: choose another --batch-size"
         )
-    return rows.tensor_split(size())[rank()]
+    return rows.tensor_split(world_size())[rank()]
 
 
 def sum_over_ranks(numbers: Tensor) -> Tensor:
     """Return the sum of every process's numbers, in each process."""
-    if size() > 1:
+    if world_size() > 1:
         numbers = numbers.clone()
         dist.all_reduce(numbers)
     return numbers
 
 
-def any_rank(flag: bool) -> bool:
-    """Return whether a flag is set in any process. All must ask."""
-    return bool(sum_over_ranks(torch.tensor(int(flag)))) if size() > 1 else flag
+def any_rank(*flags: bool) -> list[bool]:
+    """Return for each flag whether it is set in any process. All must ask."""
+    return (
+        [bool(count) for count in sum_over_ranks(torch.tensor(flags, dtype=torch.int))]
+        if world_size() > 1
+        else list(flags)
+    )
 
 
 def from_first(make: Callable[[], Thing]) -> Thing:
     """Have the first process make something, and return it in every process."""
-    if size() == 1:
+    if world_size() == 1:
         return make()
     made: list[Any] = [make() if is_first() else None]
     dist.broadcast_object_list(made, src=0)

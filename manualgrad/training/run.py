@@ -12,8 +12,8 @@ from typing import Any, Self
 
 import torch
 
+from manualgrad.atomic import write_atomically
 from manualgrad.errors import UserError
-from manualgrad.files import write_whole
 from manualgrad.training import distributed
 from manualgrad.training.loop import Score
 from manualgrad.training.page import Page
@@ -184,7 +184,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     content : dict
         What JSON can hold; anything else, such as a path, is written as its string.
     """
-    write_whole(path, (json.dumps(content, indent=2, default=str) + "\n").encode())
+    write_atomically(path, (json.dumps(content, indent=2, default=str) + "\n").encode())
 
 
 def _table(settings: RunSettings, others: dict[str, str]) -> str:

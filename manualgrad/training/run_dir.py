@@ -12,10 +12,11 @@ from typing import Any, Self
 
 import torch
 
+from manualgrad.atomic import write_atomically
 from manualgrad.errors import UserError
-from manualgrad.files import write_whole
 from manualgrad.training import parallel
 from manualgrad.training.config import Config, changed, hyper_parameters, to_json
+from manualgrad.training.metrics import Metrics
 
 ADDRESS = "http://localhost:6006/#custom_scalars&_smoothingWeight=0"
 
@@ -63,7 +64,7 @@ class RunDir:
             "experiment": experiment,
             "settings": to_json(config),
             "device": str(device),
-            "processes": parallel.size(),
+            "processes": parallel.world_size(),
             "versions": versions,
         }
         resumed = getattr(config, "resume", None)
@@ -133,15 +134,17 @@ class RunDir:
         from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 
         # One event for all of them, which add_scalar has no way to do, nor to describe a chart.
-        values = [
-            Summary.Value(
-                tag=tag,
-                simple_value=value,
-                metadata=SummaryMetadata(summary_description=self.descriptions.get(tag, "")),
-            )
-            for tag, value in scalars.items()
-        ]
+        plugin = SummaryMetadata.PluginData(plugin_name="scalars")
+        values = []
+        for tag, value in scalars.items():
+            text = SummaryMetadata(plugin_data=plugin, summary_description=self.descriptions.get(tag, ""))
+            values.append(Summary.Value(tag=tag, simple_value=value, metadata=text))
         self.writer_of(part).file_writer.add_summary(Summary(value=values), step)
+
+    def log_metrics(self, step: int, training: Metrics, validation: Metrics) -> None:
+        """Draw one point on each curve of loss and accuracy: two colours in each chart."""
+        self.log_scalars(step, vars(training))
+        self.log_scalars(step, vars(validation), part="validation")
 
     def log_figure(self, tag: str, step: int, plot: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """Draw a picture for the Images tab, if pictures are logged.
@@ -267,4 +270,4 @@ def log_times(last: int, count: int = 10) -> list[int]:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON file atomically; what JSON does not know, such as a path, as its string."""
-    write_whole(path, (json.dumps(content, indent=2, default=str) + "\n").encode())
+    write_atomically(path, (json.dumps(content, indent=2, default=str) + "\n").encode())

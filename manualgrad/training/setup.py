@@ -43,7 +43,7 @@ def setup(config: Config, dtype: torch.dtype = torch.float32) -> torch.device:
     if kind == "mps" and dtype == torch.float64:
         raise UserError("--device mps: has no float64, which this experiment computes with; take cpu")
     device = torch.device(kind)
-    if kind == "cuda" and parallel.size() > 1:
+    if kind == "cuda" and parallel.world_size() > 1:
         number, count = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if number >= count:
             raise UserError(f"--device cuda: this machine has {count}, too few for one a process")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from manualgrad.training.checkpoint import read_checkpoint
+from manualgrad.training.checkpointer import read_checkpoint
 from tests.experiments.small_mnist import COMMAND, the_folder
 
 pytestmark = pytest.mark.slow  # a process each, or two
@@ -47,9 +47,9 @@ def test_a_full_disk(tmp_path, on_a_small_disk):
     best, last = sorted([best, last])
     folder = Path(last).parents[1]
     assert [best, last] == [f"{folder}/checkpoints/{kind}.pt" for kind in ("best", "last")]  # and no .part
+    script = Path(__file__).with_name("small_mnist.py")
     assert complaint == (
-        f"mnist: error: No space left on device: {last}; to go on from the last checkpoint: "
-        f"python experiments/mnist.py --resume {folder}\n"
+        f"mnist: error: {last}: No space left on device; to resume: python {script} --resume {folder}\n"
     )
 
 
@@ -57,11 +57,11 @@ def test_a_read_only_folder(tmp_path, on_a_small_disk):
     run = start("--runs-dir", tmp_path / "runs", wrap=on_a_small_disk(tmp_path, "ro"))
     out, complaint = run.communicate()
     assert (run.returncode, out) == (1, "")
-    assert complaint == f"mnist: error: Read-only file system: {tmp_path}/runs/mnist\n"
+    assert complaint == f"mnist: error: {tmp_path}/runs/mnist: Read-only file system\n"
 
 
 def test_the_folder_removed_under_way(tmp_path):
-    run = start("--runs-dir", tmp_path, "--epochs", 10_000, "--checkpoint-steps", 50)
+    run = start("--runs-dir", tmp_path, "--epochs", 10_000, "--checkpoint-steps", 50, "--log", "none")
     while run.poll() is None and not list(tmp_path.glob("mnist/*/checkpoints/best.pt")):
         time.sleep(0.01)
     folder = the_folder(tmp_path)
@@ -78,6 +78,6 @@ def test_two_runs_begun_in_the_same_second(tmp_path):
     assert [run.returncode for run in both] == [0, 0], outs
     folders = list((tmp_path / "mnist").iterdir())
     assert len(folders) == 2
-    checkpoints = [read_checkpoint(folder / "checkpoints" / "last.pt", "last") for folder in folders]
+    checkpoints = [read_checkpoint(folder / "checkpoints" / "last.pt") for folder in folders]
     weights = [checkpoint["model"]["1.weight"] for checkpoint in checkpoints]
     assert weights[0].equal(weights[1])

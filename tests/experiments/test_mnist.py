@@ -1,12 +1,22 @@
+"""The loops of mnist.py and mnist_by_hand.py, on 500 small images: what a run leaves, and what it tells."""
+
 import json
+import re
 
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from experiments import mnist
-from tests.experiments.small_mnist import load_small_set
+from experiments import mnist, mnist_by_hand
+from experiments.mnist import Config
+from manualgrad.data.mnist import MNIST
+from manualgrad.errors import UserError
+from manualgrad.training import launch
+from tests.experiments.small_mnist import load_exact_set, load_small_set, the_folder
+
+SCRIPTS = {"mnist": mnist, "mnist_by_hand": mnist_by_hand}
+both = pytest.mark.parametrize("name", SCRIPTS)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -17,51 +27,65 @@ def small_set():
         yield
 
 
-def train(runs_dir, *argv):
-    status = mnist.main(["--runs-dir", str(runs_dir), "--epochs", "2", "--log", "scalars", *argv])
-    (folder,) = (runs_dir / "mnist").iterdir()
-    return status, folder, json.loads((folder / "metrics.json").read_text())
+def train(runs_dir, name="mnist", **settings):
+    config = Config(**{"runs_dir": runs_dir, "epochs": 2, "log": "scalars"} | settings)
+    metrics = SCRIPTS[name].main(config)
+    del metrics["seconds"]
+    return metrics, the_folder(runs_dir, name)
 
 
-def test_a_run_learns_and_leaves_its_figures(tmp_path, capsys):
-    status, folder, metrics = train(tmp_path)
-    assert status == 0
-    assert metrics["test_accuracy"] > 0.8
-    assert {"test_loss", "validation_accuracy", "training_loss", "seconds"} < metrics.keys()
-    assert folder.name.endswith("-epochs=2-seed0")
-    events = EventAccumulator(str(folder))
+def read(folder):
+    events = EventAccumulator(str(folder), size_guidance={"tensors": 0})
     events.Reload()
-    for tag in ("loss/training", "loss/validation", "accuracy/training", "accuracy/validation"):
-        assert [point.step for point in events.Scalars(tag)] == [1, 2]
-    out = capsys.readouterr().out
-    assert f"test accuracy {metrics['test_accuracy']:.4f}" in out
-    assert out.splitlines()[-1] == f"look at it: tensorboard --logdir {folder}"
+    return events
+
+
+def curve(folder, tag):
+    return [(point.step, point.value) for point in read(folder).Scalars(tag)]
+
+
+@both
+def test_a_run_learns_and_leaves_its_figures(tmp_path, capsys, name):
+    metrics, folder = train(tmp_path, name)
+    assert metrics["test_accuracy"] > 0.8
+    written = json.loads((folder / "metrics.json").read_text())
+    assert metrics == {key: value for key, value in written.items() if key != "seconds"}
+    assert {"test_loss", "validation_accuracy", "training_loss", "best_epoch"} < metrics.keys()
+    for tag in ("loss", "accuracy"):
+        assert [step for step, _ in curve(folder, tag)] == [4, 8]
+        assert [step for step, _ in curve(folder / "validation", tag)] == [4, 8]
+    assert curve(folder, "loss")[-1][1] == pytest.approx(metrics["training_loss"])
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == f"run folder: {folder}"
+    assert out[2].strip() == "http://localhost:6006/#custom_scalars&_smoothingWeight=0"
+    assert out[-1] == f"look at it: tensorboard --logdir {tmp_path}/{name}"
+    answers = [line for line in out if re.match(r"\d ", line)]
+    assert len(answers) == 5
+    assert all("? yes: " in line for line in answers)
+    assert f"test accuracy {metrics['test_accuracy']:.4f}, with the weights of epoch 2" in out
 
 
 def test_same_seed_same_figures(tmp_path):
-    figures = []
-    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
-        _, _, metrics = train(tmp_path / name, "--seed", str(seed))
-        del metrics["seconds"]
-        figures.append(metrics)
-    assert figures[0] == figures[1]
-    assert figures[0] != figures[2]
+    runs = [train(tmp_path / name, seed=seed)[0] for name, seed in (("a", 3), ("b", 3), ("c", 4))]
+    assert runs[0] == runs[1]
+    assert runs[0] != runs[2]
 
 
-def test_dry_run_is_two_batches(tmp_path):
+@both
+def test_dry_run_is_two_batches(tmp_path, name):
     steps = []
     handle = register_optimizer_step_post_hook(lambda *_: steps.append(1))
     try:
-        train(tmp_path, "--dry-run")
+        train(tmp_path, name, dry_run=True)
     finally:
         handle.remove()
     assert len(steps) == 2
 
 
-def test_accuracy_that_is_required(tmp_path, capsys):
-    assert train(tmp_path / "low", "--require-accuracy", "0.5")[0] == 0
-    assert train(tmp_path / "high", "--require-accuracy", "1", "--dry-run")[0] == 1
-    assert "below the required 1.0" in capsys.readouterr().err
+def test_accuracy_that_is_required(tmp_path):
+    train(tmp_path / "low", require_accuracy=0.5)
+    with pytest.raises(UserError, match="below the required"):
+        train(tmp_path / "high", require_accuracy=1.0, dry_run=True)
 
 
 def test_the_model_is_made_of_hand_written_layers():
@@ -69,100 +93,132 @@ def test_the_model_is_made_of_hand_written_layers():
     assert kinds == {"manualgrad.nn"}
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """One small run of each log level."""
-    levels = ("none", "scalars", "standard", "everything")
-    return {level: train(tmp_path_factory.mktemp(level), "--log", level) for level in levels}
+def test_layers_learn_in_training_mode_and_are_measured_in_the_other(tmp_path, monkeypatch):
+    modes = []
+
+    def build():
+        model = build_model()
+        model[0].register_forward_hook(
+            lambda module, *_: modes.append((module.training, torch.is_grad_enabled()))
+        )
+        return model
+
+    build_model = mnist.build_model
+    monkeypatch.setattr(mnist, "build_model", build)
+    train(tmp_path, log="none")
+    assert modes == [(True, True)] * 4 + [(False, False)] + [(True, True)] * 4 + [(False, False)] * 2
 
 
-def test_what_is_logged_changes_no_figure(finished):
-    figures = []
-    for _, _, metrics in finished.values():
-        del metrics["seconds"]
-        figures.append(metrics)
-    assert figures[1:] == figures[:1] * 3
-
-
-def test_pictures_of_the_last_epoch_or_of_all(finished):
-    def pictures(level):
-        return sorted(path.name for path in (finished[level][1] / "pictures").glob("*"))
-
-    assert pictures("none") == pictures("scalars") == []
-    last = ["confusion-2.png", "first-layer-2.png", "pixel-gradients-2.png", "worst-mistakes-2.png"]
-    assert pictures("standard") == last
-    assert pictures("everything") == sorted([*last, "first-layer-1.png", "pixel-gradients-1.png"])
-
-
-def test_the_page_has_everything(finished):
-    events = EventAccumulator(str(finished["standard"][1]))
-    events.Reload()
-    tags = events.Tags()
-    assert set(tags["images"]) == {"confusion", "first layer", "pixel gradients", "worst mistakes"}
-    assert {f"digit {digit}" for digit in range(10)} <= set(tags["tensors"])
+@both
+def test_what_is_logged_changes_no_figure_and_full_has_it_all(tmp_path, name):
+    runs = {level: train(tmp_path / level, name, log=level) for level in ("none", "scalars", "full")}
+    assert runs["none"][0] == runs["scalars"][0] == runs["full"][0]
+    assert not list(runs["none"][1].glob("**/events*"))
+    assert {path.name for path in runs["full"][1].iterdir() if path.is_dir()} == {
+        "checkpoints", "validation", "layer 1", "layer 2", "layer 3", "layer 4"
+    }  # fmt: skip
+    tags = read(runs["full"][1]).Tags()
     assert {"gradients/layer 4", "weights/layer 1", "activations/layer 2"} <= set(tags["histograms"])
-    assert {"loss/batch", "accuracy/test", "dead ReLUs/layer 3"} <= set(tags["scalars"])
-    assert tags["graph"]
-    assert (finished["standard"][1] / "projector_config.pbtxt").exists()
+    assert tags["graph"] == (name == "mnist")  # by hand nothing is recorded
+    texts = {tag.removesuffix("/text_summary") for tag in tags["tensors"]}
+    assert {"about/lesson", "about/settings", "about/charts", "about/answers"} <= texts
+    assert ("lessons/SoftmaxNLL" in texts) == (name == "mnist")
+    assert set(tags["images"]) == {"first layer", "pixel gradients", "confusion matrix", "worst mistakes"}
+    assert set(read(runs["full"][1] / "layer 3").Tags()["scalars"]) == {
+        "gradient norm", "weight norm", "log10 of update to weight", "stuck units"
+    }  # fmt: skip
 
 
-def test_by_hand_trains_like_the_functions(tmp_path):
-    # Two steps: after more, a unit that rounding has put on the other side of 0 gets a full step of Adam's,
-    # and the two drift apart. In float64 tests/by_hand compares them to 1e-12.
-    engines = ("functions", "by-hand")
-    figures = [train(tmp_path / engine, "--engine", engine, "--dry-run")[2] for engine in engines]
-    assert figures[0]["training_loss"] == pytest.approx(figures[1]["training_loss"], rel=1e-6)
-    for name in ("test_loss", "validation_loss"):
-        assert figures[0][name] == pytest.approx(figures[1][name], rel=1e-3)
-    for engine in engines:
-        assert train(tmp_path / f"{engine} on", "--engine", engine)[2]["test_accuracy"] > 0.8
+def test_by_hand_it_is_the_same_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(mnist, "load_mnist", load_exact_set)
+    build_model = mnist.build_model
+    monkeypatch.setattr(mnist, "build_model", lambda: build_model().double())
+    figures = [train(tmp_path, name, epochs=5)[0] for name in SCRIPTS]
+    assert figures[0] == pytest.approx(figures[1], rel=1e-9)
 
 
-@pytest.mark.parametrize("engine", ["functions", "by-hand"])
-@pytest.mark.parametrize("precision", ["medium", "bfloat16", "float16"])
-def test_lower_precision_learns_as_well(tmp_path, engine, precision):
-    status, folder, metrics = train(tmp_path, "--engine", engine, "--precision", precision)
-    assert status == 0
-    assert metrics["test_accuracy"] > 0.8
-    assert f"precision={precision}" in folder.name
-    assert torch.get_float32_matmul_precision() == "highest"
+@both
+def test_numbers_that_go_wrong_stop_the_run_before_the_weights(tmp_path, capsys, name):
+    argv = ["--learning-rate", "1e37", "--runs-dir", str(tmp_path), "--log", "scalars"]
+    assert launch(SCRIPTS[name].main, Config, argv) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{name}: error: step 2: the output of module 1, Linear(")
+    assert line.endswith("from before this step; a smaller --learning-rate, in a new run, often helps")
+    last = torch.load(the_folder(tmp_path, name) / "checkpoints" / "last.pt")
+    assert all(weight.isfinite().all() for weight in last["model"].values())
 
 
-@pytest.mark.slow
-def test_compiled(tmp_path):
-    assert train(tmp_path, "--compile")[2]["test_accuracy"] > 0.8
+# ---- six runs that go wrong, and what they say of themselves
+
+GUESS, ARRIVE, STUCK, SIZE, RIGHT = range(1, 6)  # the questions
 
 
-def test_what_by_hand_does_not_do(tmp_path, capsys):
-    assert mnist.main(["--runs-dir", str(tmp_path), "--engine", "by-hand", "--compile"]) == 1
-    assert "neither --with nor --compile applies" in capsys.readouterr().err
+def rebuild(change):
+    """Return what builds the network with other weights or layers."""
+    build_model = mnist.build_model
+
+    def build():
+        model = build_model()
+        return change(model) or model
+
+    return build
 
 
-@pytest.mark.parametrize(("engine", "where"), [("functions", "Linear (layer 1)"), ("by-hand", "layer 1")])
-def test_numbers_that_go_wrong_stop_the_run_before_the_weights(tmp_path, capsys, engine, where):
-    argv = ["--learning-rate", "1e37", "--engine", engine, "--log", "scalars"]
-    assert mnist.main(["--runs-dir", str(tmp_path), *argv]) == 1
-    (folder,) = (tmp_path / "mnist").iterdir()
-    (complaint,) = capsys.readouterr().err.splitlines()
-    assert complaint.startswith(f"mnist: error: step 1: the output of {where} is not finite: ")
-    assert complaint.endswith(
-        "The weights are those from before this step; a smaller --learning-rate, in a new run, often helps; "
-        f"to find the operation: python experiments/mnist.py --resume {folder} --anomaly"
+@torch.no_grad()
+def zero(model):
+    for parameter in model.parameters():
+        parameter.zero_()
+
+
+@torch.no_grad()
+def bury(model):
+    model[1].bias.fill_(-100.0)  # no image lifts a unit of the first layer above 0
+
+
+def deepen(model):
+    nn = mnist.nn
+    layers = [nn.Flatten(), nn.Linear(784, 30), nn.Sigmoid()]
+    for _ in range(9):
+        layers += [nn.Linear(30, 30), nn.Sigmoid()]
+    return nn.Sequential(*layers, nn.Linear(30, 10))
+
+
+def draw_lots(data_dir=None, device="cpu"):
+    generator = torch.Generator().manual_seed(0)
+    images, labels = (
+        torch.rand(600, 28, 28, generator=generator),
+        torch.randint(10, (600,), generator=generator),
     )
-    assert mnist.main(["--resume", str(folder), "--anomaly"]) == 1
-    (complaint,) = capsys.readouterr().err.splitlines()
-    assert f"step 1: the output of {where} is not finite" in complaint
-    assert "The operation is aten.addmm in " in complaint
+    return MNIST(images[:500], labels[:500], images[500:], labels[500:])
 
 
-def test_a_student_s_gradient_that_is_not_finite_is_named(tmp_path, capsys):
-    page = tmp_path / "relu.py"
-    page.write_text(
-        "from manualgrad.functions import ReLU\n\n\n"
-        "class Mine(ReLU):\n    @staticmethod\n    def backward(ctx, grad_output):\n"
-        "        (output,) = ctx.saved_tensors\n        return grad_output / (output > 0)\n"
-    )
-    assert mnist.main(["--runs-dir", str(tmp_path / "runs"), "--epochs", "1", "--with", str(page)]) == 1
-    (complaint,) = capsys.readouterr().err.splitlines()
-    assert "mnist: error: step 0: the gradient of input in Mine of " in complaint
-    assert "relu.py (layer 3) is not finite: " in complaint
+def forget_the_mask(ctx, grad_output):
+    return grad_output
+
+
+WRONG = {  # settings, what is planted, and the questions whose answer is no, with a word of it
+    "too large a rate": ({"learning_rate": 3.0}, {}, {GUESS: "guessing", STUCK: "stuck", SIZE: "a tenth"}),
+    "zero weights": ({}, {"build_model": zero}, {GUESS: "guessing", ARRIVE: "is 0", STUCK: "stuck"}),
+    "sigmoid ten layers deep": ({"epochs": 5}, {"build_model": deepen}, {GUESS: "guess", ARRIVE: "vanishes"}),
+    "dead ReLUs": ({}, {"build_model": bury}, {GUESS: "guessing", ARRIVE: "is 0", STUCK: "1.00 of layer 1"}),
+    "shuffled labels": ({"epochs": 15}, {"load_mnist": draw_lots}, {GUESS: "are the labels right"}),
+    "a wrong backward": ({}, {"backward": forget_the_mask}, {RIGHT: "gradcheck"}),
+}
+
+
+@pytest.mark.parametrize(("settings", "planted", "noes"), WRONG.values(), ids=WRONG)
+def test_a_run_that_goes_wrong_says_so(tmp_path, monkeypatch, capsys, settings, planted, noes):
+    if "build_model" in planted:
+        monkeypatch.setattr(mnist, "build_model", rebuild(planted["build_model"]))
+    if "load_mnist" in planted:
+        monkeypatch.setattr(mnist, "load_mnist", planted["load_mnist"])
+    if "backward" in planted:
+        monkeypatch.setattr("manualgrad.functions.ReLU.backward", staticmethod(planted["backward"]))
+    train(tmp_path, **settings)
+    answers = re.findall(r"^(\d) .*?\? (.*)$", capsys.readouterr().out, re.MULTILINE)
+    said = {int(number): text for number, text in answers if text.startswith("no: ")}
+    assert set(noes) <= set(said), answers
+    for number, word in noes.items():
+        assert word in said[number]
+    if RIGHT not in noes:
+        assert RIGHT not in said

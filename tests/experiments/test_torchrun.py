@@ -1,4 +1,4 @@
-"""experiments/mnist.py in several processes, started as torchrun does; the slow ones by torchrun itself."""
+"""mnist.py in several processes, started as torchrun does; the slow ones by torchrun itself."""
 
 import io
 import json
@@ -15,15 +15,16 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from tests.exercises.attempts import attempt
-from tests.experiments import exact_mnist, small_mnist
+from tests.experiments import small_mnist
+from tests.experiments.small_mnist import the_folder
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = Path(exact_mnist.__file__)
+SCRIPT = Path(small_mnist.__file__)
+STEPS = 4  # an epoch
 
 
 def train(runs, *argv, ask=None):
-    """Run the script in this process; `ask`: the rank that is sent SIGTERM in the tenth step."""
+    """Run mnist.py in float64 in this process; `ask`: the rank that is sent SIGTERM in the tenth step."""
     steps = []
 
     def count(*_):
@@ -33,7 +34,9 @@ def train(runs, *argv, ask=None):
 
     handle = register_optimizer_step_post_hook(count)
     try:
-        status = exact_mnist.main(["--runs-dir", str(runs), "--log", "scalars", "--epochs", "5", *argv])
+        status = small_mnist.run(
+            ["--runs-dir", str(runs), "--log", "scalars", "--epochs", "5", *argv], exact=True
+        )
     finally:
         handle.remove()
     return status, len(steps)
@@ -43,9 +46,14 @@ def ask_to_stop(runs, whom):
     return train(runs, ask=whom)
 
 
-def only_folder(runs):
-    (folder,) = (runs / "mnist").iterdir()
-    return folder
+def complain(*argv):
+    with redirect_stderr(io.StringIO()) as err:
+        return train(*argv), err.getvalue()
+
+
+def decline(runs):
+    with redirect_stderr(io.StringIO()) as err:
+        return small_mnist.run(["by-hand", "--runs-dir", str(runs)]), err.getvalue()
 
 
 def figures(folder):
@@ -53,91 +61,74 @@ def figures(folder):
     return {name: value for name, value in metrics.items() if name != "seconds"}
 
 
-def curve(folder, tag):
+def losses(folder):
     events = EventAccumulator(str(folder))
     events.Reload()
     # Sorted: event files that were begun within one second are read in the order of their process ids.
-    return sorted((point.step, point.value) for point in events.Scalars(tag))
+    return sorted((point.step, point.value) for point in events.Scalars("loss"))
 
 
 @pytest.fixture(scope="module")
 def alone(processes, tmp_path_factory):
     runs = tmp_path_factory.mktemp("alone")
-    assert processes(1, train, runs) == [(0, 20)]
-    return only_folder(runs)
+    assert processes(1, train, runs) == [(0, 5 * STEPS)]
+    return the_folder(runs)
 
 
 def resembles(folder, alone):
     """Check that two runs differ by rounding alone, and that no point of a curve is doubled."""
     assert figures(folder) == pytest.approx(figures(alone), rel=1e-9)
-    losses = curve(folder, "loss/training")
-    assert [step for step, _ in losses] == [1, 2, 3, 4, 5]
-    assert losses == curve(alone, "loss/training")  # in float32
+    assert [step for step, _ in losses(folder)] == [4, 8, 12, 16, 20]
+    assert losses(folder) == losses(alone)  # in float32
     return True
 
 
-@pytest.mark.parametrize("size", [2, 3])
-def test_it_trains_as_alone_and_only_the_first_writes(processes, alone, tmp_path, size):
-    assert processes(size, train, tmp_path) == [(0, 20)] * size
-    folder = only_folder(tmp_path)
+def test_two_train_as_one_does_and_only_the_first_writes(processes, alone, tmp_path):
+    assert processes(2, train, tmp_path) == [(0, 5 * STEPS)] * 2
+    folder = the_folder(tmp_path)
     assert resembles(folder, alone)
-    assert json.loads((folder / "config.json").read_text())["processes"] == size
-    names = {path.name.split(".")[0] for path in folder.iterdir()}
-    assert names == {"checkpoints", "config", "events", "metrics"}
+    assert json.loads((folder / "config.json").read_text())["processes"] == 2
     assert len(list(folder.glob("events*"))) == 1
-    # The check compares the whole batch's gradient with numeric slopes of the whole batch's loss.
-    ((_, error),) = curve(folder, "gradient check/worst relative error")
-    assert error < 1e-6
 
 
 @pytest.mark.parametrize("whom", [0, 1])
-def test_asked_to_stop_all_stop_after_the_same_step_and_go_on_in_another_number(
-    processes, alone, tmp_path, whom
-):
+def test_asked_to_stop_both_stop_after_the_same_step_and_one_goes_on(processes, alone, tmp_path, whom):
     results = processes(2, ask_to_stop, tmp_path, whom)
     assert results in [[(130, steps)] * 2 for steps in (10, 11)]
-    folder = only_folder(tmp_path)
-    last = torch.load(folder / "checkpoints" / "last.pt", weights_only=True)
-    assert last["position"]["steps"] == results[0][1]
-    assert last["position"]["tally"][0] == 128 * last["position"]["batches"]
-    rest = 20 - last["position"]["steps"]
-    assert processes(3, train, tmp_path, "--resume", str(folder)) == [(0, rest)] * 3
-    assert only_folder(tmp_path) == folder
+    folder = the_folder(tmp_path)
+    last = torch.load(folder / "checkpoints" / "last.pt")
+    done = last["loader"]["step"]
+    assert done == results[0][1]
+    assert last["metrics"]["sums"][0] == 128 * (done % STEPS)  # of both
+    assert processes(1, train, tmp_path, "--resume", str(folder)) == [(0, 5 * STEPS - done)]
     assert resembles(folder, alone)
 
 
-def complain(*argv):
-    with redirect_stderr(io.StringIO()) as err:
-        return train(*argv), err.getvalue()
-
-
-def test_numbers_that_go_wrong_stop_all_and_are_told_once(processes, tmp_path):
+def test_numbers_that_go_wrong_stop_both_and_are_told_once(processes, tmp_path):
     results = processes(2, complain, tmp_path, "--learning-rate", "1e300")
-    assert {result for result, _ in results} == {(1, 1)}
-    message = "".join(err for _, err in results)
-    assert message.startswith("mnist: error: step 1: the output of Linear (layer 2) is not finite")
-    assert message.count("\n") == 1
+    assert {status for (status, _), _ in results} == {1}
+    (line,) = "".join(err for _, err in results).splitlines()
+    assert line.startswith("mnist: error: step 2: the output of module ")
 
 
 def test_by_hand_declines(processes, tmp_path):
-    results = processes(2, complain, tmp_path, "--engine", "by-hand")
-    assert {result for result, _ in results} == {(1, 0)}
-    assert "--engine by-hand trains in one process" in "".join(err for _, err in results)
+    results = processes(2, decline, tmp_path)
+    assert [status for status, _ in results] == [1, 1]
+    assert "mnist_by_hand trains in one process" in "".join(err for _, err in results)
     assert not list(tmp_path.iterdir())
 
 
 class Torchrun:
     """The command, under way."""
 
-    def __init__(self, size, *argv):
-        command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size), "--"]
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    def __init__(self, *argv):
+        command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--"]
         self.process = subprocess.Popen(
-            [sys.executable, *command, *map(str, argv)],
+            [sys.executable, *command, *map(str, [SCRIPT, *argv])],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=environment,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         )
 
     def worker(self, rank):
@@ -162,18 +153,18 @@ def after_a_checkpoint(runs):
         time.sleep(0.1)
         for config in runs.glob("mnist/*/config.json"):
             last = config.parent / "checkpoints" / "last.pt"
-            if last.exists() and torch.load(last, weights_only=True)["position"]["steps"]:
+            if last.exists() and torch.load(last)["loader"]["step"]:
                 return config.parent
     raise TimeoutError(f"no checkpoint in {runs}")
 
 
-SOON = 25  # seconds, on a busy machine; torchrun kills what has not ended after 30
+SOON = 40  # seconds, on a busy machine; torchrun kills what has not ended after 30
 LONG = ("--epochs", "10000", "--log", "scalars", "--checkpoint-steps", "50")
 
 
 @pytest.fixture
 def under_way(tmp_path):
-    run = Torchrun(2, SCRIPT, "--runs-dir", tmp_path, *LONG)
+    run = Torchrun("--runs-dir", tmp_path, *LONG)
     try:
         yield run, after_a_checkpoint(tmp_path)
     finally:
@@ -183,39 +174,32 @@ def under_way(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
-def test_when_one_dies_the_other_says_so_and_ends(processes, under_way, rank):
+def test_when_one_dies_the_other_ends_and_the_run_can_be_resumed(under_way, rank):
     run, folder = under_way
     os.kill(run.worker(rank), signal.SIGKILL)
-    _, err, seconds = run.end()
+    _, _, seconds = run.end()
     assert seconds < SOON
     assert run.process.returncode == 1
-    assert err == [
-        "mnist: error: another of the 2 processes has ended; to go on from the last checkpoint: "
-        f"torchrun --nproc-per-node 2 experiments/mnist.py --resume {folder}"
-    ]
-    last = torch.load(folder / "checkpoints" / "last.pt", weights_only=True)
-    assert last["position"]["steps"] % 50 == 0 or last["position"]["batches"] == 4
-    epoch = last["position"]["epoch"]
-    goes_on = processes(1, train, folder.parents[1], "--resume", str(folder), "--epochs", str(epoch))
-    assert goes_on == [(0, 4 - last["position"]["batches"])]
+    done = torch.load(folder / "checkpoints" / "last.pt")["loader"]["step"]
+    epochs = done // STEPS + 2
+    argv = ["--runs-dir", str(folder.parents[1]), "--resume", str(folder), "--epochs", str(epochs)]
+    assert subprocess.run([*small_mnist.COMMAND, *argv], cwd=ROOT).returncode == 0
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("wish", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_to_torchrun_saves_once(under_way, wish):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_torchrun_saves_once(under_way, number):
     run, folder = under_way
-    run.process.send_signal(wish)
+    run.process.send_signal(number)
     _, err, seconds = run.end()
     assert seconds < SOON
-    assert err == [
-        "mnist: interrupted; to go on from the last checkpoint: "
-        f"torchrun --nproc-per-node 2 experiments/mnist.py --resume {folder}"
-    ]
+    resume = f"torchrun --nproc-per-node 2 {SCRIPT} --resume {folder}"
+    assert err == [f"mnist: interrupted; to resume: {resume}"]
 
 
 @pytest.mark.slow
-def test_what_ends_all_is_told_once(tmp_path):
-    run = Torchrun(2, SCRIPT, "--runs-dir", tmp_path, "--dry-run", "--require-accuracy", "1")
+def test_what_ends_both_is_told_once(tmp_path):
+    run = Torchrun("--runs-dir", tmp_path, "--dry-run", "--require-accuracy", "1")
     out, err, _ = run.end()
     assert run.process.returncode == 1
     assert len(err) == 1
@@ -224,24 +208,7 @@ def test_what_ends_all_is_told_once(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("option", [("--precision", "bfloat16"), ("--precision", "medium"), ("--with",)])
-def test_with_other_options(tmp_path, option):
-    if option == ("--with",):
-        option = ("--with", tmp_path / "relu.py")
-        option[1].write_text(attempt("relu", "grad_input = grad_output * (output > 0)"))
-    run = Torchrun(2, small_mnist.__file__, "--runs-dir", tmp_path, *option, "--epochs", "2", "--log", "none")
-    out, err, _ = run.end()
-    assert (run.process.returncode, err) == (0, [])
-    runs = 2 if option[0] == "--with" else 1  # with ours, and with theirs
-    assert (
-        sum("digits read rightly" in line for line in out)
-        == len(list(tmp_path.glob("mnist/*/metrics.json")))
-        == runs
-    )
-
-
-@pytest.mark.slow
 def test_a_wrong_argument_is_told_once():
-    run = Torchrun(2, SCRIPT, "--epochs", "0")
+    run = Torchrun("--epochs", "0")
     _, err, _ = run.end()
-    assert err == ["mnist: error: argument --epochs: must be at least 1, got 0 (--help lists the options)"]
+    assert err == ["mnist: error: --epochs 0: expected at least 1 (--help lists the options)"]

@@ -114,7 +114,7 @@ def test_help_has_the_script_s_docstring_and_every_setting(capsys):
 @pytest.fixture
 def folder(tmp_path):
     begun = f"--runs-dir {tmp_path} --rate 0.5 --loud --place=-x --epochs 3".split()
-    assert launch(main, Settings, [*begun, "--log", "none", "--detect-anomaly"]) == 0
+    assert launch(main, Settings, [*begun, "--log", "none"]) == 0
     (folder,) = (tmp_path / "test_cli").iterdir()
     return folder
 

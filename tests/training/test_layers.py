@@ -41,9 +41,9 @@ def test_stuck_parts():
         torch.tensor([[0.5, 0.03, 0.02]]),  # slope 4y(1 - y): 0.116 and 0.078
     ]
     assert stuck_parts(layers, outputs) == {
-        "dead ReLUs/layer 1": 0.4,
-        "saturated tanhs/layer 2": 0.5,
-        "saturated sigmoids/layer 3": 1 / 3,
+        "layer 1": 0.4,
+        "layer 2": 0.5,
+        "layer 3": 1 / 3,
     }
 
 

@@ -1,4 +1,4 @@
-"""Real processes for the tests of what several of them do together."""
+"""Real processes for the tests of what several of them do together, with the variables that torchrun sets."""
 
 import os
 import socket
@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from manualgrad.training import distributed
+from manualgrad.training import parallel
 
 
 @contextmanager
@@ -20,25 +20,26 @@ def processes(most: int) -> Iterator[Callable[..., list[Any]]]:
     with ProcessPoolExecutor(most, get_context("spawn")) as pool:
 
         def together(size: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
-            # In `joined` each process waits for the others, so that none of them takes two of these.
-            return list(
-                pool.map(partial(_as_torchrun_would, size, _free_port(), work, arguments), range(size))
-            )
+            # In `join` each process waits for the others, so that none of them takes two of these.
+            return list(pool.map(partial(_as_torchrun, size, _free_port(), work, arguments), range(size)))
 
         yield together
 
 
 def joined(work: Callable[..., Any], *arguments: Any) -> Any:
     """Run a function as one of the processes."""
-    with distributed.joined():
+    parallel.join(torch.device("cpu"))
+    try:
         return work(*arguments)
+    finally:
+        parallel.leave()
 
 
-def _as_torchrun_would(
+def _as_torchrun(
     size: int, port: int, work: Callable[..., Any], arguments: tuple[Any, ...], rank: int
 ) -> Any:
     torch.set_num_threads(1)
-    numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size}
+    numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size}
     os.environ.update({name: str(number) for name, number in numbers.items()})
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     return work(*arguments)

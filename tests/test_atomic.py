@@ -2,25 +2,25 @@ import resource
 
 import pytest
 
-from manualgrad.files import write_whole
+from manualgrad.atomic import write_atomically
 
 
 def test_written_and_written_over(tmp_path):
     path = tmp_path / "figures.json"
     for content in (b"first", b"second"):
-        write_whole(path, content)
+        write_atomically(path, content)
         assert path.read_bytes() == content
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_what_cannot_be_written_leaves_what_was_there_and_names_the_file(tmp_path):
     path = tmp_path / "figures.json"
-    write_whole(path, b"first")
+    write_atomically(path, b"first")
     limit, hardest = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hardest))
     try:
         with pytest.raises(OSError, match="too large") as caught:
-            write_whole(path, bytes(2000))
+            write_atomically(path, bytes(2000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hardest))
     assert caught.value.filename == str(path)
@@ -32,11 +32,11 @@ def test_a_file_in_the_folder_s_place(tmp_path):
     path = tmp_path / "gone" / "figures.json"
     path.parent.write_bytes(b"")
     with pytest.raises(NotADirectoryError) as caught:
-        write_whole(path, b"first")
+        write_atomically(path, b"first")
     assert caught.value.filename == str(path)
 
 
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError) as caught:
-        write_whole(tmp_path / "gone" / "figures.json", b"first")
+        write_atomically(tmp_path / "gone" / "figures.json", b"first")
     assert caught.value.filename == str(tmp_path / "gone" / "figures.json")

@@ -1,0 +1,111 @@
+"""What a run's own figures say to the five questions of its charts."""
+
+from collections.abc import Callable, Sequence
+from statistics import median
+
+from manualgrad.training.charts import ARRIVES, CHECK, GRADIENT, LEARNS, RIGHT, SIZED, STUCK, UNSTUCK, UPDATE
+
+Records = Sequence[dict[str, float]]  # by "tag" or "tag/layer 1", oldest first
+
+FAINT = 1e-3  # of the largest layer's gradient: a smaller one has vanished
+MOSTLY = 0.5  # of a layer's units: if more are stuck, it hardly learns
+BOLD, TIMID = -1.0, -5.0  # log10 of update to weight, as a rule; in a single step a layer may double
+EXACT = 1e-3  # relative error of a right gradient, with room for float32
+
+
+def answer(
+    records: Records, accuracy: float, guessing: float, training_accuracy: float | None = None
+) -> dict[str, str]:
+    """Answer each question of ``charts.QUESTIONS`` that the records can answer.
+
+    Parameters
+    ----------
+    records : sequence of dict
+        What ``TrainingMonitor`` recorded.
+    accuracy : float
+        Of the trained network, on what it did not train on where there is such.
+    guessing : float
+        The accuracy of always answering the most frequent class.
+    training_accuracy : float, optional
+        On what it did train on.
+
+    Returns
+    -------
+    dict
+        Question to one line, which begins with yes, no, or a little.
+    """
+    learnt = accuracy > (1 + guessing) / 2
+    answers = {LEARNS: _learns(accuracy, guessing, training_accuracy)}
+    late = records[len(records) // 2 :]
+    if gradients := _by_layer(late, GRADIENT):
+        answers[ARRIVES] = _arrives(gradients)
+    if stuck := _by_layer(records[-3:], STUCK):
+        answers[UNSTUCK] = _unstuck(stuck)
+    if updates := _by_layer(records, UPDATE):
+        answers[SIZED] = _sized(updates, _by_layer(records, UPDATE, max), learnt)
+    if errors := [record[CHECK] for record in records if CHECK in record]:
+        answers[RIGHT] = _right(max(errors))
+    return answers
+
+
+def _learns(accuracy: float, guessing: float, training: float | None) -> str:
+    if accuracy > (1 + guessing) / 2:
+        return f"yes: {accuracy:.4f} of the answers are correct; guessing gets {guessing:.4f}"
+    if accuracy > guessing + 0.05:
+        return f"a little: {accuracy:.4f} of the answers are correct; guessing gets {guessing:.4f}"
+    guess = f"no: {accuracy:.4f} is guessing ({guessing:.4f})"
+    if training is None or training <= guessing + 0.05:
+        return guess
+    return f"{guess}; of the training examples it knows {training:.4f} by heart: are the labels right?"
+
+
+def _arrives(norms: dict[str, float]) -> str:
+    small, large = min(norms, key=norms.__getitem__), max(norms, key=norms.__getitem__)
+    if norms[large] == 0:
+        return "no: every gradient is 0"
+    ratio = norms[small] / norms[large]
+    if ratio >= FAINT:
+        return f"yes: {small} gets {ratio:.2g} of {large}'s" if small != large else "yes: there is one layer"
+    if ratio == 0:
+        return f"no: {small}'s gradient is 0: zero weights or dead ReLUs lie between it and the loss"
+    if list(norms).index(small) < list(norms).index(large):
+        return f"no: {small} gets {ratio:.0e} of {large}'s: it vanishes; try ReLU or fewer layers"
+    return f"no: {large} gets {1 / ratio:.0e} times {small}'s: it explodes; try smaller initial weights"
+
+
+def _unstuck(parts: dict[str, float]) -> str:
+    worst = max(parts, key=parts.__getitem__)
+    if parts[worst] <= MOSTLY:
+        return f"yes: at most {parts[worst]:.2f} of a layer's units are stuck ({worst})"
+    return (
+        f"no: {parts[worst]:.2f} of {worst}'s units are stuck; try a smaller learning rate or initial weights"
+    )
+
+
+def _sized(logs: dict[str, float], largest: dict[str, float], learnt: bool) -> str:
+    small, large = min(logs, key=logs.__getitem__), max(logs, key=logs.__getitem__)
+    leap = max(largest, key=largest.__getitem__)
+    if largest[leap] > 0:
+        return (
+            f"no: a step moved {leap} by {10 ** largest[leap]:.2g} times its length; try a tenth of the rate"
+        )
+    if logs[large] > BOLD:
+        return f"no: a step changes {large} by {10 ** logs[large]:.2g} of its length; try a tenth of the rate"
+    if logs[small] < TIMID and not learnt:
+        return f"no: a step changes {small} by {10 ** logs[small]:.0e} of its length; try a larger rate"
+    return f"yes: a step changes a layer by {10 ** logs[small]:.0e} to {10 ** logs[large]:.0e} of its length"
+
+
+def _right(error: float) -> str:
+    if error <= EXACT:
+        return f"yes: they differ from numeric ones by at most {error:.0e}"
+    return f"no: they differ from numeric ones by {error:.2g}; check each function with manualgrad.gradcheck"
+
+
+def _by_layer(records: Records, tag: str, average: Callable[..., float] = median) -> dict[str, float]:
+    """Return the average of a tag's figures, by layer, first layer first."""
+    names = dict.fromkeys(name for record in records for name in record if name.startswith(f"{tag}/"))
+    return {
+        name.partition("/")[2]: average(record[name] for record in records if name in record)
+        for name in names
+    }

@@ -1,0 +1,196 @@
+"""What TensorBoard shows of a network's training. The loop calls it in the open, after backward and step."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import manualgrad.nn as nn
+from manualgrad.training import charts, parallel
+from manualgrad.training.answers import answer
+from manualgrad.training.backward_graph import backward_graph, hand_written, lesson
+from manualgrad.training.layers import layer_outputs, split_into_layers, stuck_parts
+from manualgrad.training.run_dir import RunDir, log_times
+from manualgrad.training.spot_check import worst_relative_error
+
+BUCKETS = 40  # of a histogram; TensorBoard draws 30
+
+
+class TrainingMonitor:
+    """Log diagnostics every so many steps. It changes nothing about the training.
+
+    A record has norms and stuck units, a line a layer. At ten logarithmic times it is a detailed one, with
+    distributions and a check of the gradients against numeric ones.
+
+    Parameters
+    ----------
+    run : RunDir
+        Where to log; with ``--log none`` there are no records.
+    model : Sequential
+        The network.
+    loss_function : callable
+        The loss of its outputs and the targets.
+    optimizer : Optimizer
+        Tells the learning rate.
+    probe : Tensor
+        (N, ...): the inputs on which activations are observed, always the same.
+    every : int
+        Steps from one record to the next.
+    last : int
+        The training's last step.
+    """
+
+    def __init__(
+        self,
+        run: RunDir,
+        model: nn.Sequential,
+        loss_function: Callable[[Tensor, Tensor], Tensor],
+        optimizer: Any,
+        probe: Tensor,
+        every: int,
+        last: int,
+    ) -> None:
+        self.run, self.model, self.loss_function, self.optimizer = run, model, loss_function, optimizer
+        self.probe, self.every = probe, every
+        self.layers = split_into_layers(model)
+        self.detailed = {1 + (step - 1) // every * every for step in log_times(last)}
+        self.records: list[dict[str, float]] = []
+        self._generator = torch.Generator().manual_seed(0)  # its own: the global one belongs to the training
+        self._weights_before: list[list[Tensor]] = []
+        self._restart_clock()
+        run.descriptions |= charts.DESCRIPTIONS
+
+    def after_backward(self, step: int, loss: Tensor, inputs: Tensor, targets: Tensor) -> None:
+        """Record the gradients, if it is time to.
+
+        Parameters
+        ----------
+        step : int
+            From 1.
+        loss : Tensor
+            On which ``backward`` was called.
+        inputs, targets : Tensor
+            The batch, N rows each.
+        """
+        self._examples += len(inputs)
+        if not self._is_due(step):
+            return
+        record = {charts.BATCH_LOSS: loss.item(), charts.RATE: self.optimizer.param_groups[0]["lr"]}
+        if step == 1:  # which also warmed up: its speed says nothing
+            self._introduce(loss)
+        else:
+            record[charts.SPEED] = self._examples / (time.perf_counter() - self._clock)
+        gradients = [[p.grad for p in layer.parameters if p.grad is not None] for layer in self.layers]
+        record |= self._norms(charts.GRADIENT, gradients)
+        if step in self.detailed and parallel.world_size() == 1:  # else the gradient is of others' rows, too
+            record[charts.CHECK] = worst_relative_error(
+                self.model, self.loss_function, inputs, targets, self._generator
+            )
+        if step in self.detailed:
+            self._log_distributions("gradients", step, [tensors[0] for tensors in gradients if tensors])
+        self._weights_before = [[p.detach().clone() for p in layer.parameters] for layer in self.layers]
+        self.records.append(record)
+
+    def after_step(self, step: int) -> None:
+        """Record how far the step moved the weights, and what the units put out now."""
+        if not self._is_due(step):
+            return
+        record = self.records[-1]
+        record |= self._norms(charts.WEIGHT, [layer.parameters for layer in self.layers])
+        for layer, before in zip(self.layers, self._weights_before, strict=True):
+            update = [new - old for new, old in zip(layer.parameters, before, strict=True)]
+            ratio = (
+                (_norm(update) / _norm(before)).log10().nan_to_num(nan=-20.0, posinf=torch.inf, neginf=-20.0)
+            )  # 0 stays 0
+            if ratio.isfinite():  # the first step away from zero has no ratio
+                record[f"{charts.UPDATE}/{layer.name}"] = ratio.item()
+        outputs = layer_outputs(self.layers, self.probe)
+        record |= {f"{charts.STUCK}/{name}": part for name, part in stuck_parts(self.layers, outputs).items()}
+        for name, value in record.items():
+            tag, _, part = name.partition("/")
+            self.run.log_scalars(step, {tag: value}, part)
+        if step in self.detailed:
+            self._log_distributions("weights", step, [layer.parameters[0] for layer in self.layers])
+            self._log_distributions("activations", step, outputs)
+        self._restart_clock()  # looking took time, but is no training
+
+    def report(
+        self, accuracy: float, guessing: float, training_accuracy: float | None = None
+    ) -> dict[str, str]:
+        """Answer the five questions, on the terminal and in the Text tab.
+
+        Parameters
+        ----------
+        accuracy : float
+            Of the trained network, on what it did not train on where there is such.
+        guessing : float
+            The accuracy of always answering the most frequent class.
+        training_accuracy : float, optional
+            On what it did train on.
+
+        Returns
+        -------
+        dict
+            Question to answer.
+        """
+        answers = answer(self.records, accuracy, guessing, training_accuracy)
+        print("\n".join(f"{question} {text}" for question, text in answers.items()))
+        rows = [f"| {question} | {text} |" for question, text in answers.items()]
+        head = [
+            "Custom Scalars has the charts, by the same numbers.",
+            "",
+            "| question | answer |",
+            "| --- | --- |",
+        ]
+        self.run.writer.add_text("about/answers", "\n".join([*head, *rows]))
+        return answers
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was recorded, and what decides where the next check looks."""
+        return {"records": self.records, "generator": self._generator.get_state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the state."""
+        self.records = state["records"]
+        self._generator.set_state(state["generator"])
+
+    def _is_due(self, step: int) -> bool:
+        return self.run.logs and (step - 1) % self.every == 0
+
+    def _restart_clock(self) -> None:
+        self._examples, self._clock = 0, time.perf_counter()
+
+    def _introduce(self, loss: Tensor) -> None:
+        """Log what is known from the first backward on: the charts' layout, the graph and its lessons."""
+        writer = self.run.writer
+        writer.add_custom_scalars(charts.LAYOUT)
+        rows = [f"| {tag} | {text} |" for tag, text in charts.DESCRIPTIONS.items()]
+        writer.add_text("about/charts", "\n".join(["| chart | what it shows |", "| --- | --- |", *rows]))
+        if not self.run.full or loss.grad_fn is None:  # by hand there is no graph
+            return
+        from tensorboard.compat.proto.event_pb2 import Event
+
+        graph = backward_graph(loss, self.model)
+        writer.file_writer.add_event(Event(graph_def=graph.SerializeToString()))
+        for function in hand_written(loss):
+            writer.add_text(f"lessons/{function.__name__}", lesson(function))
+
+    def _norms(self, tag: str, tensors: Sequence[Sequence[Tensor]]) -> dict[str, float]:
+        norms = torch.stack([_norm(of_layer) for of_layer in tensors]).tolist()  # one wait for the device
+        return {f"{tag}/{layer.name}": norm for layer, norm in zip(self.layers, norms, strict=True)}
+
+    def _log_distributions(self, what: str, step: int, tensors: Sequence[Tensor]) -> None:
+        if not self.run.full:
+            return
+        for layer, tensor in zip(self.layers, tensors, strict=True):
+            numbers = tensor.detach()[tensor.isfinite()].cpu().numpy()
+            if len(numbers):
+                self.run.writer.add_histogram(f"{what}/{layer.name}", numbers, step, bins=BUCKETS)
+
+
+def _norm(tensors: Sequence[Tensor]) -> Tensor:
+    """Return the Euclidean norm of all numbers together: ()."""
+    norms = [torch.linalg.vector_norm(tensor.detach()) for tensor in tensors]
+    return torch.linalg.vector_norm(torch.stack(norms))

@@ -1,0 +1,87 @@
+import pytest
+
+from manualgrad.training.answers import answer
+from manualgrad.training.charts import (
+    ARRIVES,
+    CHECK,
+    GRADIENT,
+    LEARNS,
+    QUESTIONS,
+    RIGHT,
+    SIZED,
+    STUCK,
+    UNSTUCK,
+    UPDATE,
+)
+
+
+def records(gradients=(0.1, 0.2), updates=(-3, -2.5), stuck=(0.1, 0.0), check=1e-6, count=4):
+    one = {CHECK: check}
+    for tag, values in ((GRADIENT, gradients), (UPDATE, updates), (STUCK, stuck)):
+        one |= {f"{tag}/layer {number}": value for number, value in enumerate(values, 1)}
+    return [dict(one) for _ in range(count)]
+
+
+def test_a_healthy_run_is_five_times_yes():
+    answers = answer(records(), accuracy=0.97, guessing=0.11)
+    assert tuple(answers) == QUESTIONS
+    assert all(text.startswith("yes: ") for text in answers.values())
+    assert answers[LEARNS] == "yes: 0.9700 of the answers are correct; guessing gets 0.1100"
+    assert answers[ARRIVES] == "yes: layer 1 gets 0.5 of layer 2's"
+    assert answers[RIGHT] == "yes: they differ from numeric ones by at most 1e-06"
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "training", "text"),
+    [
+        (0.1032, None, "no: 0.1032 is guessing (0.1135)"),
+        (0.4, None, "a little: 0.4000 of the answers"),
+        (0.1, 0.9, "no: 0.1000 is guessing (0.1135); of the training examples it knows 0.9000 by heart"),
+    ],
+)
+def test_does_it_learn(accuracy, training, text):
+    assert answer([], accuracy, 0.1135, training)[LEARNS].startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("gradients", "text"),
+    [
+        ((1e-7, 1e-3, 0.1), "no: layer 1 gets 1e-06 of layer 3's: it vanishes"),
+        ((1e5, 1.0, 0.1), "no: layer 1 gets 1e+06 times layer 3's: it explodes"),
+        ((0.0, 0.1), "no: layer 1's gradient is 0"),
+        ((0.0, 0.0), "no: every gradient is 0"),
+        ((0.5,), "yes: there is one layer"),
+    ],
+)
+def test_do_the_gradients_arrive(gradients, text):
+    assert answer(records(gradients), 0.5, 0.1)[ARRIVES].startswith(text)
+
+
+def test_do_the_units_still_learn():
+    text = answer(records(stuck=(0.2, 0.92)), 0.5, 0.1)[UNSTUCK]
+    assert text.startswith("no: 0.92 of layer 2's units are stuck")
+
+
+def test_what_the_units_did_long_ago_does_not_count():
+    answers = answer([*records(stuck=(0.9,)), *records(stuck=(0.1,))], 0.5, 0.1)
+    assert answers[UNSTUCK].startswith("yes: at most 0.10")
+
+
+def test_are_the_steps_of_the_right_size():
+    def say(updates, accuracy=0.2):
+        return answer(records(updates=updates), accuracy, 0.1)[SIZED]
+
+    assert say((-3, -0.5)).startswith("no: a step changes layer 2 by 0.32 of its length")
+    assert say((-3, -7)).startswith("no: a step changes layer 2 by 1e-07 of its length; try a larger rate")
+    assert say((-3, -7), accuracy=0.9).startswith("yes")  # it has learnt what there was to learn
+    leap = records(updates=(1.5, -3), count=1) + records()
+    assert answer(leap, 0.2, 0.1)[SIZED].startswith("no: a step moved layer 1 by 32 times its length")
+
+
+def test_one_wrong_gradient_is_enough():
+    answers = answer(records() + records(check=0.5, count=1) + records(), 0.9, 0.1)
+    assert answers[RIGHT].startswith("no: they differ from numeric ones by 0.5")
+
+
+def test_what_was_not_recorded_is_not_answered():
+    assert list(answer([], 0.9, 0.1)) == [LEARNS]

@@ -1,0 +1,276 @@
+"""Whatever ends a run, and whenever: resumed, it ends as if nothing had been. The loop is mnist.py's own."""
+
+import errno
+import fcntl
+import itertools
+import os
+import shutil
+import signal
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+from experiments import mnist
+from experiments.mnist import Config
+from manualgrad.errors import UserError
+from manualgrad.training import Checkpointer, Metrics, load_best
+from manualgrad.training.checkpointer import read_checkpoint, write_checkpoint
+from manualgrad.training.signals import Interrupted
+from tests.experiments.small_mnist import load_small_set, the_folder
+
+EPOCHS, STEPS = 2, 4
+PASSED = itertools.count(2, 2)
+
+
+class Killed(BaseException):
+    """Ends a training as nothing else does, so that nobody can have prepared for it."""
+
+
+def kill():
+    raise Killed
+
+
+@pytest.fixture(autouse=True)
+def small_set(monkeypatch):
+    """Take a small network that needs the global generator, so that its state matters, too."""
+    nn = mnist.nn
+
+    def build():
+        return nn.Sequential(
+            nn.Flatten(), nn.Linear(784, 12), torch.nn.Dropout(0.1), nn.ReLU(), nn.Linear(12, 10)
+        )
+
+    monkeypatch.setattr(mnist, "load_mnist", load_small_set)
+    monkeypatch.setattr(mnist, "build_model", build)
+    monkeypatch.setattr(mnist, "MONITOR_EVERY", 3)
+
+
+def train(config, end=None, at=0, monkeypatch=None):
+    """Run mnist.py, and call ``end`` before its optimizer's step number ``at``, counted from 1.
+
+    Two seconds pass before it begins, as when a process starts: TensorBoard reads event files in the order of
+    the second that their names begin with.
+    """
+    now, passed, steps = time.time, next(PASSED), itertools.count(1)
+    handle = register_optimizer_step_pre_hook(lambda *_: end() if next(steps) == at else None)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(time, "time", lambda: now() + passed)
+            return mnist.main(config)
+    finally:
+        handle.remove()
+
+
+@pytest.fixture
+def config(tmp_path):
+    return Config(runs_dir=tmp_path / "runs", epochs=EPOCHS, log="scalars", checkpoint_steps=3)
+
+
+def resumed(config, **changes):
+    return replace(config, resume=the_folder(config.runs_dir), **changes)
+
+
+def last(config):
+    return read_checkpoint(the_folder(config.runs_dir) / "checkpoints" / "last.pt")
+
+
+def outcome(config, metrics):
+    """Return all that a run comes to, but for how long things took."""
+    folder = the_folder(config.runs_dir)
+    curves = {}
+    for part in sorted({path.parent for path in folder.rglob("events*")}):
+        events = EventAccumulator(str(part))
+        events.Reload()
+        for tag in events.Tags()["scalars"]:
+            if "second" not in tag:
+                curves[part.name if part != folder else "", tag] = [
+                    (p.step, p.value) for p in events.Scalars(tag)
+                ]
+    states = [read_checkpoint(folder / "checkpoints" / name) for name in ("last.pt", "best.pt")]
+    weights = [state["model"][name].tolist() for state in states for name in state["model"]]
+    moments = [
+        value.tolist() for state in states[0]["optimizer"]["state"].values() for value in state.values()
+    ]
+    return curves, weights, moments, states[0]["generators"]["cpu"].tolist(), metrics | {"seconds": 0}
+
+
+@pytest.fixture
+def whole(config, tmp_path):
+    config = replace(config, runs_dir=tmp_path / "whole")
+    return outcome(config, train(config))
+
+
+def test_killed_before_any_step_and_resumed_it_ends_as_if_nothing_had_been(config, tmp_path, whole):
+    assert [step for step, _ in whole[0]["", "loss"]] == [STEPS, 2 * STEPS]
+    for at in range(1, EPOCHS * STEPS + 1):
+        broken = replace(config, runs_dir=tmp_path / f"killed before step {at}")
+        with pytest.raises(Killed):
+            train(broken, kill, at)
+        assert outcome(broken, train(resumed(broken))) == whole
+
+
+def test_killed_again_and_again(config, whole):
+    with pytest.raises(Killed):
+        train(config, kill, 5)
+    for at in (1, 2, 2, 4):
+        with pytest.raises(Killed):
+            train(resumed(config), kill, at)
+    assert outcome(config, train(resumed(config))) == whole
+
+
+def test_killed_between_the_last_step_and_the_test(config, whole, monkeypatch):
+    monkeypatch.setattr(mnist, "finish", lambda *_: kill())
+    with pytest.raises(Killed):
+        train(config)
+    monkeypatch.undo()
+    small_set.__wrapped__(monkeypatch)
+    assert outcome(config, train(resumed(config))) == whole
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("at", [5, STEPS])  # in an epoch, and in its last step
+def test_a_signal_ends_it_after_a_whole_step_with_everything_saved(config, whole, number, at, capfd):
+    handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(Interrupted) as caught:
+        train(config, lambda: os.kill(os.getpid(), number), at)
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
+    assert caught.value.__notes__[0].endswith(f" --resume {the_folder(config.runs_dir)}")
+    assert "stopping after this step" in capfd.readouterr().err
+    assert last(config)["loader"]["step"] == at
+    assert outcome(config, train(resumed(config))) == whole
+
+
+def test_a_signal_when_nobody_reads_what_is_printed(config):
+    """As in ``mnist.py 2>&1 | tee log``, where Ctrl-C ends ``tee``, too."""
+
+    def interrupt():
+        reading, writing = os.pipe()
+        os.close(reading)
+        stderr = os.dup(2)
+        os.dup2(writing, 2)
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            os.close(writing)
+
+    with pytest.raises(Interrupted):
+        train(config, interrupt, 5)
+    assert last(config)["loader"]["step"] == 5
+
+
+def test_a_second_signal_ends_it_at_once(config):
+    def twice():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        train(config, twice, 5)
+    assert not isinstance(caught.value, Interrupted)
+    assert last(config)["loader"]["step"] < 5
+
+
+def test_more_epochs_train_a_finished_run_further(config, tmp_path):
+    longer = replace(config, epochs=EPOCHS + 1, runs_dir=tmp_path / "longer")
+    expected = outcome(longer, train(longer))
+    train(replace(config, checkpoint_steps=None))  # the end of the last epoch is saved in any case
+    more = resumed(config, epochs=EPOCHS + 1)
+    (curves, *rest), (their_curves, *their_rest) = outcome(config, train(more)), expected
+    assert rest == their_rest
+    assert curves["", "loss"] == their_curves["", "loss"]
+
+
+def test_a_finished_run_is_not_done_again(config):
+    train(config)
+    folder = the_folder(config.runs_dir)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match="is finished; --epochs with more than 2 trains it further"):
+        train(resumed(config))
+    with pytest.raises(UserError, match=r"--epochs 1: .* has done more already"):
+        train(resumed(config, epochs=1))
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_the_best_weights_are_those_with_the_best_validation(config, monkeypatch):
+    accuracies = iter([0.5, 0.7, 0.7, 0.6, 0.1])
+    monkeypatch.setattr(mnist, "evaluate", lambda *_: Metrics(1.0, next(accuracies)))
+    metrics = train(replace(config, epochs=4))
+    assert metrics["best_epoch"] == 2
+    assert metrics["validation_accuracy"] == 0.7
+    assert metrics["test_accuracy"] == 0.1
+    model = mnist.build_model()
+    found = load_best(the_folder(config.runs_dir), model)
+    assert found["experiment"] == "mnist"
+    assert found["figures"]["best_epoch"] == 2
+    assert model[1].weight.equal(found["model"]["1.weight"])
+
+
+def test_saving_takes_little_of_the_time(config, monkeypatch):
+    """Of a hundred short epochs few are saved."""
+    saved = []
+    save = Checkpointer._save
+    monkeypatch.setattr(Checkpointer, "_save", lambda self: (saved.append(self.loader.step), save(self)))
+    train(replace(config, epochs=100, checkpoint_steps=None, log="none"))
+    assert saved[0] == 0
+    assert saved[-1] == 100 * STEPS
+    assert len(saved) < 50
+
+
+def test_a_long_training_is_saved_by_the_clock(config):
+    with pytest.raises(Killed):
+        train(replace(config, checkpoint_steps=None, checkpoint_minutes=1e-9), kill, 7)
+    assert last(config)["loader"]["step"] == 6
+
+
+def test_the_line_to_resume_can_be_pasted(config, tmp_path):
+    spaced = replace(config, runs_dir=tmp_path / "my runs")
+    with pytest.raises(Killed) as caught:
+        train(spaced, kill, 1)
+    assert caught.value.__notes__[0].endswith(f" --resume '{the_folder(spaced.runs_dir)}'")
+
+
+def test_a_checkpoint_that_does_not_fit_leaves_the_run_as_it_was(config):
+    train(config)
+    folder = the_folder(config.runs_dir)
+    write_checkpoint(folder / "checkpoints" / "last.pt", last(config) | {"optimizer": {}})
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match=r"last.pt does not fit this run"):
+        train(resumed(config, epochs=EPOCHS + 1))
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_another_network_or_other_settings_are_refused(config, monkeypatch):
+    with pytest.raises(Killed):
+        train(config, kill, 4)
+    with pytest.raises(UserError, match=r"last.pt was made with --seed 0, not 1"):
+        train(resumed(config, seed=1))
+    monkeypatch.setattr(mnist, "build_model", lambda: mnist.nn.Sequential(mnist.nn.Linear(3, 2)))
+    with pytest.raises(UserError, match=r"last.pt belongs to another network: Missing key"):
+        train(resumed(config))
+
+
+def test_a_run_that_is_still_going_cannot_be_resumed(config):
+    def resume_meanwhile():
+        with pytest.raises(UserError, match="is still running, in another process"):
+            train(resumed(config))
+
+    train(config, resume_meanwhile, 4)
+
+
+def test_a_file_system_that_locks_no_folders(config, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EBADF, "Bad file descriptor")  # as NFS does
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert train(config)["test_accuracy"] > 0
+
+
+def test_the_folder_removed_under_way(config):
+    with pytest.raises(UserError, match="was removed while the run was going on") as caught:
+        train(replace(config, log="none"), lambda: shutil.rmtree(the_folder(config.runs_dir)), 2)
+    assert not hasattr(caught.value, "__notes__")  # there is nothing to resume
