@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NoReturn
 
+from manualgrad.atomic import write_atomically
 from manualgrad.errors import UserError
 from manualgrad.exercises import formats
 from manualgrad.exercises.checker import Checker
@@ -20,7 +21,6 @@ from manualgrad.exercises.session import Session
 from manualgrad.exercises.submissions import Submission, find_submissions, read_submission
 from manualgrad.exercises.verdict import Limits
 from manualgrad.exercises.watch import Watch
-from manualgrad.files import write_whole
 from manualgrad.table import print_table
 
 
@@ -162,8 +162,8 @@ def _grade_class(options: Namespace, exercises: Sequence[Exercise]) -> None:
         with rows.open("ab") as file:
             file.write(details([grade]).split(b"\r\n", 1)[1])
     ordered = [grades[submission.name, exercise.name] for submission in submissions for exercise in exercises]
-    write_whole(rows, details(ordered))
-    write_whole(out, gradebook(submissions, exercises, ordered))
+    write_atomically(rows, details(ordered))
+    write_atomically(out, gradebook(submissions, exercises, ordered))
     folder = out.with_name("feedback")
     folder.mkdir(exist_ok=True)
     for submission in submissions:
