@@ -18,6 +18,7 @@ from tests.functions.tools import (
     every_function,
     value_and_gradients,
 )
+from tests.versions import COMPILE_TAKES_NO_GRAD_OF_A_FUNCTION
 
 pytestmark = [  # all PyTorch's own
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -67,6 +68,9 @@ def test_every_wrapper_in_one_graph():
         assert_same(whole(*values, labels), ours[0].detach())
 
 
+@pytest.mark.skipif(
+    COMPILE_TAKES_NO_GRAD_OF_A_FUNCTION, reason="torch.compile cannot trace torch.func.grad of any Function"
+)
 def test_torch_func_inside_a_compiled_region():
     values, labels = arguments()
 

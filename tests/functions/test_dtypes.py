@@ -7,6 +7,7 @@ from torch import Tensor
 import manualgrad.functions as F
 from manualgrad.cases import SampleInput
 from tests.functions.tools import DEVICES, closed, every_device, every_function, every_sample, upstream
+from tests.versions import MSE_LOSS_MIXES_NO_DTYPES
 
 LOW = [torch.float32, torch.bfloat16, torch.float16]
 every_low = pytest.mark.parametrize("dtype", LOW, ids=str)
@@ -126,6 +127,8 @@ MIXED = [
 
 @pytest.mark.parametrize(("function", "reference", "input_dtype", "target_dtype"), MIXED)
 def test_two_dtypes_are_promoted_as_in_pytorch(function, reference, input_dtype, target_dtype):
+    if reference is torch.nn.functional.mse_loss and MSE_LOSS_MIXES_NO_DTYPES:
+        pytest.skip("PyTorch's own mse_loss has no gradient for two dtypes")
     input = torch.tensor([[0.5, 2.0, 1.0], [3.0, 0.25, 0.5]]).to(input_dtype)
     target = torch.tensor([[0.25, 0.25, 0.5], [0.0, 1.0, 0.0]]).to(target_dtype)
     leaves = [each.requires_grad_() for each in (input, target) if each.is_floating_point()]
