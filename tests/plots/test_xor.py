@@ -75,6 +75,7 @@ def test_each_hidden_unit_has_a_map(units, check_layout):
 def test_points_lie_on_the_side_of_the_line_that_they_are_answered_with(bias, numbers, check_layout):
     path = [torch.rand(4, 3, dtype=torch.float64, generator=numbers) for _ in range(5)]
     unit = torch.nn.Linear(3, 1, bias=bias, dtype=torch.float64)
+    unit.weight.data.uniform_(-1, 1, generator=numbers)
     figure = plots.plot_hidden_space(path, *DATA, unit, 0.1, "now")
     axes = figure.axes[0]
     (border,) = [line for line in axes.lines if list(line.get_ydata()) == [0, 1]]
