@@ -1,21 +1,18 @@
-"""torch.compile and torch.export. The default run compiles a few graphs; the slow one every function.
-
-That every sample of every function is one graph, with torch.func.grad inside as well, and that every function
-exports, earns two columns of the support matrix: see tests/experiments/test_support_matrix.py.
-"""
+"""torch.compile and torch.export. The default run compiles a few graphs; the slow one every function."""
 
 import shutil
 
 import pytest
 import torch
-from torch.func import grad, jvp, vmap
+from torch.func import grad, vmap
 
 import manualgrad.functions as F
 import manualgrad.nn as nn
 from tests.functions.tools import (
     assert_same,
-    closed,
     every_function,
+    every_sample,
+    scalar,
     value_and_gradients,
 )
 from tests.versions import COMPILE_TAKES_NO_GRAD_OF_A_FUNCTION
@@ -74,17 +71,10 @@ def test_every_wrapper_in_one_graph():
 def test_torch_func_inside_a_compiled_region():
     values, labels = arguments()
 
-    def slopes(*each):
+    def gradients(*each):
         return grad(everything, (0, 1, 2))(*each, labels)
 
-    assert_same(torch.compile(slopes, fullgraph=True, backend="aot_eager")(*values), slopes(*values))
-
-
-def test_forward_mode_and_compile_are_both_there_for_the_same_function():
-    x = torch.randn(3, 4, dtype=torch.float64)
-    compiled = torch.compile(F.tanh, fullgraph=True, backend="aot_eager")
-    assert_same(compiled(x), F.tanh(x))
-    assert_same(jvp(F.tanh, (x,), (x,)), jvp(torch.tanh, (x,), (x,)))
+    assert_same(torch.compile(gradients, fullgraph=True, backend="aot_eager")(*values), gradients(*values))
 
 
 def test_sizes_may_change():
@@ -107,9 +97,30 @@ def test_export_of_a_network():
 
 
 @pytest.mark.slow
+@every_sample
+def test_every_sample_is_one_graph(ours, theirs, values):
+    """Forward, backward, without gradients, and torch.func.grad inside."""
+    call = torch.compile(ours, fullgraph=True, backend="aot_eager")
+    assert_same(value_and_gradients(call, values), value_and_gradients(theirs, values))
+    with torch.no_grad():
+        assert_same(call(*values), theirs(*values))
+    gradient = torch.compile(grad(scalar(ours)), fullgraph=True, backend="aot_eager")
+    assert_same(gradient(*values), grad(scalar(theirs))(*values))
+
+
+@pytest.mark.slow
 @every_function
-def test_every_function_under_vmap_and_autocast_inside_a_compiled_region(info):
-    ours, values = closed(info.function, info.samples()[0])
+def test_every_function_exports(ours, theirs, values):
+    class Layer(torch.nn.Module):
+        def forward(self, *values):
+            return ours(*values)
+
+    assert_same(torch.export.export(Layer(), values).module()(*values), theirs(*values))
+
+
+@pytest.mark.slow
+@every_function
+def test_every_function_under_vmap_and_autocast_inside_a_compiled_region(ours, values):
     stacks = [torch.stack([value, value.cos()]) for value in values]
     rows = vmap(ours)
     assert_same(torch.compile(rows, fullgraph=True, backend="aot_eager")(*stacks), rows(*stacks))
@@ -119,12 +130,8 @@ def test_every_function_under_vmap_and_autocast_inside_a_compiled_region(info):
             return ours(*each)
 
     singles = [value.float() for value in values]
-    assert_same(
-        torch.compile(lower, fullgraph=True, backend="aot_eager")(*singles),
-        lower(*singles),
-        rtol=0.02,
-        atol=0.02,
-    )
+    compiled = torch.compile(lower, fullgraph=True, backend="aot_eager")
+    assert_same(compiled(*singles), lower(*singles), rtol=0.02, atol=0.02)
 
 
 @pytest.mark.slow

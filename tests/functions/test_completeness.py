@@ -104,9 +104,9 @@ def test_nothing_is_left_to_pytorchs_own_backward_or_layers(name):
 
 
 @every_sample
-def test_backward_keeps_no_tensor_on_ctx(info, index):
+def test_backward_keeps_no_tensor_on_ctx(info, sample):
     """What is saved goes through save_for_backward: anything else leaks and escapes the hooks."""
-    sample, contexts = info.samples()[index], []
+    contexts = []
     setup_context = info.function_class.setup_context
 
     def noted(ctx, inputs, output):

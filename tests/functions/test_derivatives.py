@@ -1,30 +1,29 @@
 """Every function in every direction, and to the third order."""
 
-import pytest
 import torch
+from torch.autograd import forward_ad
 
-from tests.functions.tools import assert_same, closed, every_device, every_function, every_sample, scalar
-
-
-def leaves(values):
-    return tuple(value.clone().requires_grad_() for value in values)
+from tests.functions.tools import assert_same, every_device, every_function, every_sample, leaves, scalar
 
 
 @every_sample
 @every_device
-def test_first_order_by_finite_differences(info, index, device):
-    call, values = closed(info.function, info.samples(device=device)[index])
+def test_first_order_by_finite_differences(ours, values):
     assert torch.autograd.gradcheck(
-        call, leaves(values), check_forward_ad=True, check_batched_grad=True, check_batched_forward_grad=True
+        ours,
+        leaves(values),
+        check_forward_ad=True,
+        check_batched_grad=True,
+        check_batched_forward_grad=True,
+        fast_mode=True,
     )
 
 
 @every_sample
 @every_device
-def test_second_order_by_finite_differences(info, index, device):
-    call, values = closed(info.function, info.samples(device=device)[index])
+def test_second_order_by_finite_differences(ours, values):
     assert torch.autograd.gradgradcheck(
-        call, leaves(values), check_fwd_over_rev=True, check_batched_grad=True
+        ours, leaves(values), check_fwd_over_rev=True, check_batched_grad=True, fast_mode=True
     )
 
 
@@ -40,66 +39,36 @@ FORMULAS = {"layer_norm": layer_norm}
 
 
 @every_sample
-def test_second_and_third_order_equal_pytorchs(info, index):
-    sample = info.samples()[index]
-    functions = info.function, FORMULAS.get(info.name, info.reference)
-    ours, theirs = (derivatives(closed(function, sample)) for function in functions)
-    assert_same(ours, theirs, rtol=1e-9)
+def test_second_and_third_order_equal_pytorchs(info, sample, ours, values):
+    theirs, _ = sample.bind(FORMULAS.get(info.name, info.reference))
+    assert_same(derivatives(ours, values), derivatives(theirs, values), rtol=1e-9)
 
 
-def derivatives(closed_call):
+def derivatives(call, values):
     """The gradients of a curved result, of a curved sum of those, and of one of these again."""
-    call, values = closed_call
     values = leaves(values)
     result, gradients = scalar(call)(*values), []
     for _ in range(3):
-        result = result + 0 * sum(
-            value.sum() for value in values
-        )  # a constant has no graph to go back through
+        # A constant has no graph to go back through.
+        result = result + 0 * sum(value.sum() for value in values)
         gradients.append(torch.autograd.grad(result, values, create_graph=True))
         result = sum(gradient.sin().sum() for gradient in gradients[-1])
     return gradients
 
 
 @every_sample
-def test_forward_mode_of_autograd(info, index):
+def test_forward_mode_of_autograd(ours, theirs, values):
     """Dual tensors, as torch.autograd.forward_ad has them; torch.func's are in test_transforms."""
-    sample = info.samples()[index]
     tangents = []
-    for function in (info.function, info.reference):
-        call, values = closed(function, sample)
-        with torch.autograd.forward_ad.dual_level():
-            duals = [torch.autograd.forward_ad.make_dual(value, value.cos()) for value in values]
-            tangents.append(torch.autograd.forward_ad.unpack_dual(call(*duals)).tangent)
+    for call in (ours, theirs):
+        with forward_ad.dual_level():
+            duals = [forward_ad.make_dual(value, value.cos()) for value in values]
+            tangents.append(forward_ad.unpack_dual(call(*duals)).tangent)
     assert_same(*tangents)
 
 
 @every_function
-def test_hessian_of_autograd(info):
+def test_hessian_of_autograd(ours, theirs, values):
     """torch.autograd.functional's, which silently gave zeros if backward could not be differentiated."""
-    sample = info.samples()[0]
-    ours, values = closed(info.function, sample)
-    theirs, _ = closed(info.reference, sample)
-    assert_same(
-        torch.autograd.functional.hessian(scalar(ours), values),
-        torch.autograd.functional.hessian(scalar(theirs), values),
-        rtol=1e-9,
-    )
-
-
-@pytest.mark.parametrize("is_grads_batched", [False, True])
-@every_sample
-def test_the_gradient_is_linear_in_the_upstream_gradient(info, index, is_grads_batched):
-    call, values = closed(info.function, info.samples()[index])
-    values = leaves(values)
-    output = call(*values)
-    one, other = torch.randn(2, *output.shape, dtype=torch.float64)
-    together = torch.stack([one, other, 2 * one - 3 * other, torch.zeros_like(one)])
-    if is_grads_batched:
-        gradients = torch.autograd.grad(output, values, together, is_grads_batched=True)
-    else:
-        rows = [torch.autograd.grad(output, values, row, retain_graph=True) for row in together]
-        gradients = [torch.stack(columns) for columns in zip(*rows, strict=True)]
-    for gradient in gradients:
-        assert_same(gradient[2], 2 * gradient[0] - 3 * gradient[1])
-        assert not gradient[3].any()
+    hessians = [torch.autograd.functional.hessian(scalar(call), values) for call in (ours, theirs)]
+    assert_same(*hessians, rtol=1e-9)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 import manualgrad.functions as F
 from manualgrad.cases import SampleInput
-from tests.functions.tools import DEVICES, closed, every_device, every_function, every_sample, upstream
+from tests.functions.tools import every_device, every_function, every_sample, leaves, upstream
 from tests.versions import MSE_LOSS_MIXES_NO_DTYPES
 
 LOW = [torch.float32, torch.bfloat16, torch.float16]
@@ -27,8 +27,8 @@ def exact(sample):
 
 
 def results(function, sample, grad_output):
-    call, values = closed(function, sample)
-    values = [value.requires_grad_() for value in values]
+    call, values = sample.bind(function)
+    values = leaves(values)
     output = call(*values)
     return [output, *torch.autograd.grad(output, values, grad_output.to(output.dtype))]
 
@@ -52,9 +52,7 @@ def assert_as_exact_as_pytorch(function, reference, sample, dtype):
 @every_low
 @every_device
 def test_values_and_gradients_are_as_exact_as_pytorchs(info, index, dtype, device):
-    for seed in range(2):
-        sample = info.samples(dtype, device, seed)[index]
-        assert_as_exact_as_pytorch(info.function, info.reference, sample, dtype)
+    assert_as_exact_as_pytorch(info.function, info.reference, info.samples(dtype, device)[index], dtype)
 
 
 def relative_error(got, wanted):
@@ -63,11 +61,11 @@ def relative_error(got, wanted):
 
 @every_function
 @every_low
-def test_the_mean_error_is_no_larger_than_pytorchs(info, dtype):
+def test_the_mean_error_is_no_larger_than_pytorchs(info, index, dtype):
     """Over many numbers, where chance evens out: at most half as large again, and half a rounding."""
     errors = {}
     for seed in range(8):
-        sample = info.samples(dtype, seed=seed)[0]
+        sample = info.samples(dtype, seed=seed)[index]
         grad_output = upstream(info.reference(*sample.args, **sample.kwargs), seed)
         right = results(info.reference, exact(sample), grad_output)
         for function in (info.function, info.reference):
@@ -88,9 +86,7 @@ def test_a_mean_over_more_rows_than_float16_can_count(name, dtype):
     assert log_probs.grad.isfinite().all()
 
 
-@pytest.mark.parametrize(
-    "function", [F.sigmoid, F.tanh, F.exp, F.sin, F.relu], ids=lambda function: function.__name__
-)
+@pytest.mark.parametrize("function", [F.sigmoid, F.tanh, F.exp, F.sin, F.relu])
 @pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool], ids=str)
 def test_whole_numbers_give_what_pytorch_gives(function, dtype):
     reference = getattr(torch, function.__name__)
@@ -147,24 +143,16 @@ def test_a_double_pos_weight_does_not_make_the_loss_double():
     assert loss.dtype == torch.float32
 
 
-@every_function
-def test_complex_numbers_are_refused(info):
-    sample = info.samples()[0]
-    args = (sample.args[0].detach().to(torch.complex128), *sample.args[1:])
-    with pytest.raises(TypeError, match=f"{info.name}: input must be real, got torch.complex128"):
-        info.function(*args, **sample.kwargs)
-
-
 @every_sample
 @pytest.mark.parametrize("lower", [torch.bfloat16, torch.float16], ids=str)
 @pytest.mark.parametrize("given", [torch.float32, torch.float64, "lower"], ids=str)
-@pytest.mark.parametrize("device", DEVICES)
+@every_device
 def test_autocast_gives_pytorchs_dtype(info, index, lower, given, device):
     sample = info.samples(lower if given == "lower" else given, device)[index]
     outputs = []
     for function in (info.function, info.reference):
-        call, values = closed(function, sample)
-        values = [value.requires_grad_() for value in values]
+        call, values = sample.bind(function)
+        values = leaves(values)
         with torch.autocast(device, lower):
             output = call(*values)
         gradients = torch.autograd.grad(output, values, upstream(output))  # outside, as PyTorch recommends

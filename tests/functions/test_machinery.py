@@ -10,32 +10,30 @@ import manualgrad.functions as F
 from manualgrad.functions._function import Function, apply
 from tests.functions.tools import (
     assert_same,
-    closed,
     every_function,
     every_sample,
     upstream,
     value_and_gradients,
 )
 
+SAVE_NO_NUMBERS = {"nll_loss", "embedding", "avg_pool2d"}  # integers alone, or nothing
+
 
 @every_sample
-def test_activation_checkpointing(info, index):
-    call, values = closed(info.function, info.samples()[index])
-
+def test_activation_checkpointing(ours, values):
     def recomputed(*each):
-        return torch.utils.checkpoint.checkpoint(call, *each, use_reentrant=False)
+        return torch.utils.checkpoint.checkpoint(ours, *each, use_reentrant=False)
 
-    assert_same(value_and_gradients(recomputed, values), value_and_gradients(call, values))
+    assert_same(value_and_gradients(recomputed, values), value_and_gradients(ours, values))
 
 
 @every_sample
-def test_everything_saved_goes_through_the_hooks(info, index):
+def test_everything_saved_goes_through_the_hooks(ours, values):
     """Offload to a file, say: what comes back is another tensor, and nothing was kept beside it."""
-    call, values = closed(info.function, info.samples()[index])
-    expected = value_and_gradients(call, values)
+    expected = value_and_gradients(ours, values)
     values = [value.clone().requires_grad_() for value in values]
     with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor.clone(), lambda tensor: tensor):
-        output = call(*values)
+        output = ours(*values)
     with torch.no_grad():
         for value in values:
             value.zero_()  # nobody looks here any more
@@ -43,14 +41,13 @@ def test_everything_saved_goes_through_the_hooks(info, index):
 
 
 @every_function
-def test_a_saved_tensor_that_is_changed_in_place_is_noticed(info):
-    call, values = closed(info.function, info.samples()[0])
+def test_a_saved_tensor_that_is_changed_in_place_is_noticed(info, ours, values):
     inner = [value.requires_grad_() * 1 for value in values]
-    output = call(*inner)
+    output = ours(*inner)
     with torch.no_grad():
         for tensor in (*inner, output):
             tensor.add_(1)
-    if info.name in ("nll_loss", "embedding", "avg_pool2d"):  # save integers alone, or nothing
+    if info.name in SAVE_NO_NUMBERS:
         output.sum().backward()
     else:
         with pytest.raises(RuntimeError, match="modified by an inplace operation"):
@@ -59,19 +56,17 @@ def test_a_saved_tensor_that_is_changed_in_place_is_noticed(info):
 
 @pytest.mark.filterwarnings("ignore:Anomaly Detection has been enabled:UserWarning")
 @every_function
-def test_anomaly_mode(info):
-    call, values = closed(info.function, info.samples()[0])
+def test_anomaly_mode(ours, values):
     with torch.autograd.detect_anomaly(check_nan=True):
-        value_and_gradients(call, values)
+        value_and_gradients(ours, values)
 
 
 @every_function
-def test_threads(info):
+def test_threads(ours, values):
     """Each thread has its own graph; the functions keep nothing between calls."""
-    call, values = closed(info.function, info.samples()[0])
-    expected, results = value_and_gradients(call, values), []
+    expected, results = value_and_gradients(ours, values), []
     threads = [
-        threading.Thread(target=lambda: results.extend(value_and_gradients(call, values) for _ in range(20)))
+        threading.Thread(target=lambda: results.extend(value_and_gradients(ours, values) for _ in range(20)))
         for _ in range(4)
     ]
     for thread in threads:

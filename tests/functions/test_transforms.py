@@ -6,15 +6,7 @@ from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vjp,
 
 import manualgrad.functions as F
 import manualgrad.nn as nn
-from tests.functions.tools import assert_same, closed, every_function, every_sample, scalar
-
-
-@pytest.fixture
-def calls(info, index):
-    sample = info.samples()[index]
-    ours, values = closed(info.function, sample)
-    theirs, _ = closed(info.reference, sample)
-    return ours, theirs, values
+from tests.functions.tools import assert_same, every_function, every_sample, scalar
 
 
 def stacked(values):
@@ -27,16 +19,14 @@ def one_by_one(call, stacks):
 
 
 @every_sample
-def test_jvp(calls):
-    ours, theirs, values = calls
+def test_jvp(ours, theirs, values):
     tangents = tuple(value.cos() for value in values)
     assert_same(jvp(ours, values, tangents), jvp(theirs, values, tangents))
 
 
 @every_sample
-def test_jvp_and_vjp_are_adjoint(calls):
+def test_jvp_and_vjp_are_adjoint(ours, values):
     """⟨J v, u⟩ = ⟨v, Jᵀ u⟩: forward mode and backward are written apart and must say the same."""
-    ours, _, values = calls
     tangents = tuple(value.cos() for value in values)
     output, output_tangent = jvp(ours, values, tangents)
     cotangent = torch.linspace(-1, 2, output.numel(), dtype=output.dtype).reshape(output.shape)
@@ -48,8 +38,7 @@ def test_jvp_and_vjp_are_adjoint(calls):
 
 
 @every_sample
-def test_jacobians(calls):
-    ours, theirs, values = calls
+def test_jacobians(ours, theirs, values):
     every = tuple(range(len(values)))
     expected = jacrev(theirs, every)(*values)
     assert_same(jacfwd(ours, every)(*values), expected)
@@ -57,8 +46,7 @@ def test_jacobians(calls):
 
 
 @every_sample
-def test_hessian_in_every_order_of_directions(calls):
-    ours, theirs, values = calls
+def test_hessian_in_every_order_of_directions(ours, theirs, values):
     expected = hessian(scalar(theirs))(*values)
     for outer in (jacfwd, jacrev):
         for inner in (jacfwd, jacrev):
@@ -66,8 +54,7 @@ def test_hessian_in_every_order_of_directions(calls):
 
 
 @every_sample
-def test_vmap_over_each_argument_alone(calls):
-    ours, theirs, values = calls
+def test_vmap_over_each_argument_alone(ours, theirs, values):
     for chosen, stack in enumerate(stacked(values)):
         for dim in (0, -1):
             dims = tuple(dim if place == chosen else None for place in range(len(values)))
@@ -77,8 +64,7 @@ def test_vmap_over_each_argument_alone(calls):
 
 
 @every_sample
-def test_nested_vmap(calls):
-    ours, theirs, values = calls
+def test_nested_vmap(ours, theirs, values):
     stacks = stacked(values)
     nested = [torch.stack([stack, -stack.abs()]) for stack in stacks]
     expected = torch.stack([one_by_one(theirs, [stack[row] for stack in nested]) for row in range(2)])
@@ -86,18 +72,16 @@ def test_nested_vmap(calls):
 
 
 @every_sample
-def test_vmap_of_grad(calls):
-    ours, theirs, values = calls
+def test_vmap_of_grad(ours, theirs, values):
     every = tuple(range(len(values)))
     stacks = stacked(values)
-    slopes = [grad(scalar(theirs), every)(*each) for each in zip(*stacks, strict=True)]
-    expected = tuple(torch.stack(column) for column in zip(*slopes, strict=True))
+    gradients = [grad(scalar(theirs), every)(*each) for each in zip(*stacks, strict=True)]
+    expected = tuple(torch.stack(column) for column in zip(*gradients, strict=True))
     assert_same(vmap(grad(scalar(ours), every))(*stacks), expected)
 
 
 @every_sample
-def test_vmap_of_jvp(calls):
-    ours, theirs, values = calls
+def test_vmap_of_jvp(ours, theirs, values):
     stacks = stacked(values)
 
     def push(call):
@@ -107,10 +91,7 @@ def test_vmap_of_jvp(calls):
 
 
 @every_function
-def test_vmap_of_hessian(info):
-    sample = info.samples()[0]
-    ours, values = closed(info.function, sample)
-    theirs, _ = closed(info.reference, sample)
+def test_vmap_of_hessian(ours, theirs, values):
     stacks = stacked(values)
     expected = torch.stack([hessian(scalar(theirs))(*each) for each in zip(*stacks, strict=True)])
     assert_same(vmap(hessian(scalar(ours)))(*stacks), expected)
@@ -125,9 +106,9 @@ def test_vmap_over_labels_and_class_weights(name):
     weights = torch.rand(2, 4, dtype=torch.float64)
     expected = torch.stack([theirs(logits, *each) for each in zip(targets, weights, strict=True)])
     assert_same(vmap(ours, (None, 0, 0))(logits, targets, weights), expected)
-    slopes = vmap(grad(ours), (None, 0, 0))(logits, targets, weights)
+    gradients = vmap(grad(ours), (None, 0, 0))(logits, targets, weights)
     assert_same(
-        slopes, torch.stack([grad(theirs)(logits, *each) for each in zip(targets, weights, strict=True)])
+        gradients, torch.stack([grad(theirs)(logits, *each) for each in zip(targets, weights, strict=True)])
     )
     with pytest.raises(IndexError, match=r"labels must be in 0\.\.3"):
         vmap(ours, (None, 0))(logits, targets + 3)
@@ -148,8 +129,7 @@ def test_vmap_over_the_weights_of_a_binary_loss():
     "ignore:Attempted to insert a get_attr Node:UserWarning"
 )  # for PyTorch's own, too
 @every_function
-def test_linearize(info):
-    ours, values = closed(info.function, info.samples()[0])
+def test_linearize(ours, values):
     tangents = tuple(value.cos() for value in values)
     output, push = torch.func.linearize(ours, *values)
     assert_same((output, push(*tangents)), jvp(ours, values, tangents))

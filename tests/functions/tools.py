@@ -1,31 +1,29 @@
-"""What the tests over all functions share."""
+"""What the tests over all functions share. The fixtures for one call are in conftest."""
 
 import pytest
 import torch
 
 from manualgrad.cases import FUNCTIONS
 
-DEVICES = [
-    "cpu",
-    pytest.param(
-        "cuda",
-        marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device"),
-    ),
-]
-SAMPLES = [
-    pytest.param(info, index, id=f"{info.name}-{sample.name.replace(' ', '_')}")
-    for info in FUNCTIONS.values()
-    for index, sample in enumerate(info.samples())
-]
+DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 
-every_function = pytest.mark.parametrize("info", FUNCTIONS.values(), ids=FUNCTIONS)
-every_sample = pytest.mark.parametrize(("info", "index"), SAMPLES)
 every_device = pytest.mark.parametrize("device", DEVICES)
+every_sample = pytest.mark.parametrize(
+    ("info", "index"),
+    [
+        pytest.param(info, index, id=f"{name}-{sample.name.replace(' ', '_')}")
+        for name, info in FUNCTIONS.items()
+        for index, sample in enumerate(info.samples())
+    ],
+)
+# The first sample of each, which is the plainest.
+every_function = pytest.mark.parametrize(
+    ("info", "index"), [pytest.param(info, 0, id=name) for name, info in FUNCTIONS.items()]
+)
 
 
-def closed(function, sample):
-    """Return the call as a function of its differentiable tensors alone, and those tensors."""
-    return sample.bind(function)
+def leaves(values):
+    return tuple(value.detach().clone().requires_grad_() for value in values)
 
 
 def upstream(output, seed=7):
@@ -48,6 +46,16 @@ def value_and_gradients(call, values, grad_output=None):
 def assert_same(ours, theirs, rtol=1e-10, atol=1e-12):
     """Compare tensors or nests of them; NaN and infinities must be in the same places."""
     torch.testing.assert_close(ours, theirs, rtol=rtol, atol=atol, equal_nan=True)
+
+
+def assert_as_pytorch(function, reference, *args, **kwargs):
+    """Compare values and gradients of one call; tensors that require a gradient are differentiated."""
+    wanted = [value for value in args if isinstance(value, torch.Tensor) and value.requires_grad]
+    results = []
+    for each in (function, reference):
+        output = each(*args, **kwargs)
+        results.append([output, *torch.autograd.grad(output, wanted, upstream(output))])
+    assert_same(*results)
 
 
 def scalar(call):
