@@ -116,14 +116,13 @@ def plot_hidden_space(
         640, 770, f"Can one straight line part the points?\n{when}", "hollow: at the start    filled: now", 22
     )
     axes = add_axes(figure, 95, 96, 520, 500)
-    low, high = flat.min(axis=(0, 1)), flat.max(axis=(0, 1))
-    reach = 0.6 * max(*(high - low), high[0] - line, line - low[0], 1e-3)  # the same unit on both axes
-    middle = (min(low[0], line) + max(high[0], line)) / 2, (low[1] + high[1]) / 2
-    axes.axvspan(line, middle[0] + 2 * reach, color="#fbf0b0")
-    axes.axvspan(middle[0] - 2 * reach, line, color="#d5dbe6")
+    middle = (flat[..., 1].min() + flat[..., 1].max()) / 2
+    reach = 1.15 * max(abs(flat - (line, middle)).max(), 1e-3)  # the same unit on both axes
+    axes.axvspan(line, line + reach, color="#fbf0b0")
+    axes.axvspan(line - reach, line, color="#d5dbe6")
     axes.axvline(line, color="white", linewidth=5)
-    axes.text(line, middle[1] + 0.98 * reach, " answer 1 →", fontsize=18, va="top")
-    axes.text(line, middle[1] + 0.98 * reach, "← answer 0 ", fontsize=18, va="top", ha="right")
+    axes.text(line, middle + 0.98 * reach, " answer 1 →", fontsize=18, va="top")
+    axes.text(line, middle + 0.98 * reach, "← answer 0 ", fontsize=18, va="top", ha="right")
     for row, (bits, target) in enumerate(zip(inputs.tolist(), targets.flatten().tolist(), strict=True)):
         colour, marker = PALETTE[row], MARKERS[round(target)]
         axes.plot(*flat[:, row].T, color=colour, linewidth=2.5)
@@ -131,8 +130,8 @@ def plot_hidden_space(
         axes.scatter(*flat[-1, row], s=21**2, marker=marker, color=colour, edgecolor="black", zorder=4)
         label = f"{bits[0]:.0f} {bits[1]:.0f} → {target:.0f}"
         axes.scatter([], [], s=15**2, marker=marker, color=colour, edgecolor="black", label=label)
-    axes.set_xlim(middle[0] - reach, middle[0] + reach)
-    axes.set_ylim(middle[1] - reach, middle[1] + reach)
+    axes.set_xlim(line - reach, line + reach)
+    axes.set_ylim(middle - reach, middle + reach)
     axes.tick_params(labelsize=16)
     axes.locator_params(nbins=5)
     axes.set_xlabel("hidden outputs along the output unit's weights", fontsize=18)
