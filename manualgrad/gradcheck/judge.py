@@ -184,11 +184,15 @@ class Judge:
         """Return the tolerance in a function that is as noisy as this."""
         return self.tolerance or Tolerance.of(max(noise, self.eps))
 
+    def floor(self, everything: float) -> float:
+        """Return the difference that is rounding alone, where the largest gradient of all is this large."""
+        return max(FLOOR, 4 * self.eps) * everything
+
     def _differs(self, point: Point, position: int, everything: float) -> Tensor:
         yours, right, estimate = point.yours[position], point.right[position], point.numeric[position]
         tolerance = self.tolerance_at(0.0 if position in point.reference else point.noise[position])
         error = estimate.error.nan_to_num(0.0, 0.0, 0.0)
-        floor = max(FLOOR, 4 * self.eps) * everything
+        floor = self.floor(everything)
         if position in point.reference:
             # The reference decides at a kink, too: what the slopes leave open there is no allowance.
             agree = close(yours, right, tolerance, error.where(~estimate.kink, 0.0))

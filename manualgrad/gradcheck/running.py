@@ -155,7 +155,7 @@ def _backward(
             roots, list(leaves.values()), upstream, retain, create_graph=create, allow_unused=True
         )
     except RuntimeError as error:
-        if "use .backward()" not in str(error):
+        if ".backward()" not in str(error):
             raise
         # A reentrant checkpoint works with backward() alone.
         torch.autograd.backward(roots, upstream, retain, create)

@@ -4,7 +4,7 @@ A forward saves its arguments first, then what else its backward reads.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -22,6 +22,7 @@ class Entry:
     inputs: Callable[[], tuple[Any, ...]]
     kind: str | None = None
     reference: Callable[..., Any] | None = None
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 def normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64, grad: bool = True) -> Tensor:

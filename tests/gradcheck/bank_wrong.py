@@ -16,7 +16,6 @@ from typing import Any
 import torch
 import torch.nn.functional as TF
 from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 
 from tests.gradcheck.bank import (
     BCE,
@@ -133,13 +132,6 @@ def sigmoid_none(ctx, g):
 def sigmoid_detached(ctx, g):
     _, y = ctx.saved_tensors
     y = y.detach()
-    return g * y * (1 - y)
-
-
-@wrong("second-order", Sigmoid, table)
-@once_differentiable
-def sigmoid_once(ctx, g):
-    _, y = ctx.saved_tensors
     return g * y * (1 - y)
 
 

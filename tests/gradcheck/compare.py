@@ -10,7 +10,7 @@ import torch
 from torch.autograd import Function
 
 from manualgrad.gradcheck import gradcheck
-from tests.gradcheck import bank_right, bank_wrong
+from tests.gradcheck import bank_practice, bank_right, bank_wrong
 from tests.gradcheck.bank import Entry
 from tests.gradcheck.bank_right import RightSigmoid
 
@@ -50,11 +50,11 @@ def times(side: int = 100) -> tuple[float, float]:
 
 def main() -> None:
     """Print the counts and the times."""
-    wrong, right = bank_wrong.BANK, bank_right.BANK
-    reports = [gradcheck(entry.fn, entry.inputs(), entry.reference) for entry in wrong]
+    wrong, right = bank_wrong.BANK + bank_practice.WRONG, bank_right.BANK + bank_practice.RIGHT
+    reports = [gradcheck(e.fn, e.inputs(), e.reference, **e.options) for e in wrong]
     kinds = [report.findings[0].kind for report in reports]
     named = sum(kind == entry.kind for kind, entry in zip(kinds, wrong, strict=True))
-    falsely = sum(not gradcheck(entry.fn, entry.inputs(), entry.reference).ok for entry in right)
+    falsely = sum(not gradcheck(e.fn, e.inputs(), e.reference, **e.options).ok for e in right)
     rejected = sum(not report.ok for report in reports)
     print(f"{len(wrong)} wrong: ours rejects {rejected}, names {named} rightly;")
     print(f"    torch.autograd.gradcheck rejects {sum(map(torch_rejects, wrong))}, and names none")

@@ -26,5 +26,5 @@ WHILE_RIGHT: list[Check] = [
     conduct.works_twice,
     use.layouts,
 ]
-MAGNITUDES: list[Check] = [probes.magnitudes, probes.zeros, probes.ties]
+MAGNITUDES: list[Check] = [probes.magnitudes, probes.zeros, probes.ties, probes.agreeing]
 SECOND_ORDER: list[Check] = [second_order.second_order]

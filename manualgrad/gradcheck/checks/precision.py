@@ -8,7 +8,7 @@ from manualgrad.gradcheck.running import SubjectError, run
 from manualgrad.gradcheck.subject import as_gradient
 from manualgrad.gradcheck.tolerance import first_index, largest
 
-ROUNDINGS = 8  # that a gradient may lose beyond twice what the reference does
+ROUNDINGS = 2  # that a gradient may lose beyond twice what the reference does
 USELESS = 0.1  # the relative error at which a reference judges nobody
 SMALL_ROW = 1e-2  # of the largest element: rows that are smaller are not judged at their own size
 FLOAT32 = 1e-6  # what is coarser than this eps is coarser than float32

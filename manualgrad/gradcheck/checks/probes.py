@@ -16,7 +16,7 @@ from manualgrad.gradcheck.tolerance import largest
 MAGNITUDES = (1e-2, 1e2)
 EXTREME = 1e4  # the largest input of the last magnitude
 FEW_DIRECTIONS = 24
-ZEROS, TIED = "some inputs set to 0", "some inputs tied"
+ZEROS = "some inputs set to 0"
 
 
 def magnitudes(session: Session) -> None:
@@ -37,26 +37,37 @@ def zeros(session: Session) -> None:
 
 
 def ties(session: Session) -> None:
-    """Let neighbouring elements tie, and inputs of one shape agree in places."""
-    values = _changed(session, _with_ties)
+    """Let neighbouring elements tie: of those that a maximum or a sort chooses from, any is right."""
+    _probe(session, _changed(session, _with_ties), "neighbouring inputs tied", _allow_between_slopes)
+
+
+def agreeing(session: Session) -> None:
+    """Let two inputs of one shape agree in every second element."""
     judged = [i for i in session.subject.checked if i < session.subject.inputs]
+    values = list(session.base.values)
     for i, j in pairwise(judged):
         if values[i].shape == values[j].shape:
             flat = values[j].reshape(-1).clone()
             flat[::2] = values[i].reshape(-1)[::2]
             values[j] = flat.reshape(values[j].shape)
-    _probe(session, values, TIED)
+            _probe(
+                session,
+                values,
+                f"{session.subject.name_of(j)} equal to {session.subject.name_of(i)} in places",
+            )
+            return
 
 
-def _probe(session: Session, values: list[Any], where: str) -> None:
+def _probe(
+    session: Session, values: list[Any], where: str, allow: Callable[[Point], None] = lambda point: None
+) -> None:
     try:
         point = session.judge.point(values, session.upstream(), where, FEW_DIRECTIONS)
     except SubjectError:  # out of the function's domain
         return
     if not all(bool(output.isfinite().all()) for output in point.run.outputs):
         return
-    if where == TIED:
-        _allow_between_slopes(point)
+    allow(point)
     if where == ZEROS and session.reference is None:
         # Zero may be no input of this function's: a reference that is finite there says that it is.
         for position, yours in point.yours.items():
@@ -89,8 +100,6 @@ def _with_zeros(value: Tensor) -> Tensor:
 
 
 def _with_ties(value: Tensor) -> Tensor:
-    tied = value.clone()
     for d, size in enumerate(value.shape):
-        if size > 1:
-            tied.select(d, 1).copy_(tied.select(d, 0))
-    return tied
+        value = value.index_select(d, torch.arange(size, device=value.device) // 2 * 2)
+    return value

@@ -43,6 +43,8 @@ def second_order(session: Session) -> None:
         second = _differentiate(first, weights, targets)
     except SubjectError as error:
         return session.find("second-order", None, f"{REFUSED}: {error}.", wrong=False)
+    if _is_declared_once(first):
+        return session.find("second-order", None, f"{REFUSED}: it is once_differentiable.", wrong=False)
     frozen = [u.detach() for u in upstreams]
     for k, target in enumerate(targets):
         claimed = as_gradient(second[k], target)
@@ -52,6 +54,20 @@ def second_order(session: Session) -> None:
         if _is_wrong(session, k, first, moved, tuple(map(real, weights.values())), target.detach(), claimed):
             return None
     return None
+
+
+def _is_declared_once(first: Run) -> bool:
+    """Return whether ``once_differentiable`` is in the gradients' graph: its node raises if it is reached."""
+    stack, seen = [g.grad_fn for g in first.gradients.values() if g is not None], set()
+    while stack:
+        node = stack.pop()
+        if node is None or node in seen:
+            continue
+        if node.name().endswith("Error"):
+            return True
+        seen.add(node)
+        stack += [following for following, _ in node.next_functions]
+    return False
 
 
 def _weights(session: Session, first: Run) -> dict[int, Tensor]:

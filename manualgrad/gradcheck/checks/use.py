@@ -28,6 +28,7 @@ def proportional(session: Session) -> None:
             # Compared at the gradient's own size: of zero times it, rounding would be all that is left.
             size = max(abs(factor), 1.0) * largest(yours)
             off = ~close(got, factor * yours, tolerance, size=size) | ~got.isfinite()
+            off &= ~((got - factor * yours).abs() <= max(abs(factor), 1.0) * _rounding(session))
             index = first_index(off & yours.isfinite())
             if index is not None:
                 name, entry = session.subject.name_of(position), session.subject.entry(position, index)
@@ -77,9 +78,14 @@ def each_result_alone(session: Session) -> None:
     return None
 
 
+def _rounding(session: Session) -> float:
+    return session.judge.floor(max(largest(right) for right in session.base.right.values()))
+
+
 def _differs(session: Session, base: Point, position: int, got: Tensor, when: str) -> bool:
     yours = base.yours[position]
     off = ~close(got, yours, session.judge.tolerance_at(base.noise[position]))
+    off &= ~((got - yours).abs() <= _rounding(session))
     index = first_index(off & yours.isfinite())
     if index is None:
         return False
@@ -172,7 +178,7 @@ def _laid_out_differs(session: Session, expected: Run, found: Run, sized: Run, w
         got = as_gradient(found.gradients[position], value).nan_to_num()
         eps = torch.finfo(value.dtype).eps
         size = max(largest(want), largest(as_gradient(sized.gradients[position], value)))
-        index = first_index(~close(got, want, Tolerance(0.0, eps**0.5, eps), size=size))
+        index = first_index(~close(got, want, Tolerance(0.0, eps**0.5, eps + _rounding(session)), size=size))
         if index is not None:
             name, entry = session.subject.name_of(position), session.subject.entry(position, index)
             message = (

@@ -133,8 +133,9 @@ def name_wrong(session: Session, point: Point, *, is_probe: bool = False) -> Non
         f"Right at the inputs you gave; with {point.where} (magnitudes=False leaves this out): " * is_probe
     )
     for position in suspects:
-        mask, kink = point.wrong[position], point.numeric[position].kink
-        if not bool((mask & ~kink).any()):
+        mask = point.wrong[position]
+        at_kinks = point.numeric[position].kink & point.yours[position].isfinite()
+        if not bool((mask & ~at_kinks).any()):
             index = first_index(mask)
             assert index is not None
             session.find("kink", position, where + _kink(subject, point, position, index), index)
@@ -150,7 +151,7 @@ def name_wrong(session: Session, point: Point, *, is_probe: bool = False) -> Non
         kind, sentence = diagnose(case)
         index = point.worst_index(position)
         worked_out = "" if "no known mistake" in sentence else f" {case.element(index)}."
-        flat = not bool(case.right(point)[mask & ~kink].any())
+        flat = not bool(case.right(point)[mask & ~at_kinks].any())
         # A probe may lie out of the domain, where the function is constant or otherwise another one.
         wrong = not is_probe or (kind != "unknown" and not flat) or kind == "non-finite"
         session.find(kind, position, f"{where}{sentence}{worked_out}", index, wrong=wrong)
@@ -168,7 +169,8 @@ def _kink(subject: Subject, point: Point, position: int, index: tuple[int, ...])
     if not bool(point.wrong[position][index]):
         return f"{says}. Yours, {yours:.6g}, lies between them and is allowed."
     if position in point.reference:
-        return f"{says}. Yours is {yours:.6g}, the reference has {point.reference[position][index]:.6g}."
+        theirs = float(point.reference[position][index]) + 0.0
+        return f"{says}. Yours is {yours:.6g}, the reference has {theirs:.6g}."
     return f"{says}. Yours, {yours:.6g}, does not lie between them."
 
 
