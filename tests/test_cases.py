@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from manualgrad.cases import FUNCTIONS
+from manualgrad.cases import FUNCTIONS, join_outputs
 
 every_function = pytest.mark.parametrize("info", FUNCTIONS.values(), ids=FUNCTIONS)
 
@@ -51,7 +51,7 @@ def test_no_number_is_near_zero_and_no_two_dimensions_are_alike(info):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_all_floating_point_tensors_have_the_dtype_that_was_asked_for(info, dtype):
     for sample in info.samples(dtype):
-        assert {value.dtype for value in tensors(sample)} <= {dtype, torch.int64}
+        assert {value.dtype for value in tensors(sample)} <= {dtype, torch.int64, torch.bool}
         assert all(value.is_leaf for value in tensors(sample))
 
 
@@ -60,4 +60,5 @@ def test_a_closed_call_is_the_call(info):
     for sample in info.samples():
         call, values = sample.bind(info.function)
         assert not any(value.requires_grad for value in values)
-        assert torch.equal(call(*values), info.function(*sample.args, **sample.kwargs))
+        outputs = info.function(*sample.args, **sample.kwargs)
+        assert torch.equal(call(*values), join_outputs(outputs))

@@ -17,7 +17,7 @@ class SampleInput:
     args: tuple[Any, ...]
     kwargs: dict[str, Any] = field(default_factory=dict)
 
-    def bind(self, function: Callable[..., Tensor]) -> tuple[Callable[..., Tensor], tuple[Tensor, ...]]:
+    def bind(self, function: Callable[..., Any]) -> tuple[Callable[..., Tensor], tuple[Tensor, ...]]:
         """Bind all arguments but those that are differentiated.
 
         Parameters
@@ -28,7 +28,8 @@ class SampleInput:
         Returns
         -------
         callable
-            Takes the differentiated tensors alone, in their order.
+            Takes the differentiated tensors alone, in their order, and returns one tensor: several
+            outputs are joined along their last dimension.
         tuple of Tensor
             Their values, detached.
         """
@@ -42,9 +43,25 @@ class SampleInput:
             args = list(self.args)
             for place, value in zip(places, values, strict=True):
                 args[place] = value
-            return function(*args, **self.kwargs)
+            return join_outputs(function(*args, **self.kwargs))
 
         return call, tuple(self.args[place].detach() for place in places)
+
+
+def join_outputs(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """Join what a function returns to one tensor, along the last dimension.
+
+    Parameters
+    ----------
+    outputs : Tensor or tuple of Tensor
+        Of any function of the list.
+
+    Returns
+    -------
+    Tensor
+        The output itself, if there is only one.
+    """
+    return outputs if isinstance(outputs, Tensor) else torch.cat(outputs, dim=-1)
 
 
 class TensorFactory:
@@ -100,9 +117,9 @@ class FunctionInfo:
         PyTorch's own, with the same arguments.
     """
 
-    function: Callable[..., Tensor]
+    function: Callable[..., Any]
     function_class: type[Function]
-    reference: Callable[..., Tensor]
+    reference: Callable[..., Any]
     _sample_inputs: Callable[[TensorFactory], Iterator[SampleInput]]
 
     @property

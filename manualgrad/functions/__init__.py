@@ -11,12 +11,18 @@ from manualgrad.functions.binary_cross_entropy_with_logits import (
 )
 from manualgrad.functions.embedding import Embedding, embedding
 from manualgrad.functions.exp import Exp, exp
+from manualgrad.functions.gru_gates import GRUGates, gru_cell, gru_gates
 from manualgrad.functions.layer_norm import LayerNorm, layer_norm
 from manualgrad.functions.linear import Linear, linear
+from manualgrad.functions.lstm_gates import LSTMGates, lstm_cell, lstm_gates
 from manualgrad.functions.mse_loss import MSELoss, mse_loss
 from manualgrad.functions.nll_loss import NLLLoss, nll_loss
 from manualgrad.functions.power import Power, power
 from manualgrad.functions.relu import ReLU, relu
+from manualgrad.functions.scaled_dot_product_attention import (
+    ScaledDotProductAttention,
+    scaled_dot_product_attention,
+)
 from manualgrad.functions.sigmoid import Sigmoid, sigmoid
 from manualgrad.functions.sin import Sin, sin
 from manualgrad.functions.softmax import Softmax, softmax
@@ -29,12 +35,15 @@ __all__ = [
     "BCEWithLogitsLoss",
     "Embedding",
     "Exp",
+    "GRUGates",
+    "LSTMGates",
     "LayerNorm",
     "Linear",
     "MSELoss",
     "NLLLoss",
     "Power",
     "ReLU",
+    "ScaledDotProductAttention",
     "Sigmoid",
     "Sin",
     "Softmax",
@@ -45,12 +54,17 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "embedding",
     "exp",
+    "gru_cell",
+    "gru_gates",
     "layer_norm",
     "linear",
+    "lstm_cell",
+    "lstm_gates",
     "mse_loss",
     "nll_loss",
     "power",
     "relu",
+    "scaled_dot_product_attention",
     "sigmoid",
     "sin",
     "softmax",

@@ -21,10 +21,12 @@ from torch.nn import (
 )
 
 from manualgrad.nn.activation import ReLU, Sigmoid, Tanh
+from manualgrad.nn.attention import MultiheadAttention
 from manualgrad.nn.linear import Linear
 from manualgrad.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from manualgrad.nn.normalization import LayerNorm
 from manualgrad.nn.pooling import AvgPool2d
+from manualgrad.nn.rnn import GRUCell, LSTMCell
 from manualgrad.nn.sparse import Embedding
 
 __all__ = [
@@ -33,13 +35,16 @@ __all__ = [
     "CrossEntropyLoss",
     "Embedding",
     "Flatten",
+    "GRUCell",
     "Identity",
+    "LSTMCell",
     "LayerNorm",
     "Linear",
     "MSELoss",
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "Parameter",
     "ParameterDict",
     "ParameterList",

@@ -133,4 +133,4 @@ def test_the_docstring_names_the_real_arguments(name):
     for argument, parameter in inspect.signature(wrapper).parameters.items():
         said_optional = re.search(rf"^{argument} : .*optional", sections["Parameters"], re.M) is not None
         assert said_optional == (parameter.default is None)
-    assert sections["Returns"].startswith("Tensor\n")
+    assert sections["Returns"].startswith(("Tensor\n", "tuple of Tensor\n"))

@@ -9,6 +9,7 @@ import torch.nn.functional
 from hypothesis import HealthCheck, given, settings
 
 import manualgrad.functions as F
+from manualgrad.cases import join_outputs
 from tests.functions.tools import every_function
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
@@ -77,6 +78,14 @@ def calls(draw, name):
         row = [draw(st.integers(1, 4)) for _ in range(draw(st.integers(1, 2)))]
         args = [draw(tensors(dtype, [*shape, *row], usual)), tuple(row)]
         args += [draw(tensors(dtype, row, ordinary)), None, 0.1]  # by less, equal numbers blow roundings up
+    elif name in ("lstm_gates", "gru_gates"):
+        blocks, units = [4, 1] if name == "lstm_gates" else [3, 3, 1], draw(st.integers(0, 2))
+        args = [draw(tensors(dtype, [*shape[:2], units * block])) for block in blocks]
+    elif name == "scaled_dot_product_attention":
+        queries, keys, width, values = (draw(st.integers(1, 4)) for _ in range(4))
+        sizes = (queries, width), (keys, width), (keys, values)
+        args = [draw(tensors(dtype, [*shape[:2], *size], ordinary)) for size in sizes]
+        kwargs = {"is_causal": draw(st.booleans()), "scale": draw(st.sampled_from([None, 0.3]))}
     elif name == "mse_loss":
         args = [draw(tensors(dtype, shape)), draw(tensors(dtype, shape))]
         kwargs = {"reduction": draw(reductions)}
@@ -117,7 +126,7 @@ def outcome(function, args, kwargs, seed):
         for value in args
     ]
     leaves = [value for value in args if isinstance(value, torch.Tensor) and value.requires_grad]
-    output = function(*args, **kwargs)
+    output = join_outputs(function(*args, **kwargs))
     numbers = torch.randn(output.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     return [output.detach(), *torch.autograd.grad(output, leaves, numbers.to(output.dtype))]
 

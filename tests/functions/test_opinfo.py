@@ -19,8 +19,9 @@ FUNCTIONS = {
     "nn.functional.avg_pool2d": F.avg_pool2d,
     "nn.functional.layer_norm": F.layer_norm,
     "nn.functional.embedding": lambda weight, rows, **options: F.embedding(rows, weight, **options),
+    "nn.functional.scaled_dot_product_attention": F.scaled_dot_product_attention,
 }
-MODULES = ["AvgPool2d", "Embedding", "LayerNorm"]
+MODULES = ["AvgPool2d", "Embedding", "GRUCell", "LSTMCell", "LayerNorm", "MultiheadAttention"]
 
 
 def is_left_out(name, sample):

@@ -1,0 +1,73 @@
+"""What attention takes besides three matrices: masks, batches that broadcast, heads that share their keys."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from manualgrad.functions._checks import check_floating, check_one_dtype
+
+NAME = "scaled_dot_product_attention"
+
+
+def check_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> None:
+    """Raise the clear error for what attention has refused."""
+    check_floating(NAME, query=query, key=key, value=value)
+    bias = attn_mask if attn_mask is not None and attn_mask.dtype != torch.bool else None
+    check_one_dtype(NAME, query=query, key=key, value=value, attn_mask=bias)
+    if is_causal and attn_mask is not None:
+        raise ValueError(f"{NAME}: attn_mask must be None where is_causal is True")
+    if not 0 <= dropout_p <= 1:
+        raise ValueError(f"{NAME}: dropout_p must be between 0 and 1, got {dropout_p}")
+    shapes = f"got query {tuple(query.shape)}, key {tuple(key.shape)} and value {tuple(value.shape)}"
+    if (
+        min(query.dim(), key.dim(), value.dim()) < 2
+        or query.shape[-1] != key.shape[-1]
+        or key.shape[-2] != value.shape[-2]
+    ):
+        raise ValueError(f"{NAME}: query, key, value must be (..., L, E), (..., S, E), (..., S, V), {shapes}")
+    if enable_gqa and (
+        query.dim() < 3 or query.shape[-3] % key.shape[-3] or query.shape[-3] % value.shape[-3]
+    ):
+        raise ValueError(f"{NAME}: the heads of key and of value must divide those of query, {shapes}")
+    if attn_mask is not None:
+        scores = (*query.shape[:-1], key.shape[-2])
+        try:
+            torch.broadcast_shapes(scores, attn_mask.shape)
+        except RuntimeError:
+            got = tuple(attn_mask.shape)
+            raise ValueError(f"{NAME}: attn_mask must broadcast to {scores}, got {got}") from None
+
+
+def causal_mask(query: Tensor, key: Tensor) -> Tensor:
+    """Return what hides from every query the keys behind it: -∞ above the diagonal, (L, S)."""
+    return query.new_full((query.shape[-2], key.shape[-2]), -math.inf).triu(1)
+
+
+def share_heads(query: Tensor, shared: Tensor) -> Tensor:
+    """Repeat every head of a key or a value for the heads of query that share it."""
+    return shared.repeat_interleave(query.shape[-3] // shared.shape[-3], dim=-3)
+
+
+def broadcast(
+    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """Give all the same leading dimensions, and the mask numbers to add: -∞ where it is False."""
+    masks = [] if attn_mask is None else [attn_mask.shape[:-2]]
+    batch = torch.broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2], *masks)
+    if attn_mask is not None:
+        if attn_mask.dtype == torch.bool:
+            attn_mask = torch.where(attn_mask, 0.0, -math.inf).to(query.dtype)
+        attn_mask = attn_mask.expand(*batch, query.shape[-2], key.shape[-2])
+    query, key, value = (each.expand(*batch, *each.shape[-2:]) for each in (query, key, value))
+    return query, key, value, attn_mask
