@@ -77,6 +77,10 @@ class Lesson:
             given.append(self._text(statement))
         return given
 
+    def upstream(self) -> list[str]:
+        """Return what backward calls the upstream gradients, one for each output."""
+        return [argument.arg for argument in self._find_method("backward").args.args[1:]]
+
     def arguments(self) -> list[Argument]:
         """Return forward's arguments, and whether backward's return type has a gradient for each."""
         names = [argument.arg for argument in self._find_method("forward").args.args]
@@ -97,7 +101,7 @@ class Lesson:
         docstring = ast.get_docstring(wrapper) or ""
         text = r"((?:\n {4}.+)+)"
         parameters = re.findall(rf"^(\w+) : Tensor.*{text}", docstring, flags=re.MULTILINE)
-        result = re.findall(rf"^Returns\n-+\nTensor{text}", docstring, flags=re.MULTILINE)
+        result = re.findall(rf"^Returns\n-+\n(?:tuple of )?Tensor{text}", docstring, flags=re.MULTILINE)
         shapes = [*parameters, *(("result", text) for text in result)]
         return [(name, " ".join(text.split())) for name, text in shapes]
 

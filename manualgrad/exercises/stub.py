@@ -33,7 +33,7 @@ class {name}(given.{name}):
 {given}
 
     @staticmethod
-    def backward(ctx, grad_output):
+    def backward(ctx, {upstream}):
 {lines}
 '''
 
@@ -77,7 +77,7 @@ def write_stub(exercise: Exercise, folder: Folder) -> str:
 
 def _write_function(exercise: Exercise, folder: Folder) -> str:
     lesson = exercise.lesson
-    arguments = lesson.arguments()
+    arguments, upstream = lesson.arguments(), lesson.upstream()
     gradients = [argument.name for argument in arguments if argument.has_gradient]
     lines = lesson.given_lines()
     if exercise.is_bug:
@@ -85,8 +85,8 @@ def _write_function(exercise: Exercise, folder: Folder) -> str:
         lines.append(exercise.wrong_backward)
     else:
         task = (
-            "Write ``backward``: it gets ``grad_output``, the loss's gradient with respect to the result, "
-            f"and returns the gradient with respect to {_listed(gradients)}."
+            f"Write ``backward``: it gets {_listed(upstream)}, the loss's gradient with respect to the "
+            f"result, and returns the gradient with respect to {_listed(gradients)}."
         )
         if len(gradients) > 1:
             lines.append(" = ".join(f"grad_{name}" for name in gradients) + " = None")
@@ -98,6 +98,7 @@ def _write_function(exercise: Exercise, folder: Folder) -> str:
         task=_task(exercise, task, folder),
         name=lesson.class_name,
         given=_given(lesson),
+        upstream=", ".join(upstream),
         lines=textwrap.indent("\n".join(lines), " " * 8),
     )
 

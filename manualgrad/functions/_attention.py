@@ -71,3 +71,15 @@ def broadcast(
         attn_mask = attn_mask.expand(*batch, query.shape[-2], key.shape[-2])
     query, key, value = (each.expand(*batch, *each.shape[-2:]) for each in (query, key, value))
     return query, key, value, attn_mask
+
+
+def draw_dropout(query: Tensor, key: Tensor, dropout_p: float) -> Tensor | None:
+    """Return a factor for each probability: 0, or what leaves their mean as it is."""
+    if not dropout_p:
+        return None
+    return torch.dropout(query.new_ones(*query.shape[:-1], key.shape[-2]), dropout_p, train=True)
+
+
+def widen(tensor: Tensor) -> Tensor:
+    """Give half precision the digits of float32: it would round scores of some hundreds to whole numbers."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

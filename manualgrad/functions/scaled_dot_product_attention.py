@@ -56,10 +56,16 @@ Vaswani and others, "Attention is all you need", NeurIPS (2017); Dao and others,
 import math
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from manualgrad.functions._attention import broadcast, causal_mask, check_attention, share_heads
+from manualgrad.functions._attention import (
+    broadcast,
+    causal_mask,
+    check_attention,
+    draw_dropout,
+    share_heads,
+    widen,
+)
 from manualgrad.functions._checks import explain_errors
 from manualgrad.functions._function import Function, apply
 
@@ -69,70 +75,57 @@ class ScaledDotProductAttention(Function):
 
     @staticmethod
     def forward(
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        attn_mask: Tensor | None,
-        dropout_mask: Tensor | None,
-        scale: float,
+        query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: Tensor | None, scale: float
     ) -> tuple[Tensor, Tensor]:
-        # At least float32: half precision would round scores of some hundreds to whole numbers.
-        wide = torch.promote_types(query.dtype, torch.float32)
-        scores = (scale * query.to(wide)) @ key.to(wide).mT  # (..., L, E) @ (..., E, S) -> (..., L, S)
-        if attn_mask is not None:
-            scores = scores + attn_mask
+        scores = (scale * widen(query)) @ widen(key).mT  # (..., L, E) @ (..., E, S) -> (..., L, S)
+        if mask is not None:
+            scores = scores + mask
         probs = scores.softmax(-1).to(query.dtype)
-        if attn_mask is not None:
+        if mask is not None:
             probs = probs.masked_fill((scores == -math.inf).all(-1, keepdim=True), 0.0)
-        return _drop(probs, dropout_mask) @ value, probs  # (..., L, S) @ (..., S, V) -> (..., L, V)
+        return _drop(probs, dropout) @ value, probs  # (..., L, S) @ (..., S, V) -> (..., L, V)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-        query, key, value, _, dropout_mask, ctx.scale = inputs
+        query, key, value, _, dropout, ctx.scale = inputs
         _, probs = output
-        ctx.save_for_backward(query, key, value, probs, dropout_mask)
-        ctx.save_for_forward(query, key, value, probs, dropout_mask)
+        ctx.save_for_backward(query, key, value, probs, dropout)
+        ctx.save_for_forward(query, key, value, probs, dropout)
 
     @staticmethod
-    def backward(ctx: Any, grad_output: Tensor, grad_probs: Tensor) -> tuple[Tensor | None, ...]:
-        query, key, value, probs, dropout_mask = ctx.saved_tensors
+    def backward(
+        ctx: Any, grad_output: Tensor, grad_probs: Tensor
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None, None, None]:
+        query, key, value, probs, dropout = ctx.saved_tensors
         query_needs_grad, key_needs_grad, value_needs_grad, mask_needs_grad, *_ = ctx.needs_input_grad
         grad_query = grad_key = grad_value = None
-        grad_probs = grad_probs + _drop(grad_output @ value.mT, dropout_mask)  # (..., L, S)
+        grad_probs = grad_probs + _drop(grad_output @ value.mT, dropout)  # (..., L, S)
         grad_scores = probs * (grad_probs - (grad_probs * probs).sum(-1, keepdim=True))  # (..., L, S)
         if query_needs_grad:
             grad_query = ctx.scale * (grad_scores @ key)  # (..., L, S) @ (..., S, E) -> (..., L, E)
         if key_needs_grad:
             grad_key = ctx.scale * (grad_scores.mT @ query)  # (..., S, L) @ (..., L, E) -> (..., S, E)
         if value_needs_grad:
-            grad_value = (
-                _drop(probs, dropout_mask).mT @ grad_output
-            )  # (..., S, L) @ (..., L, V) -> (..., S, V)
+            grad_value = _drop(probs, dropout).mT @ grad_output  # (..., S, L) @ (..., L, V) -> (..., S, V)
         return grad_query, grad_key, grad_value, grad_scores if mask_needs_grad else None, None, None
 
     @staticmethod
     def jvp(
-        ctx: Any,
-        query_tangent: Tensor,
-        key_tangent: Tensor,
-        value_tangent: Tensor,
-        mask_tangent: Tensor | None,
-        *_: None,
+        ctx: Any, query_tangent: Tensor, key_tangent: Tensor, value_tangent: Tensor, *tangents: Any
     ) -> tuple[Tensor, Tensor]:
-        query, key, value, probs, dropout_mask = ctx.saved_tensors
+        query, key, value, probs, dropout = ctx.saved_tensors
+        mask_tangent, _, _ = tangents
         scores_tangent = ctx.scale * (query_tangent @ key.mT + query @ key_tangent.mT)  # (..., L, S)
         if mask_tangent is not None:
             scores_tangent = scores_tangent + mask_tangent
         probs_tangent = probs * (scores_tangent - (probs * scores_tangent).sum(-1, keepdim=True))
-        output_tangent = (
-            _drop(probs_tangent, dropout_mask) @ value + _drop(probs, dropout_mask) @ value_tangent
-        )
+        output_tangent = _drop(probs_tangent, dropout) @ value + _drop(probs, dropout) @ value_tangent
         return output_tangent, probs_tangent
 
 
-def _drop(probs: Tensor, dropout_mask: Tensor | None) -> Tensor:
+def _drop(probs: Tensor, dropout: Tensor | None) -> Tensor:
     """Multiply by D, which without dropout is 1."""
-    return probs if dropout_mask is None else probs * dropout_mask
+    return probs if dropout is None else probs * dropout
 
 
 @explain_errors(check_attention)
@@ -183,20 +176,12 @@ def scaled_dot_product_attention(
 
 
 def attention_with_weights(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attn_mask: Tensor | None,
-    dropout_p: float,
-    scale: float | None = None,
+    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None, dropout_p: float, scale: float | None
 ) -> tuple[Tensor, Tensor]:
     """Return attention's output with the weights behind it: the probabilities, after dropout."""
     query, key, value, attn_mask = broadcast(query, key, value, attn_mask)
-    dropout_mask = None
-    if dropout_p:
-        ones = query.new_ones(*query.shape[:-1], key.shape[-2])
-        dropout_mask = torch.dropout(ones, dropout_p, train=True)
+    dropout = draw_dropout(query, key, dropout_p)
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    arguments = (query, key, value, attn_mask, dropout_mask, scale)
+    arguments = (query, key, value, attn_mask, dropout, scale)
     output, probs = apply(ScaledDotProductAttention, *arguments, autocast="lower-precision")
-    return output, _drop(probs, dropout_mask)
+    return output, _drop(probs, dropout)

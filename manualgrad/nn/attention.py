@@ -36,7 +36,7 @@ class MultiheadAttention(torch.nn.MultiheadAttention):
         elif not self.batch_first:
             query, key, value = query.transpose(0, 1), key.transpose(0, 1), value.transpose(0, 1)
 
-        weights = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
+        weights: tuple[Tensor, ...] = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
         if self.in_proj_weight is not None:
             weights = self.in_proj_weight.chunk(3)
         biases = (None, None, None) if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
@@ -57,8 +57,11 @@ class MultiheadAttention(torch.nn.MultiheadAttention):
             padding = _additive(key_padding_mask, key).reshape(len(key), 1, 1, -1)
             mask = padding if mask is None else mask + padding
 
-        heads = [each.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for each in (query, key, value)]
-        output, probs = attention_with_weights(*heads, mask, self.dropout if self.training else 0.0)
+        query, key, value = (
+            each.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for each in (query, key, value)
+        )  # (N, L or S, E) -> (N, heads, L or S, E / heads)
+        dropout_p = self.dropout if self.training else 0.0
+        output, probs = attention_with_weights(query, key, value, mask, dropout_p, scale=None)
         output = output.transpose(1, 2).flatten(2)  # (N, heads, L, E / heads) -> (N, L, E)
         output = F.linear(output, self.out_proj.weight, self.out_proj.bias)
         if not is_batched:

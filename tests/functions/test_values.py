@@ -43,10 +43,10 @@ def test_arguments_have_pytorchs_names_and_defaults(info, sample):
 
 
 @every_sample
-def test_arguments_and_upstream_gradient_are_left_as_they_were(info, sample):
+def test_arguments_and_upstream_gradient_are_left_as_they_were(sample, ours, values):
     tensors = [value for value in (*sample.args, *sample.kwargs.values()) if isinstance(value, Tensor)]
     before = [tensor.detach().clone() for tensor in tensors]
-    output = info.function(*sample.args, **sample.kwargs)
+    output = ours(*[value.requires_grad_() for value in values])
     grad_output = upstream(output)
     grad_before = grad_output.clone()
     output.backward(grad_output)
@@ -55,11 +55,12 @@ def test_arguments_and_upstream_gradient_are_left_as_they_were(info, sample):
 
 
 @every_function
-def test_no_gradient_is_recorded_where_none_is_wanted(info, sample):
+def test_no_gradient_is_recorded_where_none_is_wanted(ours, values):
+    values = leaves(values)
     with torch.no_grad():
-        assert not info.function(*sample.args, **sample.kwargs).requires_grad
+        assert not ours(*values).requires_grad
     with torch.inference_mode():
-        assert info.function(*sample.args, **sample.kwargs).is_inference()
+        assert ours(*values).is_inference()
 
 
 @every_sample
@@ -106,7 +107,7 @@ def test_complex_numbers_are_refused(info, sample):
     args = (sample.args[0].detach().to(torch.complex128), *sample.args[1:])
     if not sample.args[0].is_floating_point():
         pytest.skip("the first argument holds integers")
-    with pytest.raises(TypeError, match=f"{info.name}: input must be real, got torch.complex128"):
+    with pytest.raises(TypeError, match=rf"{info.name}: \w+ must be real, got torch.complex128"):
         info.function(*args, **sample.kwargs)
 
 
