@@ -118,8 +118,8 @@ def test_functions_give_what_pytorch_gives(operator, function, dtype):
                 function(sample.input, *sample.args, **sample.kwargs)
             continue
         calls = [copied(((sample.input, *sample.args), sample.kwargs)) for _ in range(2)]
-        # A row of one number is divided by √ε, and the roundings with it; attention's scores are some hundreds,
-        # and their rounding is a factor of the probabilities.
+        # A row of one number is divided by √ε, and the roundings with it. Attention's scores are some
+        # hundreds, and their rounding is a factor of the probabilities.
         loose = "norm" in operator.name or "attention" in operator.name
         roundings = 128 if loose and dtype in (torch.float32, torch.float64) else 16
         assert_agree(outcome(function, *calls[0]), outcome(operator.op, *calls[1]), roundings)
