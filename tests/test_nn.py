@@ -51,6 +51,8 @@ CALLS = [  # a module's name, its constructor's arguments, and what draws an inp
     ("GRUCell", (4, 5), {}, matrix),
     ("LSTMCell", (4, 5), {}, matrix),
     ("LSTMCell", (4, 5), {"bias": False}, rows_of_state),
+    ("MaxPool2d", (2,), {}, images),
+    ("MaxPool2d", (3,), {"stride": 2, "padding": 1, "dilation": 2}, images),
     ("Linear", (4, 5), {}, matrix),
     ("Linear", (4, 5), {"bias": False}, matrix),
     ("Linear", (4, 5), {"dtype": torch.float64}, matrix),

@@ -20,4 +20,14 @@ def _avg_pool2d(make: TensorFactory) -> Iterator[SampleInput]:
     yield SampleInput("one image without a batch", (make.normal(3, 4, 6), (2, 3)))
 
 
-INFOS = (FunctionInfo(F.avg_pool2d, F.AvgPool2d, torch.nn.functional.avg_pool2d, _avg_pool2d),)
+def _max_pool2d(make: TensorFactory) -> Iterator[SampleInput]:
+    yield SampleInput("windows side by side", (make.normal(2, 3, 6, 4), 2))
+    yield SampleInput("overlapping, padded", (make.normal(2, 3, 5, 7), (3, 2), (2, 1), 1))
+    yield SampleInput("with gaps", (make.normal(2, 3, 6, 7), 2, 3, 0, (3, 2)), {"ceil_mode": True})
+    yield SampleInput("one image without a batch", (make.normal(3, 4, 6), (2, 3)))
+
+
+INFOS = (
+    FunctionInfo(F.avg_pool2d, F.AvgPool2d, torch.nn.functional.avg_pool2d, _avg_pool2d),
+    FunctionInfo(F.max_pool2d, F.MaxPool2d, torch.nn.functional.max_pool2d, _max_pool2d),
+)

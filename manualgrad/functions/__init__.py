@@ -15,6 +15,7 @@ from manualgrad.functions.gru_gates import GRUGates, gru_cell, gru_gates
 from manualgrad.functions.layer_norm import LayerNorm, layer_norm
 from manualgrad.functions.linear import Linear, linear
 from manualgrad.functions.lstm_gates import LSTMGates, lstm_cell, lstm_gates
+from manualgrad.functions.max_pool2d import MaxPool2d, max_pool2d
 from manualgrad.functions.mse_loss import MSELoss, mse_loss
 from manualgrad.functions.nll_loss import NLLLoss, nll_loss
 from manualgrad.functions.power import Power, power
@@ -40,6 +41,7 @@ __all__ = [
     "LayerNorm",
     "Linear",
     "MSELoss",
+    "MaxPool2d",
     "NLLLoss",
     "Power",
     "ReLU",
@@ -60,6 +62,7 @@ __all__ = [
     "linear",
     "lstm_cell",
     "lstm_gates",
+    "max_pool2d",
     "mse_loss",
     "nll_loss",
     "power",

@@ -25,7 +25,7 @@ from manualgrad.nn.attention import MultiheadAttention
 from manualgrad.nn.linear import Linear
 from manualgrad.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from manualgrad.nn.normalization import LayerNorm
-from manualgrad.nn.pooling import AvgPool2d
+from manualgrad.nn.pooling import AvgPool2d, MaxPool2d
 from manualgrad.nn.rnn import GRUCell, LSTMCell
 from manualgrad.nn.sparse import Embedding
 
@@ -41,6 +41,7 @@ __all__ = [
     "LayerNorm",
     "Linear",
     "MSELoss",
+    "MaxPool2d",
     "Module",
     "ModuleDict",
     "ModuleList",

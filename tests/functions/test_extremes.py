@@ -66,7 +66,7 @@ def calls(draw, name):
     elif name == "softmax":
         shape = [*shape, draw(st.integers(1, 4))]
         args = [draw(tensors(dtype, shape)), draw(st.integers(-len(shape), len(shape) - 1))]
-    elif name == "avg_pool2d":
+    elif name in ("avg_pool2d", "max_pool2d"):
         kernel = draw(st.integers(1, 3))
         options = [kernel, draw(st.integers(1, 3)), draw(st.integers(0, kernel // 2))]
         args = [draw(tensors(dtype, [draw(st.integers(0, 2)), 2, draw(st.integers(3, 5)), 4])), *options]

@@ -30,10 +30,19 @@ def seeded(function):
 FUNCTIONS = {
     "nn.functional.avg_pool2d": F.avg_pool2d,
     "nn.functional.layer_norm": F.layer_norm,
+    "nn.functional.max_pool2d": F.max_pool2d,
     "nn.functional.embedding": lambda weight, rows, **options: F.embedding(rows, weight, **options),
     "nn.functional.scaled_dot_product_attention": seeded(F.scaled_dot_product_attention),
 }
-MODULES = ["AvgPool2d", "Embedding", "GRUCell", "LSTMCell", "LayerNorm", "MultiheadAttention"]
+MODULES = [
+    "AvgPool2d",
+    "Embedding",
+    "GRUCell",
+    "LSTMCell",
+    "LayerNorm",
+    "MaxPool2d",
+    "MultiheadAttention",
+]
 
 
 def is_left_out(name, sample):
