@@ -28,4 +28,5 @@ def _softmax(make: TensorFactory) -> Iterator[SampleInput]:
 INFOS = (
     FunctionInfo(F.linear, F.Linear, torch.nn.functional.linear, _linear),
     FunctionInfo(F.softmax, F.Softmax, torch.softmax, _softmax),
+    FunctionInfo(F.log_softmax, F.LogSoftmax, torch.log_softmax, _softmax),
 )

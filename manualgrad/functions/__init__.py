@@ -11,9 +11,12 @@ from manualgrad.functions.binary_cross_entropy_with_logits import (
 )
 from manualgrad.functions.embedding import Embedding, embedding
 from manualgrad.functions.exp import Exp, exp
+from manualgrad.functions.gelu import GELU, gelu
 from manualgrad.functions.gru_gates import GRUGates, gru_cell, gru_gates
 from manualgrad.functions.layer_norm import LayerNorm, layer_norm
+from manualgrad.functions.leaky_relu import LeakyReLU, leaky_relu
 from manualgrad.functions.linear import Linear, linear
+from manualgrad.functions.log_softmax import LogSoftmax, log_softmax
 from manualgrad.functions.lstm_gates import LSTMGates, lstm_cell, lstm_gates
 from manualgrad.functions.max_pool2d import MaxPool2d, max_pool2d
 from manualgrad.functions.mse_loss import MSELoss, mse_loss
@@ -25,13 +28,16 @@ from manualgrad.functions.scaled_dot_product_attention import (
     scaled_dot_product_attention,
 )
 from manualgrad.functions.sigmoid import Sigmoid, sigmoid
+from manualgrad.functions.silu import SiLU, silu
 from manualgrad.functions.sin import Sin, sin
 from manualgrad.functions.softmax import Softmax, softmax
 from manualgrad.functions.softmax_cross_entropy import SoftmaxCrossEntropy, softmax_cross_entropy
 from manualgrad.functions.softmax_nll import SoftmaxNLL, softmax_nll
+from manualgrad.functions.softplus import Softplus, softplus
 from manualgrad.functions.tanh import Tanh, tanh
 
 __all__ = [
+    "GELU",
     "AvgPool2d",
     "BCEWithLogitsLoss",
     "Embedding",
@@ -39,27 +45,34 @@ __all__ = [
     "GRUGates",
     "LSTMGates",
     "LayerNorm",
+    "LeakyReLU",
     "Linear",
+    "LogSoftmax",
     "MSELoss",
     "MaxPool2d",
     "NLLLoss",
     "Power",
     "ReLU",
     "ScaledDotProductAttention",
+    "SiLU",
     "Sigmoid",
     "Sin",
     "Softmax",
     "SoftmaxCrossEntropy",
     "SoftmaxNLL",
+    "Softplus",
     "Tanh",
     "avg_pool2d",
     "binary_cross_entropy_with_logits",
     "embedding",
     "exp",
+    "gelu",
     "gru_cell",
     "gru_gates",
     "layer_norm",
+    "leaky_relu",
     "linear",
+    "log_softmax",
     "lstm_cell",
     "lstm_gates",
     "max_pool2d",
@@ -69,9 +82,11 @@ __all__ = [
     "relu",
     "scaled_dot_product_attention",
     "sigmoid",
+    "silu",
     "sin",
     "softmax",
     "softmax_cross_entropy",
     "softmax_nll",
+    "softplus",
     "tanh",
 ]

@@ -106,6 +106,15 @@ def check_constant(function: str, **arguments: Tensor) -> None:
             raise ValueError(f"{function}: {name} is a constant without a derivative, got a tangent")
 
 
+def check_dim(function: str, input: Tensor, dim: int) -> None:
+    """Raise an IndexError unless input has this dimension."""
+    if not isinstance(dim, int):
+        raise TypeError(f"{function}: dim must be an int, got {dim!r}")
+    dimensions = max(input.dim(), 1)  # a single number counts as a row of one
+    if not -dimensions <= dim < dimensions:
+        raise IndexError(f"{function}: dim must be from {-dimensions} to {dimensions - 1}, got {dim}")
+
+
 def check_same_shape(function: str, input: Tensor, target: Tensor) -> None:
     """Raise a ValueError unless input and target agree in every dimension, with no broadcasting."""
     if input.shape != target.shape:

@@ -48,7 +48,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.functions._checks import check_floating, explain_errors
+from manualgrad.functions._checks import check_dim, check_floating, explain_errors
 from manualgrad.functions._function import Function, apply
 
 
@@ -78,9 +78,7 @@ class Softmax(Function):
 
 
 def _check(input: Tensor, dim: int = -1) -> None:
-    dimensions = max(input.dim(), 1)  # a single number counts as a row of one
-    if not -dimensions <= dim < dimensions:
-        raise IndexError(f"softmax: dim must be from {-dimensions} to {dimensions - 1}, got {dim}")
+    check_dim("softmax", input, dim)
 
 
 @explain_errors(_check)

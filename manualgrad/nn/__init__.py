@@ -20,16 +20,17 @@ from torch.nn import (
     utils,
 )
 
-from manualgrad.nn.activation import ReLU, Sigmoid, Tanh
+from manualgrad.nn.activation import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
 from manualgrad.nn.attention import MultiheadAttention
 from manualgrad.nn.linear import Linear
-from manualgrad.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
+from manualgrad.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss, NLLLoss
 from manualgrad.nn.normalization import LayerNorm
 from manualgrad.nn.pooling import AvgPool2d, MaxPool2d
 from manualgrad.nn.rnn import GRUCell, LSTMCell
 from manualgrad.nn.sparse import Embedding
 
 __all__ = [
+    "GELU",
     "AvgPool2d",
     "BCEWithLogitsLoss",
     "CrossEntropyLoss",
@@ -39,19 +40,25 @@ __all__ = [
     "Identity",
     "LSTMCell",
     "LayerNorm",
+    "LeakyReLU",
     "Linear",
+    "LogSoftmax",
     "MSELoss",
     "MaxPool2d",
     "Module",
     "ModuleDict",
     "ModuleList",
     "MultiheadAttention",
+    "NLLLoss",
     "Parameter",
     "ParameterDict",
     "ParameterList",
     "ReLU",
     "Sequential",
+    "SiLU",
     "Sigmoid",
+    "Softmax",
+    "Softplus",
     "Tanh",
     "Unflatten",
     "init",

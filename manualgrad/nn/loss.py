@@ -30,3 +30,11 @@ class BCEWithLogitsLoss(torch.nn.BCEWithLogitsLoss):
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Compare logits with targets between 0 and 1."""
         return F.binary_cross_entropy_with_logits(input, target, self.weight, self.reduction, self.pos_weight)
+
+
+class NLLLoss(torch.nn.NLLLoss):
+    """The negative log-likelihood; see ``manualgrad.functions.nll_loss``."""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Compare log-probabilities with labels."""
+        return F.nll_loss(input, target, self.weight, self.ignore_index, self.reduction)

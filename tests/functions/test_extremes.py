@@ -63,9 +63,13 @@ def calls(draw, name):
             draw(tensors(dtype, shape)),
             draw(st.sampled_from([0, 1, 2, 3, -1, -2, 0.5, -0.5, 2.5, 0.0, INF])),
         ]
-    elif name == "softmax":
+    elif name in ("softmax", "log_softmax"):
         shape = [*shape, draw(st.integers(1, 4))]
         args = [draw(tensors(dtype, shape)), draw(st.integers(-len(shape), len(shape) - 1))]
+    elif name == "gelu":  # at ∞ PyTorch's own depends on the layout
+        finite = st.one_of(st.floats(-3, 3), st.sampled_from([0.0, -0.0, 100.0, -100.0, NAN]))
+        args = [draw(tensors(dtype, shape, finite))]
+        kwargs = {"approximate": draw(st.sampled_from(["none", "tanh"]))}
     elif name in ("avg_pool2d", "max_pool2d"):
         kernel = draw(st.integers(1, 3))
         options = [kernel, draw(st.integers(1, 3)), draw(st.integers(0, kernel // 2))]
