@@ -131,14 +131,17 @@ class RunDir:
         """
         if not self.logs:
             return
-        from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+        from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_SCALAR, Summary, SummaryMetadata
 
         # One event for all of them, which add_scalar has no way to do, nor to describe a chart.
         plugin = SummaryMetadata.PluginData(plugin_name="scalars")
         values = []
         for tag, value in scalars.items():
-            text = SummaryMetadata(plugin_data=plugin, summary_description=self.descriptions.get(tag, ""))
-            values.append(Summary.Value(tag=tag, simple_value=value, metadata=text))
+            text = self.descriptions.get(tag, "")
+            about = SummaryMetadata(
+                plugin_data=plugin, data_class=DATA_CLASS_SCALAR, summary_description=text
+            )
+            values.append(Summary.Value(tag=tag, simple_value=value, metadata=about))
         self.writer_of(part).file_writer.add_summary(Summary(value=values), step)
 
     def log_metrics(self, step: int, training: Metrics, validation: Metrics) -> None:
