@@ -15,7 +15,7 @@ PERIOD = 0.1  # seconds between two updates: one a step would take a tenth of XO
 
 
 @contextmanager
-def progress(description: str, total: int, shown: bool = True) -> Iterator[Callable[[int, object], None]]:
+def progress(description: str, total: int, shown: bool = True) -> Iterator[Callable[..., None]]:
     """Show a bar for the length of a ``with`` block.
 
     Parameters
@@ -34,7 +34,7 @@ def progress(description: str, total: int, shown: bool = True) -> Iterator[Calla
         when the bar is drawn. The bar is on standard error: standard output holds results alone.
     """
     if not shown or not sys.stderr.isatty():
-        yield lambda done, beside="": None
+        yield _ignore
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
     # What is printed meanwhile goes above the bar, but not if it goes elsewhere: rich would bring it here.
@@ -53,6 +53,10 @@ def progress(description: str, total: int, shown: bool = True) -> Iterator[Calla
                 updated = time.monotonic()
 
         yield update
+
+
+def _ignore(done: int, beside: object = "") -> None:
+    """Take the place of a bar."""
 
 
 def track(items: Sequence[Item], description: str) -> Iterable[Item]:

@@ -21,7 +21,6 @@ from manualgrad.training.run import Run
 from manualgrad.training.run_dir import RunDir, log_times
 from manualgrad.training.settings import RunSettings, TrainingSettings, changed_settings, option
 from manualgrad.training.setup import setup
-from manualgrad.training.watch import Watch
 
 
 def launch(main: Any, config_class: Any, *others: Any) -> int:
@@ -43,7 +42,6 @@ __all__ = [
     "TrainConfig",
     "TrainingMonitor",
     "TrainingSettings",
-    "Watch",
     "changed_settings",
     "check_finite",
     "distribute",

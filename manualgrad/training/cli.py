@@ -123,8 +123,9 @@ def read_config(config_class: type[C], folder: Path, experiment: str) -> C:
 def _cli(config_class: type[C], argv: list[str], program: str, description: str = "", **default: C) -> C:
     import tyro  # here, for those who use the loop without a command line
 
+    cli: Any = tyro.cli  # whose overloads know no **default
     flags = (tyro.conf.FlagCreatePairsOff,)
-    return tyro.cli(config_class, prog=program, description=description, args=argv, config=flags, **default)
+    return cli(config_class, prog=program, description=description, args=argv, config=flags, **default)
 
 
 def _as_argument(name: str, value: Any) -> list[str]:

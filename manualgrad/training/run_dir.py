@@ -168,7 +168,7 @@ class RunDir:
         import numpy as np
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-        canvas = FigureCanvasAgg(plot(*args, **kwargs))  # add_figure would import pyplot, too
+        canvas: Any = FigureCanvasAgg(plot(*args, **kwargs))  # add_figure would import pyplot, too
         canvas.draw()
         self.writer.add_image(tag, np.asarray(canvas.buffer_rgba())[..., :3], step, dataformats="HWC")
 
