@@ -19,4 +19,21 @@ def _layer_norm(make: TensorFactory) -> Iterator[SampleInput]:
     yield SampleInput("a larger epsilon", (make.normal(3, 4), (4,), weight, bias, 0.5))
 
 
-INFOS = (FunctionInfo(F.layer_norm, F.LayerNorm, torch.nn.functional.layer_norm, _layer_norm),)
+def _batch_norm(make: TensorFactory) -> Iterator[SampleInput]:
+    # In training without running statistics: a sample may be used again, and vmap refuses to change them.
+    weight, bias = make.normal(3), make.normal(3)
+    mean, var = make.normal(3).detach(), make.uniform(3)
+    yield SampleInput("training", (make.normal(5, 3), None, None, weight, bias, True))
+    yield SampleInput("evaluation", (make.normal(5, 3), mean, var, weight, bias))
+    yield SampleInput("training on images", (make.normal(2, 3, 4, 5), None, None, weight, bias, True))
+    yield SampleInput("evaluation of images", (make.normal(2, 3, 4, 5), mean, var, weight, bias))
+    yield SampleInput("training without a scale", (make.normal(2, 3, 4), None, None, None, None, True))
+    yield SampleInput("evaluation without a scale", (make.normal(2, 3, 4), mean, var, None, bias))
+    yield SampleInput("training on volumes", (make.normal(2, 3, 1, 4, 5), None, None, weight, None, True))
+    yield SampleInput("a larger epsilon", (make.normal(5, 3), None, None, weight, bias, True, 0.1, 0.5))
+
+
+INFOS = (
+    FunctionInfo(F.layer_norm, F.LayerNorm, torch.nn.functional.layer_norm, _layer_norm),
+    FunctionInfo(F.batch_norm, F.BatchNorm, torch.nn.functional.batch_norm, _batch_norm),
+)

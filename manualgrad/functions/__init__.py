@@ -5,6 +5,7 @@ Names, arguments and semantics are those of ``torch.nn.functional``; the capital
 """
 
 from manualgrad.functions.avg_pool2d import AvgPool2d, avg_pool2d
+from manualgrad.functions.batch_norm import BatchNorm, batch_norm
 from manualgrad.functions.binary_cross_entropy_with_logits import (
     BCEWithLogitsLoss,
     binary_cross_entropy_with_logits,
@@ -40,6 +41,7 @@ __all__ = [
     "GELU",
     "AvgPool2d",
     "BCEWithLogitsLoss",
+    "BatchNorm",
     "Embedding",
     "Exp",
     "GRUGates",
@@ -63,6 +65,7 @@ __all__ = [
     "Softplus",
     "Tanh",
     "avg_pool2d",
+    "batch_norm",
     "binary_cross_entropy_with_logits",
     "embedding",
     "exp",

@@ -96,9 +96,11 @@ def check_one_dtype(function: str, **arguments: Tensor | None) -> None:
         raise ValueError(f"{function}: {', '.join(dtypes)} must have one dtype, got {got}")
 
 
-def check_constant(function: str, **arguments: Tensor) -> None:
-    """Raise a ValueError if a derivative is asked for that the function does not have."""
+def check_constant(function: str, **arguments: Tensor | None) -> None:
+    """Raise a ValueError if a derivative is asked for that the function does not have; None passes."""
     for name, value in arguments.items():
+        if value is None:
+            continue
         if value.requires_grad and torch.is_grad_enabled():
             raise ValueError(f"{function}: {name} is a constant without a gradient, got requires_grad=True")
         # torch.compile cannot look, but there forward mode is refused before it comes here.

@@ -10,17 +10,28 @@ from manualgrad.functions._checks import check_floating
 HALF = (torch.float16, torch.bfloat16)
 
 
-def normalize(input: Tensor, dims: tuple[int, ...], eps: float) -> tuple[Tensor, Tensor]:
-    """Return x̂ = (x - μ) · r and r = 1 / √(v + ε), with the mean μ and the variance v over ``dims``."""
+def normalize(
+    input: Tensor, dims: tuple[int, ...], eps: float, mean: Tensor | None = None, var: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return x̂ = (x - μ) · r and r = 1 / √(v + ε): μ and v as given a channel, or those over ``dims``."""
     input = to_float32(input)
-    centered = input - input.mean(dims, keepdim=True)
-    rstd = torch.rsqrt((centered * centered).mean(dims, keepdim=True) + eps)
+    if mean is not None and var is not None:
+        centered, var = input - per_channel(mean, input), per_channel(to_float32(var), input)
+    else:
+        centered = input - input.mean(dims, keepdim=True)
+        var = (centered * centered).mean(dims, keepdim=True)
+    rstd = torch.rsqrt(var + eps)
     return centered * rstd, rstd
 
 
 def to_float32(tensor: Tensor) -> Tensor:
     """Convert half precision, whose digits are too few for the mean of many numbers; leave the others."""
     return tensor.float() if tensor.dtype in HALF else tensor
+
+
+def per_channel(values: Tensor, input: Tensor) -> Tensor:
+    """Give one number a channel the dimensions of input: (C,) -> (1, C, 1, ...)."""
+    return values.reshape(1, values.shape[0], *[1] * (input.dim() - 2))
 
 
 def check_row(function: str, input: Tensor, normalized_shape: Sequence[int]) -> None:
@@ -34,6 +45,18 @@ def check_row(function: str, input: Tensor, normalized_shape: Sequence[int]) -> 
             f"{function}: normalized_shape must be the last dimensions of input, "
             f"got {shape} and input {tuple(input.shape)}"
         )
+
+
+def check_channels(
+    function: str, input: Tensor, weight: Tensor | None, bias: Tensor | None, **others: Tensor | None
+) -> None:
+    """Raise an error unless input has channels, and each parameter one number for each."""
+    check_floating(function, input=input)
+    if input.dim() < 2:
+        raise ValueError(
+            f"{function}: input must have shape (N, C) or (N, C, d1, ...), got {tuple(input.shape)}"
+        )
+    check_scale(function, input, input.shape[1:2], weight=weight, bias=bias, **others)
 
 
 def check_scale(function: str, input: Tensor, shape: Sequence[int], **parameters: Tensor | None) -> None:

@@ -22,6 +22,7 @@ from torch.nn import (
 
 from manualgrad.nn.activation import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
 from manualgrad.nn.attention import MultiheadAttention
+from manualgrad.nn.batchnorm import BatchNorm1d, BatchNorm2d
 from manualgrad.nn.linear import Linear
 from manualgrad.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss, NLLLoss
 from manualgrad.nn.normalization import LayerNorm
@@ -33,6 +34,8 @@ __all__ = [
     "GELU",
     "AvgPool2d",
     "BCEWithLogitsLoss",
+    "BatchNorm1d",
+    "BatchNorm2d",
     "CrossEntropyLoss",
     "Embedding",
     "Flatten",

@@ -50,7 +50,38 @@ REFUSED = [
     # softmax
     ("softmax", (x, 2), {}, IndexError, "softmax: dim must be from -2 to 1, got 2"),
     ("softmax", (labels,), {}, TypeError, "softmax: input must be floating-point, got torch.int64"),
-    # layer_norm
+    # normalisations
+    (
+        "batch_norm",
+        (x[0], None, None),
+        {"training": True},
+        ValueError,
+        r"\(N, C\) or \(N, C, d1, ...\), got \(4,\)",
+    ),
+    (
+        "batch_norm",
+        (x[:1], None, None),
+        {"training": True},
+        ValueError,
+        r"two numbers a channel, got input \(1, 4\)",
+    ),
+    (
+        "batch_norm",
+        (x, None, None),
+        {},
+        ValueError,
+        "evaluation needs running_mean and running_var, got None",
+    ),
+    (
+        "batch_norm",
+        (x, x[0], x[1, :2]),
+        {},
+        ValueError,
+        r"running_var must have shape \(4,\), got \(2,\)",
+    ),
+    ("batch_norm", (x, x[0], learnt), {}, ValueError, "running_var is a constant without a gradient"),
+    ("batch_norm", (x, x[0], x[1], x), {}, ValueError, r"weight must have shape \(4,\), got \(3, 4\)"),
+    ("batch_norm", (x, x[0], x[1]), {"eps": -1.0}, ValueError, "eps must be positive .*, got -1.0"),
     ("layer_norm", (x, 4), {}, TypeError, "layer_norm: normalized_shape must be a sequence of ints, got 4"),
     ("layer_norm", (x, (3,)), {}, ValueError, r"last dimensions of input, got \(3,\) and input \(3, 4\)"),
     ("layer_norm", (x, ()), {}, ValueError, r"last dimensions of input, got \(\) and input \(3, 4\)"),

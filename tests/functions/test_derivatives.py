@@ -30,12 +30,23 @@ def test_second_order_by_finite_differences(ours, values):
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     dims = tuple(range(-len(normalized_shape), 0))
     variance, mean = torch.var_mean(input, dims, correction=0, keepdim=True)
-    output = (input - mean) / (variance + eps).sqrt() * (1 if weight is None else weight)
+    return scaled((input - mean) / (variance + eps).sqrt(), weight, bias)
+
+
+def batch_norm(input, mean, variance, weight, bias, training=False, momentum=0.1, eps=1e-5):
+    rows = input.movedim(1, -1)  # the channels last
+    if training:
+        variance, mean = torch.var_mean(rows, tuple(range(rows.dim() - 1)), correction=0)
+    return scaled((rows - mean) / (variance + eps).sqrt(), weight, bias).movedim(-1, 1)
+
+
+def scaled(normalized, weight, bias):
+    output = normalized if weight is None else normalized * weight
     return output if bias is None else output + bias
 
 
-# PyTorch's third derivatives of these are wrong: they take the mean and the variance for constants (2.15).
-FORMULAS = {"layer_norm": layer_norm}
+# PyTorch's third derivative of layer_norm takes mean and variance for constants (2.15), batch_norm has none.
+FORMULAS = {"layer_norm": layer_norm, "batch_norm": batch_norm}
 
 
 @every_sample

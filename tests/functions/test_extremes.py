@@ -78,6 +78,12 @@ def calls(draw, name):
     elif name == "embedding":
         indices = st.lists(st.integers(0, 3), min_size=(count := torch.Size(shape).numel()), max_size=count)
         args = [torch.tensor(draw(indices), dtype=torch.int64).reshape(shape), draw(tensors(dtype, [4, 3]))]
+    elif name == "batch_norm":
+        training, channels = draw(st.booleans()), draw(st.integers(1, 3))
+        shape = [draw(st.integers(2, 3)), channels, *[size + 1 for size in shape[:2]]]
+        ones = torch.ones(channels, dtype=dtype)
+        args = [draw(tensors(dtype, shape, usual))]
+        kwargs = {"running_mean": ones, "running_var": ones, "training": training, "eps": 0.1}
     elif name == "layer_norm":
         row = [draw(st.integers(1, 4)) for _ in range(draw(st.integers(1, 2)))]
         args = [draw(tensors(dtype, [*shape, *row], usual)), tuple(row)]

@@ -29,6 +29,7 @@ def seeded(function):
 # The name in PyTorch's database, and our function with the arguments in the order of its samples.
 FUNCTIONS = {
     "nn.functional.avg_pool2d": F.avg_pool2d,
+    "nn.functional.batch_norm": F.batch_norm,
     "nn.functional.layer_norm": F.layer_norm,
     "nn.functional.max_pool2d": F.max_pool2d,
     "nn.functional.embedding": lambda weight, rows, **options: F.embedding(rows, weight, **options),
@@ -36,6 +37,8 @@ FUNCTIONS = {
 }
 MODULES = [
     "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
     "Embedding",
     "GRUCell",
     "LSTMCell",
@@ -45,9 +48,13 @@ MODULES = [
 ]
 
 
-def is_left_out(name, sample):
-    """What a function refuses, where its documentation says so."""
-    return name == "nn.functional.embedding" and sample.kwargs.get("sparse", False)
+def refused(name, sample):
+    """Return what a function says where it refuses what PyTorch takes, or None."""
+    if name == "nn.functional.embedding" and sample.kwargs.get("sparse", False):
+        return "left out"
+    if name == "nn.functional.batch_norm" and sample.input.dim() < 2:
+        return "must have shape"  # no channels, and no numbers
+    return None
 
 
 def cases():
@@ -122,11 +129,14 @@ def test_functions_give_what_pytorch_gives(operator, function, dtype):
     samples = [*operator.sample_inputs("cpu", dtype, requires_grad=False)]
     assert samples
     for sample in samples:
-        if is_left_out(operator.name, sample):
-            with pytest.raises(ValueError, match="left out"):
+        if message := refused(operator.name, sample):
+            with pytest.raises(ValueError, match=message):
                 function(sample.input, *sample.args, **sample.kwargs)
             continue
         calls = [copied(((sample.input, *sample.args), sample.kwargs)) for _ in range(2)]
+        if operator.name == "nn.functional.batch_norm":
+            for statistics in [each for args, _ in calls for each in args[1:] if each is not None]:
+                statistics.requires_grad_(False)  # constants
         # A row of one number is divided by √ε, and the roundings with it. Attention's scores are some
         # hundreds, and their rounding is a factor of the probabilities.
         loose = "norm" in operator.name or "attention" in operator.name

@@ -139,11 +139,13 @@ every_layout = pytest.mark.parametrize("layout", [transposed, sliced, expanded, 
 
 @every_layout
 @every_sample
-def test_inputs_of_any_layout(ours, theirs, values, layout):
+def test_inputs_of_any_layout(info, ours, theirs, values, layout):
     values = [layout(value) for value in values]
     # PyTorch gets plain copies: some of its own backwards refuse such layouts.
     copies = [value.clone(memory_format=torch.contiguous_format) for value in values]
-    assert_same(value_and_gradients(ours, values), value_and_gradients(theirs, copies))
+    # Numbers that are all equal have the variance 0, and are divided by √ε, with their roundings.
+    atol = 1e-10 if "norm" in info.name else 1e-12
+    assert_same(value_and_gradients(ours, values), value_and_gradients(theirs, copies), atol=atol)
 
 
 @every_layout
