@@ -39,17 +39,15 @@ def plot_decision_boundary(answer: Network, inputs: Tensor, targets: Tensor, whe
     when : str
         For the title, such as ``"after epoch 100"``.
     """
+    caption = f"yellow: answer {{}}, blue: {{}}, white line: ½\n{POINTS}"
     values = _over_plane(answer, inputs, 80)[0]
-    figure = new_figure(640, 770, f"Where does it draw its line?\n{when}", size=22)
-    axes = add_axes(figure, 95, 96, 520, 520)
-    low = _draw_map(axes, values, inputs, targets, marker=24, line=5)
-    axes.set_xticks([0, 0.5, 1])
-    axes.set_yticks([0, 0.5, 1])
-    axes.tick_params(labelsize=19, length=6)
-    axes.set_xlabel("first input", fontsize=21)
-    axes.set_ylabel("second input", fontsize=21)
-    add_scale(figure, 120, 706, 130, AMOUNT, (f"{low}", "1"), "the network's answer")
-    figure.text(0.5, 12 / 770, f"white line: answer ½    {POINTS}", ha="center", fontsize=19)
+    low = -1 if values.min() < -0.1 else 0  # tanh reaches from -1, sigmoid from 0
+    figure = new_figure(640, 740, f"Where does it draw its line?\n{when}", caption.format(1, low), size=22)
+    axes = add_axes(figure, 70, 92, 530, 530, frame=False)
+    _draw_map(axes, values, inputs, targets, low, marker=24, line=5)
+    style = {"ha": "center", "va": "center", "fontsize": 20}
+    figure.text(335 / 640, 92 / 740, "first input", **style)
+    figure.text(40 / 640, 383 / 740, "second input", rotation=90, **style)
     return figure
 
 
@@ -75,7 +73,7 @@ def plot_hidden_units(hidden: Network, inputs: Tensor, targets: Tensor, when: st
     for number, values in enumerate(maps):
         left, top = margin + number % columns * 230, 90 + number // columns * 265
         axes = add_axes(figure, left, top, 210, 210, frame=False)
-        _draw_map(axes, values, inputs, targets, marker=13, low=low)
+        _draw_map(axes, values, inputs, targets, low, marker=13)
         axes.set_title(f"hidden unit {number + 1}", fontsize=18, pad=6)
     add_scale(figure, width / 2 - 150, height - 66, 150, AMOUNT, (f"{low}", "1"), "what it puts out")
     return figure
@@ -112,33 +110,25 @@ def plot_hidden_space(
     flat = np.stack([points @ across, points @ up], axis=-1)  # (T, 4, 2)
     line = (half - (unit.bias.item() if unit.bias is not None else 0.0)) / length
 
-    figure = new_figure(
-        640, 770, f"Can one straight line part the points?\n{when}", "hollow: at the start    filled: now", 22
-    )
-    axes = add_axes(figure, 95, 96, 520, 500)
     middle = (flat[..., 1].min() + flat[..., 1].max()) / 2
-    reach = 1.15 * max(abs(flat - (line, middle)).max(), 1e-3)  # the same unit on both axes
+    reach = 1.25 * max(abs(flat - (line, middle)).max(), 1e-3)  # the same unit on both axes
+    caption = "to the right: along the output unit's weights\nhollow: at the start    filled: now"
+    figure = new_figure(640, 740, f"Can one straight line part the points?\n{when}", caption, 21)
+    axes = add_axes(figure, 45, 92, 550, 550, frame=False)
+    axes.set(xlim=(line - reach, line + reach), ylim=(middle - reach, middle + reach))
     axes.axvspan(line, line + reach, color="#fbf0b0")
     axes.axvspan(line - reach, line, color="#d5dbe6")
     axes.axvline(line, color="white", linewidth=5)
-    axes.text(line, middle + 0.98 * reach, " answer 1 →", fontsize=18, va="top")
-    axes.text(line, middle + 0.98 * reach, "← answer 0 ", fontsize=18, va="top", ha="right")
+    style = {"fontsize": 20, "va": "top"}
+    axes.text(line, middle + 0.98 * reach, " answer 1 →", **style)
+    axes.text(line, middle + 0.98 * reach, "← answer 0 ", ha="right", **style)
     for row, (bits, target) in enumerate(zip(inputs.tolist(), targets.flatten().tolist(), strict=True)):
         colour, marker = PALETTE[row], MARKERS[round(target)]
-        axes.plot(*flat[:, row].T, color=colour, linewidth=2.5)
-        axes.scatter(*flat[0, row], s=15**2, marker=marker, facecolor="white", edgecolor=colour, zorder=3)
-        axes.scatter(*flat[-1, row], s=21**2, marker=marker, color=colour, edgecolor="black", zorder=4)
-        label = f"{bits[0]:.0f} {bits[1]:.0f} → {target:.0f}"
-        axes.scatter([], [], s=15**2, marker=marker, color=colour, edgecolor="black", label=label)
-    axes.set_xlim(line - reach, line + reach)
-    axes.set_ylim(middle - reach, middle + reach)
-    axes.tick_params(labelsize=16)
-    axes.locator_params(nbins=5)
-    axes.set_xlabel("hidden outputs along the output unit's weights", fontsize=18)
-    axes.set_ylabel("across them", fontsize=18)
-    axes.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=4, fontsize=17, frameon=False, handletextpad=0
-    )
+        x, y = flat[:, row].T
+        axes.plot(x, y, color=colour, linewidth=2.5, marker=marker, markersize=15, markevery=[0], mfc="white")
+        axes.plot(x[-1:], y[-1:], color=colour, marker=marker, markersize=21, markeredgecolor="black")
+        label = f"{bits[0]:.0f} {bits[1]:.0f}"
+        axes.annotate(label, (x[-1], y[-1]), (15, 0), textcoords="offset points", va="center", fontsize=20)
     return figure
 
 
@@ -163,7 +153,8 @@ def plot_many_boundaries(answers: Mapping[int, Network], inputs: Tensor, targets
     )
     for number, (seed, answer) in enumerate(answers.items()):
         axes = add_axes(figure, 15 + number % 5 * 163, 78 + number // 5 * 180, 145, 145)
-        _draw_map(axes, _over_plane(answer, inputs, 40)[0], inputs, targets, marker=8, line=2.5)
+        values = _over_plane(answer, inputs, 40)[0]
+        _draw_map(axes, values, inputs, targets, -1 if values.min() < -0.1 else 0, marker=8, line=2.5)
         axes.set_xticks([])
         axes.set_yticks([])
         axes.set_title(f"seed {seed}", fontsize=15, pad=5, color=GRADIENT if seed in failed else "black")
@@ -236,30 +227,14 @@ def _over_plane(network: Network, inputs: Tensor, side: int) -> Array:
 
 
 def _draw_map(
-    axes: Any,
-    values: Array,
-    inputs: Tensor,
-    targets: Tensor,
-    marker: float,
-    line: float = 0,
-    low: int | None = None,
-) -> int:
-    """Draw one map of the plane with the four points; return the number at the scale's lower end."""
-    if low is None:
-        low = -1 if values.min() < -0.1 else 0  # tanh reaches from -1, sigmoid from 0
+    axes: Any, values: Array, inputs: Tensor, targets: Tensor, low: int, marker: float, line: float = 0
+) -> None:
+    """Draw one map of the plane, the line at one half where it is asked for, and the four points."""
     place = (*EXTENT, *EXTENT)
     axes.imshow(values, AMOUNT, vmin=low, vmax=1, origin="lower", extent=place, interpolation="bilinear")
     if line and values.min() < 0.5 < values.max():
         axes.contour(values, [0.5], colors="white", linewidths=line, extent=place)
     for target, shape in MARKERS.items():
-        there = to_array(inputs[targets.flatten().round() == target])
-        axes.scatter(
-            *there.T,
-            s=marker**2,
-            marker=shape,
-            color="white",
-            edgecolor="black",
-            linewidth=marker / 9,
-            zorder=3,
-        )
-    return low
+        x, y = to_array(inputs[targets.flatten().round() == target]).T
+        style = {"markerfacecolor": "white", "markeredgecolor": "black", "markeredgewidth": marker / 9}
+        axes.plot(x, y, shape, markersize=marker, **style)

@@ -31,7 +31,7 @@ def test_the_line_passes_where_the_answer_is_one_half(check_layout):
     assert image_of(axes)[:, 0] == pytest.approx(-0.5)
     assert image_of(axes)[:, -1] == pytest.approx(1.5)
     assert "after epoch 7" in words_of(figure)
-    assert "white line: answer ½" in words_of(figure)
+    assert "yellow: answer 1, blue: -1, white line: ½" in words_of(figure)
     check_layout(figure)
 
 
@@ -44,11 +44,8 @@ def test_the_second_input_runs_from_bottom_to_top():
 
 def test_points_of_each_target_have_their_own_mark():
     axes = plots.plot_decision_boundary(lambda x: x[:, :1], *DATA, "").axes[0]
-    squares, circles = [
-        each.get_offsets().tolist() for each in axes.collections if len(each.get_offsets()) == 2
-    ]
-    assert squares == [[0, 0], [1, 1]]
-    assert circles == [[0, 1], [1, 0]]
+    marks = {line.get_marker(): line.get_xydata().tolist() for line in axes.lines}
+    assert marks == {"s": [[0, 0], [1, 1]], "o": [[0, 1], [1, 0]]}
 
 
 @pytest.mark.parametrize(("answer", "low"), [(torch.sigmoid, 0), (torch.tanh, -1)])
@@ -78,8 +75,8 @@ def test_points_lie_on_the_side_of_the_line_that_they_are_answered_with(bias, nu
     unit.weight.data.uniform_(-1, 1, generator=numbers)
     figure = plots.plot_hidden_space(path, *DATA, unit, 0.1, "now")
     axes = figure.axes[0]
-    (border,) = [line for line in axes.lines if list(line.get_ydata()) == [0, 1]]
-    right = [line.get_xdata()[-1] > border.get_xdata()[0] for line in axes.lines if line is not border]
+    border, *lines = axes.lines
+    right = [line.get_xdata()[-1] > border.get_xdata()[0] for line in lines[1::2]]
     assert right == (unit(path[-1]).flatten() > 0.1).tolist()
     check_layout(figure)
 
@@ -89,7 +86,7 @@ def test_distances_in_hidden_space_along_the_weights_are_true():
     unit.weight.data = torch.tensor([[3.0, 4.0]])
     path = [torch.zeros(4, 2), torch.tensor([[0.0, 0], [1, 0], [0, 1], [1, 1]])]
     lines = plots.plot_hidden_space(path, *DATA, unit, 0.0, "").axes[0].lines
-    assert [line.get_xdata()[-1] for line in lines[1:]] == pytest.approx([0, 0.6, 0.8, 1.4])
+    assert [line.get_xdata()[-1] for line in lines[2::2]] == pytest.approx([0, 0.6, 0.8, 1.4])
 
 
 def test_networks_that_fail_are_framed(check_layout):
