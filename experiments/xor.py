@@ -11,12 +11,10 @@ trains a small network on the four rows of XOR, as a source document does:
     keras     2-4-1, tanh, then a sigmoid; Adam on binary cross-entropy, 1000 epochs
 
 Expect every row correct, and all the errors and outputs that the document prints. Where the weights start
-decides much: --seeds trains many networks, and shows which of them learn. One takes about ten seconds. No row
-is left to validate with: every curve is the training's.
+decides much: --seeds trains many networks, and shows which of them learn. One takes about ten seconds.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -30,7 +28,7 @@ from manualgrad.data.documents import compare, load
 from manualgrad.data.xor import draw_xor_weights, xor
 from manualgrad.progress import track
 from manualgrad.training import Config as BaseConfig
-from manualgrad.training import GradientDescent, RunDir, launch, log_times, require, setup
+from manualgrad.training import GradientDescent, RunDir, TrainingMonitor, launch, log_times, require, setup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,21 +54,15 @@ class Config(BaseConfig):
         require("learning-rate", self.learning_rate, minimum=0)
         for name in ("hidden", "epochs", "seeds"):
             require(name, getattr(self, name), minimum=1)
-        require("seed", self.seed + self.seeds - 1, maximum=2**32 - 1)  # NumPy's seeds end there
 
 
 class Network(NamedTuple):
     """A model and how it learns."""
 
     model: nn.Sequential  # hidden layer, activation, output unit
-    answer: Callable[[Tensor], Tensor]  # from the model's output to a number near 0 or 1
-    half: float  # the output unit's net input where the answer is one half
-    loss_function: Callable[[Tensor, Tensor], Tensor]
+    predict: nn.Module  # from inputs (N, 2) to answers (N, 1): numbers near 0 or 1
+    loss_function: Any
     optimizer: Any
-
-    def predict(self, inputs: Tensor) -> Tensor:
-        """Return the answer to each row of inputs."""
-        return self.answer(self.model(inputs))
 
 
 def main(config: Config) -> dict[str, Any]:
@@ -87,17 +79,12 @@ def main(config: Config) -> dict[str, Any]:
             log = run if seed == config.seed else None
             answers[seed], errors[seed] = train(network, inputs, targets, settings["epochs"], log)
             correct[seed] = (answers[seed].round() == targets).double().mean().item()
-            print(
-                f"seed {seed}: answers to 00 01 10 11:",
-                *(f"{answer:.6f}" for answer in answers[seed].flatten()),
-            )
+            print(f"seed {seed}: answers to 00 01 10 11:", *(f"{y:.6f}" for y in answers[seed].flatten()))
         learnt = [seed for seed in seeds if correct[seed] == 1]
         print(f"{len(learnt)} of {len(seeds)} networks learnt XOR")
         if len(seeds) > 1:
-            predict = {seed: network.predict for seed, network in networks.items()}
-            run.log_figure(
-                "many networks/boundaries", 0, plots.plot_many_boundaries, predict, inputs, targets
-            )
+            all_ = {seed: network.predict for seed, network in networks.items()}
+            run.log_figure("many networks/boundaries", 0, plots.plot_many_boundaries, all_, inputs, targets)
             run.log_figure("many networks/errors", 0, plots.plot_many_errors, errors, learnt)
 
         ours: dict[str, Any] = {f"error at epoch {epoch}": e for epoch, e in errors[config.seed].items()}
@@ -105,12 +92,9 @@ def main(config: Config) -> dict[str, Any]:
             ours |= {"output": (y := answers[config.seed].flatten()), "rounded output": y.round()}
         as_given = all(settings[name] == value for name, value in document.given.items() if name != "epochs")
         comparison = compare(f"xor_{config.preset}", ours if as_given else {})
-        metrics: dict[str, Any] = {"accuracy": sum(correct.values()) / len(seeds)}
-        metrics |= {
-            "networks_that_learnt": len(learnt),
-            "answers": [y.flatten().tolist() for y in answers.values()],
-        }
-        metrics = run.finish(metrics | comparison.metrics)
+        metrics = {"accuracy": sum(correct.values()) / len(seeds), "networks_that_learnt": len(learnt)}
+        outputs = {"answers": [y.flatten().tolist() for y in answers.values()]}
+        metrics = run.finish(metrics | outputs | comparison.metrics)
     comparison.raise_if_different()
     return metrics
 
@@ -119,29 +103,35 @@ def train(
     network: Network, inputs: Tensor, targets: Tensor, epochs: int, run: RunDir | None
 ) -> tuple[Tensor, dict[int, float]]:
     """Train on all four rows at once; return the last answers, and mean absolute errors by epoch."""
-    model, hidden_layer, optimizer = network.model, network.model[:2], network.optimizer
-    every, looks, errors = max(1, epochs // 100), log_times(epochs), {}  # a hundred points a curve
-    path = [hidden_layer(inputs)]  # where it puts the four rows
+    model, predict, loss_function, optimizer = network
+    every, looks, errors = max(1, epochs // 100), log_times(epochs, 8), {}
+    monitor = run and TrainingMonitor(run, model, loss_function, optimizer, inputs, 3 * every, epochs)
+    path = [model[:2](inputs)]  # where the hidden layer puts the four rows
     for epoch in track(range(epochs), "training"):
         optimizer.zero_grad()
-        output = model(inputs)
-        loss = network.loss_function(output, targets)
+        loss = loss_function(model(inputs), targets)
         loss.backward()
-        optimizer.step()
-
         if epoch % every == 0 or epoch == epochs - 1:
-            answers = network.answer(output.detach())
+            answers = predict(inputs).detach()
             errors[epoch] = (answers - targets).abs().mean().item()
+            accuracy = (answers.round() == targets).double().mean().item()
+            curves = {"loss": loss.item(), "accuracy": accuracy, "mean absolute error": errors[epoch]}
             if run:
-                accuracy = (answers.round() == targets).double().mean().item()
-                curves = {"loss": loss.item(), "accuracy": accuracy, "mean absolute error": errors[epoch]}
                 run.log_scalars(epoch + 1, curves)
+        if monitor:
+            monitor.after_backward(epoch + 1, loss, inputs, targets)
+        optimizer.step()
+        if monitor:
+            monitor.after_step(epoch + 1)
         if run and (step := epoch + 1) in looks:
-            path.append(hidden_layer(inputs))
-            data, when, half = (inputs, targets), f"after epoch {step}", network.half
-            run.log_figure("boundary", step, plots.plot_decision_boundary, network.predict, *data, when)
+            path.append(model[:2](inputs))
+            half = math.atanh(0.5) if isinstance(model[-1], nn.Tanh) else 0.0
+            data, when = (inputs, targets), f"after epoch {step}"
+            run.log_figure("boundary", step, plots.plot_decision_boundary, predict, *data, when)
             run.log_figure("hidden space", step, plots.plot_hidden_space, path, *data, model[2], half, when)
-            run.log_figure("hidden units", step, plots.plot_hidden_units, hidden_layer, *data, when)
+    if run and monitor:
+        run.log_figure("hidden units", epochs, plots.plot_hidden_units, model[:2], *data, when)
+        monitor.report(accuracy, guessing=0.5)
     return answers, errors
 
 
@@ -159,12 +149,11 @@ def build(settings: dict[str, Any], seed: int, device: torch.device) -> Network:
     if keras:
         model = nn.Sequential(hidden, nn.Tanh(), output)
         adam = torch.optim.Adam(model.parameters(), lr=rate, eps=settings["epsilon"])
-        return Network(model, F.sigmoid, 0.0, F.binary_cross_entropy_with_logits, adam)
-    sigmoid = settings["preset"] == "sigmoid"
-    activation, half = (nn.Sigmoid(), 0.0) if sigmoid else (nn.Tanh(), math.atanh(0.5))
+        return Network(model, nn.Sequential(model, nn.Sigmoid()), F.binary_cross_entropy_with_logits, adam)
+    activation = nn.Sigmoid() if settings["preset"] == "sigmoid" else nn.Tanh()
     model = nn.Sequential(hidden, activation, output, activation)
     descent = GradientDescent(model.parameters(), rate)
-    return Network(model, nn.Identity(), half, lambda y, t: F.mse_loss(y, t, reduction="sum") / 2, descent)
+    return Network(model, model, lambda y, t: F.mse_loss(y, t, reduction="sum") / 2, descent)
 
 
 if __name__ == "__main__":

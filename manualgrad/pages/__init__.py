@@ -1,1 +1,0 @@
-"""What an experiment's page shows beyond what every network's does: one module an experiment."""
