@@ -46,6 +46,9 @@ CLASS_WEIGHT = torch.tensor([0.5, 1.0, 2.0, 0.1])
 CALLS = [  # a module's name, its constructor's arguments, and what draws an input for it
     ("AvgPool2d", (2,), {}, images),
     ("AvgPool2d", (3,), {"stride": 2, "padding": 1, "count_include_pad": False}, images),
+    ("Conv2d", (3, 4, 3), {}, images),
+    ("Conv2d", (3, 6, 2), {"stride": 2, "padding": 1, "groups": 3, "bias": False}, images),
+    ("Conv2d", (3, 4, (2, 3)), {"padding": "same", "dilation": 2, "padding_mode": "reflect"}, images),
     ("Embedding", (7, 5), {}, indices),
     ("Embedding", (7, 5), {"padding_idx": 2}, indices),
     ("GRUCell", (4, 5), {}, matrix),

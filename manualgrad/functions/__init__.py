@@ -10,6 +10,7 @@ from manualgrad.functions.binary_cross_entropy_with_logits import (
     BCEWithLogitsLoss,
     binary_cross_entropy_with_logits,
 )
+from manualgrad.functions.conv2d import Conv2d, conv2d
 from manualgrad.functions.embedding import Embedding, embedding
 from manualgrad.functions.exp import Exp, exp
 from manualgrad.functions.gelu import GELU, gelu
@@ -42,6 +43,7 @@ __all__ = [
     "AvgPool2d",
     "BCEWithLogitsLoss",
     "BatchNorm",
+    "Conv2d",
     "Embedding",
     "Exp",
     "GRUGates",
@@ -67,6 +69,7 @@ __all__ = [
     "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy_with_logits",
+    "conv2d",
     "embedding",
     "exp",
     "gelu",

@@ -23,6 +23,7 @@ from torch.nn import (
 from manualgrad.nn.activation import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
 from manualgrad.nn.attention import MultiheadAttention
 from manualgrad.nn.batchnorm import BatchNorm1d, BatchNorm2d
+from manualgrad.nn.conv import Conv2d
 from manualgrad.nn.linear import Linear
 from manualgrad.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss, NLLLoss
 from manualgrad.nn.normalization import LayerNorm
@@ -36,6 +37,7 @@ __all__ = [
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
+    "Conv2d",
     "CrossEntropyLoss",
     "Embedding",
     "Flatten",

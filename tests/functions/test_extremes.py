@@ -70,6 +70,11 @@ def calls(draw, name):
         finite = st.one_of(st.floats(-3, 3), st.sampled_from([0.0, -0.0, 100.0, -100.0, NAN]))
         args = [draw(tensors(dtype, shape, finite))]
         kwargs = {"approximate": draw(st.sampled_from(["none", "tanh"]))}
+    elif name == "conv2d":
+        groups = draw(st.integers(1, 2))
+        shape = [draw(st.integers(0, 2)), 3 * groups, draw(st.integers(3, 5)), 4]
+        args = [draw(tensors(dtype, shape)), draw(tensors(dtype, [2 * groups, 3, 3, 2], ordinary))]
+        args += [None, draw(st.integers(1, 3)), draw(st.integers(0, 2)), 1, groups]
     elif name in ("avg_pool2d", "max_pool2d"):
         kernel = draw(st.integers(1, 3))
         options = [kernel, draw(st.integers(1, 3)), draw(st.integers(0, kernel // 2))]
