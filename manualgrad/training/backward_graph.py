@@ -81,7 +81,8 @@ def walk_back(loss: Tensor) -> dict[Any, list[tuple[Any, int]]]:
     Returns
     -------
     dict
-        The nodes, nearest first; for each the pairs of source and position, none for the loss's own.
+        The nodes, each behind all of its sources, the nearest first; for each the pairs of source and
+        position, none for the loss's own.
     """
     sources: dict[Any, list[tuple[Any, int]]] = {loss.grad_fn: []}
     waiting = [loss.grad_fn]
@@ -92,7 +93,16 @@ def walk_back(loss: Tensor) -> dict[Any, list[tuple[Any, int]]]:
                 sources[following] = []
                 waiting.append(following)
             sources[following].append((node, which))
-    return sources
+    missing = {node: len(sources_of_node) for node, sources_of_node in sources.items()}
+    walk, waiting = {}, [loss.grad_fn]
+    while waiting:  # a recurrent network's weight has a source in every step
+        node = waiting.pop(0)
+        walk[node] = sources[node]
+        for following, _ in _followers(node):
+            missing[following] -= 1
+            if not missing[following]:
+                waiting.append(following)
+    return walk
 
 
 def is_leaf(node: Any) -> bool:

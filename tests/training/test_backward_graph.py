@@ -64,6 +64,15 @@ def test_a_tensor_that_is_used_twice_has_two_edges():
     assert graph["Mul"].attr["backward"].s.decode() == "PyTorch's own"
 
 
+def test_a_weight_that_every_step_uses_comes_behind_all_of_them():
+    cell, state = nn.LSTMCell(4, 3), None
+    for input in torch.randn(3, 2, 4):
+        state = cell(input, state)
+    graph = {node.name: node for node in backward_graph(state[0].sum(), cell).node}
+    assert len(graph["6_weight_ih"].input) == 3
+    assert {name.partition("_")[2] for name in [*graph][-4:]} == {*dict(cell.named_parameters())}
+
+
 def test_two_functions_of_one_number_and_their_parameters():
     model = nn.Sequential(nn.Linear(6, 5), torch.nn.LayerNorm(5), nn.Linear(5, 4), torch.nn.LayerNorm(4))
     loss = model(torch.randn(3, 6)).sum()
