@@ -19,6 +19,26 @@ def _layer_norm(make: TensorFactory) -> Iterator[SampleInput]:
     yield SampleInput("a larger epsilon", (make.normal(3, 4), (4,), weight, bias, 0.5))
 
 
+def _rms_norm(make: TensorFactory) -> Iterator[SampleInput]:
+    yield SampleInput("scale", (make.normal(3, 4), (4,), make.normal(4)))
+    yield SampleInput("rows alone", (make.normal(3, 4), (4,)))
+    yield SampleInput("two batch dimensions", (make.normal(2, 3, 4), (4,), make.normal(4)))
+    yield SampleInput("one row without a batch", (make.normal(4), (4,), make.normal(4)))
+    yield SampleInput("two dimensions a row", (make.normal(2, 3, 4), (3, 4), make.normal(3, 4)))
+    yield SampleInput("a larger epsilon", (make.normal(3, 4), (4,), make.normal(4), 0.5))
+
+
+def _group_norm(make: TensorFactory) -> Iterator[SampleInput]:
+    weight, bias = make.normal(6), make.normal(6)
+    yield SampleInput("images", (make.normal(2, 6, 4, 5), 3, weight, bias))
+    yield SampleInput("groups alone", (make.normal(2, 6, 4, 5), 3))
+    yield SampleInput("sequences", (make.normal(3, 6, 4), 2, weight))
+    yield SampleInput("one group", (make.normal(2, 6, 4), 1, weight, bias))
+    yield SampleInput("a channel a group", (make.normal(2, 6, 4), 6, None, bias))
+    yield SampleInput("channels alone", (make.normal(5, 6), 2, weight, bias))
+    yield SampleInput("a larger epsilon", (make.normal(2, 6, 4), 3, weight, bias, 0.5))
+
+
 def _batch_norm(make: TensorFactory) -> Iterator[SampleInput]:
     # In training without running statistics: a sample may be used again, and vmap refuses to change them.
     weight, bias = make.normal(3), make.normal(3)
@@ -35,5 +55,7 @@ def _batch_norm(make: TensorFactory) -> Iterator[SampleInput]:
 
 INFOS = (
     FunctionInfo(F.layer_norm, F.LayerNorm, torch.nn.functional.layer_norm, _layer_norm),
+    FunctionInfo(F.rms_norm, F.RMSNorm, torch.nn.functional.rms_norm, _rms_norm),
+    FunctionInfo(F.group_norm, F.GroupNorm, torch.nn.functional.group_norm, _group_norm),
     FunctionInfo(F.batch_norm, F.BatchNorm, torch.nn.functional.batch_norm, _batch_norm),
 )

@@ -14,6 +14,7 @@ from manualgrad.functions.conv2d import Conv2d, conv2d
 from manualgrad.functions.embedding import Embedding, embedding
 from manualgrad.functions.exp import Exp, exp
 from manualgrad.functions.gelu import GELU, gelu
+from manualgrad.functions.group_norm import GroupNorm, group_norm
 from manualgrad.functions.gru_gates import GRUGates, gru_cell, gru_gates
 from manualgrad.functions.layer_norm import LayerNorm, layer_norm
 from manualgrad.functions.leaky_relu import LeakyReLU, leaky_relu
@@ -25,6 +26,7 @@ from manualgrad.functions.mse_loss import MSELoss, mse_loss
 from manualgrad.functions.nll_loss import NLLLoss, nll_loss
 from manualgrad.functions.power import Power, power
 from manualgrad.functions.relu import ReLU, relu
+from manualgrad.functions.rms_norm import RMSNorm, rms_norm
 from manualgrad.functions.scaled_dot_product_attention import (
     ScaledDotProductAttention,
     scaled_dot_product_attention,
@@ -47,6 +49,7 @@ __all__ = [
     "Embedding",
     "Exp",
     "GRUGates",
+    "GroupNorm",
     "LSTMGates",
     "LayerNorm",
     "LeakyReLU",
@@ -56,6 +59,7 @@ __all__ = [
     "MaxPool2d",
     "NLLLoss",
     "Power",
+    "RMSNorm",
     "ReLU",
     "ScaledDotProductAttention",
     "SiLU",
@@ -73,6 +77,7 @@ __all__ = [
     "embedding",
     "exp",
     "gelu",
+    "group_norm",
     "gru_cell",
     "gru_gates",
     "layer_norm",
@@ -86,6 +91,7 @@ __all__ = [
     "nll_loss",
     "power",
     "relu",
+    "rms_norm",
     "scaled_dot_product_attention",
     "sigmoid",
     "silu",

@@ -26,7 +26,7 @@ from manualgrad.nn.batchnorm import BatchNorm1d, BatchNorm2d
 from manualgrad.nn.conv import Conv2d
 from manualgrad.nn.linear import Linear
 from manualgrad.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss, NLLLoss
-from manualgrad.nn.normalization import LayerNorm
+from manualgrad.nn.normalization import GroupNorm, LayerNorm, RMSNorm
 from manualgrad.nn.pooling import AvgPool2d, MaxPool2d
 from manualgrad.nn.rnn import GRUCell, LSTMCell
 from manualgrad.nn.sparse import Embedding
@@ -42,6 +42,7 @@ __all__ = [
     "Embedding",
     "Flatten",
     "GRUCell",
+    "GroupNorm",
     "Identity",
     "LSTMCell",
     "LayerNorm",
@@ -58,6 +59,7 @@ __all__ = [
     "Parameter",
     "ParameterDict",
     "ParameterList",
+    "RMSNorm",
     "ReLU",
     "Sequential",
     "SiLU",

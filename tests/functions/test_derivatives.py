@@ -40,13 +40,19 @@ def batch_norm(input, mean, variance, weight, bias, training=False, momentum=0.1
     return scaled((rows - mean) / (variance + eps).sqrt(), weight, bias).movedim(-1, 1)
 
 
+def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
+    rows = input.reshape(len(input), num_groups, -1)
+    normalized = layer_norm(rows, rows.shape[-1:], eps=eps).reshape(input.shape).movedim(1, -1)
+    return scaled(normalized, weight, bias).movedim(-1, 1)
+
+
 def scaled(normalized, weight, bias):
     output = normalized if weight is None else normalized * weight
     return output if bias is None else output + bias
 
 
 # PyTorch's third derivative of layer_norm takes mean and variance for constants (2.15), batch_norm has none.
-FORMULAS = {"layer_norm": layer_norm, "batch_norm": batch_norm}
+FORMULAS = {"layer_norm": layer_norm, "batch_norm": batch_norm, "group_norm": group_norm}
 
 
 @every_sample

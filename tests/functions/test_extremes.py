@@ -89,6 +89,14 @@ def calls(draw, name):
         ones = torch.ones(channels, dtype=dtype)
         args = [draw(tensors(dtype, shape, usual))]
         kwargs = {"running_mean": ones, "running_var": ones, "training": training, "eps": 0.1}
+    elif name == "group_norm":
+        channels = draw(st.sampled_from([2, 4]))
+        args = [draw(tensors(dtype, [draw(st.integers(0, 3)), channels, *shape[:1]], usual)), channels // 2]
+        args += [draw(tensors(dtype, [channels], ordinary)), None, 0.1]
+    elif name == "rms_norm":
+        row = [draw(st.integers(1, 4)) for _ in range(draw(st.integers(1, 2)))]
+        args = [draw(tensors(dtype, [*shape, *row], usual)), tuple(row)]
+        args += [draw(tensors(dtype, row, ordinary)), 0.1]
     elif name == "layer_norm":
         row = [draw(st.integers(1, 4)) for _ in range(draw(st.integers(1, 2)))]
         args = [draw(tensors(dtype, [*shape, *row], usual)), tuple(row)]

@@ -30,8 +30,10 @@ def seeded(function):
 FUNCTIONS = {
     "nn.functional.avg_pool2d": F.avg_pool2d,
     "nn.functional.batch_norm": F.batch_norm,
+    "nn.functional.group_norm": F.group_norm,
     "nn.functional.layer_norm": F.layer_norm,
     "nn.functional.conv2d": F.conv2d,
+    "nn.functional.rms_norm": F.rms_norm,
     "nn.functional.max_pool2d": F.max_pool2d,
     "nn.functional.embedding": lambda weight, rows, **options: F.embedding(rows, weight, **options),
     "nn.functional.scaled_dot_product_attention": seeded(F.scaled_dot_product_attention),
@@ -44,7 +46,9 @@ MODULES = [
     "Embedding",
     "GRUCell",
     "LSTMCell",
+    "GroupNorm",
     "LayerNorm",
+    "RMSNorm",
     "MaxPool2d",
     "MultiheadAttention",
 ]
