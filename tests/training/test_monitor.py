@@ -1,0 +1,125 @@
+import re
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
+
+import manualgrad.nn as nn
+from experiments import mnist
+from manualgrad.training import Config, RunDir, TrainingMonitor, charts
+from tests.experiments.small_mnist import load_small_set, the_folder
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    """Train mnist.py on few images; return the events of the run and of each sub-run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mnist, "load_mnist", load_small_set)
+        patch.setattr(mnist, "MONITOR_EVERY", 3)
+        runs = tmp_path_factory.mktemp("runs")
+        mnist.main(mnist.Config(runs_dir=runs, epochs=5))
+    found = {}
+    for folder in {path.parent for path in runs.rglob("events*")}:
+        events = EventAccumulator(str(folder), size_guidance={"tensors": 0, "histograms": 0})
+        events.Reload()
+        found["" if folder == the_folder(runs) else folder.name] = events
+    return found
+
+
+def test_a_line_for_each_layer_every_so_many_steps(parts):
+    steps = [1, 4, 7, 10, 13, 16, 19]
+    for layer in ("layer 1", "layer 2", "layer 3", "layer 4"):
+        for tag in (charts.GRADIENT, charts.WEIGHT, charts.UPDATE):
+            assert [point.step for point in parts[layer].Scalars(tag)] == steps
+    assert [point.step for point in parts[""].Scalars(charts.BATCH_LOSS)] == steps
+    assert all(point.value > 0 for point in parts[""].Scalars(charts.SPEED))
+
+
+def test_details_at_logarithmic_times(parts):
+    steps = [1, 4, 7, 10, 13, 19]
+    assert [point.step for point in parts[""].Scalars(charts.CHECK)] == steps
+    assert all(point.value < 1e-3 for point in parts[""].Scalars(charts.CHECK))
+    for what in ("weights", "gradients", "activations"):
+        assert [entry.step for entry in parts[""].Histograms(f"{what}/layer 2")] == steps
+
+
+def test_every_chart_of_the_layout_has_curves_and_a_description(parts):
+    (entry,) = parts[""].Tensors("custom_scalars__config__")
+    layout = Layout.FromString(entry.tensor_proto.string_val[0])
+    assert [category.title for category in layout.category] == list(charts.QUESTIONS)
+    for category in layout.category:
+        for chart in category.chart:
+            (pattern,) = chart.multiline.tag
+            drawn = [
+                (events, tag)
+                for events in parts.values()
+                for tag in events.Tags()["scalars"]
+                if re.search(pattern, tag)
+            ]
+            assert drawn, chart.title
+            assert all(events.SummaryMetadata(tag).summary_description for events, tag in drawn)
+
+
+@pytest.fixture
+def step(tmp_path):
+    """Take one step of gradient descent on a small network, and return it with what was recorded."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.25)
+    inputs, targets, loss_function = torch.randn(8, 6), torch.arange(8) % 3, nn.CrossEntropyLoss()
+    with RunDir("small", Config(runs_dir=tmp_path, log="scalars"), torch.device("cpu")) as run:
+        monitor = TrainingMonitor(run, model, loss_function, optimizer, inputs, every=5, last=10)
+        for number in (1, 2):
+            optimizer.zero_grad()
+            loss = loss_function(model(inputs), targets)
+            loss.backward()
+            monitor.after_backward(number, loss, inputs, targets)
+            if number == 1:
+                before = [parameter.detach().clone() for parameter in model.parameters()]
+                gradients = [parameter.grad.clone() for parameter in model.parameters()]
+                optimizer.step()
+            monitor.after_step(number)
+        return monitor, before, gradients
+
+
+def norm(*tensors):
+    return torch.cat([tensor.flatten() for tensor in tensors]).norm().item()
+
+
+def test_the_figures_are_those_of_the_step(step):
+    monitor, before, gradients = step
+    (record,) = monitor.records
+    for layer, first in (("layer 1", 0), ("layer 2", 2)):
+        pair = slice(first, first + 2)
+        assert record[f"{charts.GRADIENT}/{layer}"] == pytest.approx(norm(*gradients[pair]))
+        ratio = 0.25 * norm(*gradients[pair]) / norm(*before[pair])
+        assert 10 ** record[f"{charts.UPDATE}/{layer}"] == pytest.approx(ratio, rel=1e-4)
+    assert record[charts.RATE] == 0.25
+    assert f"{charts.STUCK}/layer 1" in record
+    assert f"{charts.STUCK}/layer 2" not in record  # it has no activation
+
+
+def test_what_it_recorded_survives_a_checkpoint(step):
+    monitor, *_ = step
+    state = monitor.state_dict()
+    records, monitor.records = monitor.records, []
+    monitor.load_state_dict(state)
+    assert monitor.records == records
+
+
+def test_a_run_without_a_step_away_from_zero_has_no_infinite_ratio(tmp_path):
+    model = nn.Sequential(nn.Linear(3, 2))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    inputs, targets, loss_function = torch.ones(2, 3), torch.tensor([0, 0]), nn.CrossEntropyLoss()
+    with RunDir("small", Config(runs_dir=tmp_path, log="scalars"), torch.device("cpu")) as run:
+        monitor = TrainingMonitor(run, model, loss_function, optimizer, inputs, every=1, last=2)
+        loss = loss_function(model(inputs), targets)
+        loss.backward()
+        monitor.after_backward(1, loss, inputs, targets)
+        optimizer.step()
+        monitor.after_step(1)
+        assert f"{charts.UPDATE}/layer 1" not in monitor.records[0]
