@@ -31,9 +31,10 @@ from manualgrad.gradcheck import Report, gradcheck
 from manualgrad.gradcheck.file import load_target
 from manualgrad.gradcheck.subject import Subject
 from manualgrad.plots.gradcheck import plot_jacobians, plot_step_sweep
+from manualgrad.progress import track
 from manualgrad.table import print_table
 from manualgrad.training import Config as BaseConfig
-from manualgrad.training import RunDir, launch, setup, track
+from manualgrad.training import RunDir, launch, setup
 
 STEPS = tuple(10.0**-k for k in range(1, 13))
 

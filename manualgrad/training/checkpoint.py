@@ -1,207 +1,286 @@
-"""The file that keeps what a run has learnt: written whole or not at all, and read with suspicion.
-
-A checkpoint is what ``torch.save`` makes of a plain dict: a zip file whose members are the tensors' bytes and
-one pickle that says what belongs where. Three things can be wrong with a file that is read years later, on
-another machine, or was sent by someone else:
-
-1. The file was cut off or changed. The zip file has a checksum (CRC-32) of every member, and ``zipfile``
-   compares them; PyTorch's own reader does not, and would load a flipped bit as a slightly wrong weight.
-2. The pickle names more than a checkpoint needs. A pickle is a program that calls what it names.
-   PyTorch's ``weights_only`` refuses what could do anything at all, yet what it lets pass still includes
-   ``bytearray(10**12)``; a checkpoint of ours names three things.
-3. It holds something else: another program's file, another kind, another network's weights.
-"""
+"""Save a training atomically, so that it can go on after whatever ended it."""
 
 import io
-import itertools
-import pickletools
-import re
+import os
+import shlex
+import sys
+import time
 import zipfile
-from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import Module
 
 from manualgrad.atomic import write_atomically
 from manualgrad.errors import UserError
+from manualgrad.training import parallel
+from manualgrad.training.config import TrainConfig, flag, hyper_parameters
+from manualgrad.training.loader import BatchLoader
+from manualgrad.training.metrics import Metrics
+from manualgrad.training.nonfinite import NonFiniteError
+from manualgrad.training.run_dir import RunDir
+from manualgrad.training.signals import GracefulShutdown, Interrupted
 
-FORMAT, VERSION = "manualgrad checkpoint", 1
-ENTRIES: dict[str, dict[str, type]] = {  # what each kind has at least
-    "last": {"experiment": str, "settings": dict, "model": dict},
-    "best": {"experiment": str, "settings": dict, "model": dict, "epoch": int, "validation_accuracy": float},
-}
-
-_NEEDED_NAMES = re.compile(r"collections OrderedDict|torch\._utils _rebuild_tensor_v2|torch \w+Storage")
-_DEEPEST = 16  # levels of dicts and lists in each other; an optimizer's state has five
+FORMAT = "manualgrad checkpoint 2"
+MAX_OVERHEAD = 0.01  # of the time that saving after an epoch may take
 
 
-def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
-    """Write a checkpoint that is whole or not there: whoever reads the path gets the old one or the new.
+class Stateful(Protocol):
+    """Anything with state_dict and load_state_dict."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state, in plain values and tensors."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> Any:
+        """Restore the state."""
+
+
+class Checkpointer:
+    """Keep ``checkpoints/last.pt``, from which a run is resumed, and ``best.pt``, the weights to use.
+
+    As a context manager it restores what ``--resume`` names, or saves the initial state. Ctrl-C and SIGTERM
+    end the run after a whole step, saved; whoever reads an error is told how to resume.
 
     Parameters
     ----------
-    path : Path
-        Where it goes, in a folder that is there.
-    content : dict
-        Tensors, numbers, strings, None, and dicts, lists and tuples of them; ``ENTRIES`` and what
-        ``read_checkpoint`` returns say which.
-
-    Raises
-    ------
-    OSError
-        If the disk is full or the folder cannot be written. What lay at ``path`` still does.
+    run : RunDir
+        Of a ``TrainConfig``.
+    model : Module
+        Whose weights are learnt.
+    loader : BatchLoader
+        Counts the steps.
+    **others : Stateful
+        Everything else that the next step depends on, such as the optimizer.
     """
-    saved = io.BytesIO()  # in memory first: a full disk then raises an OSError, not an error of PyTorch's
-    torch.save(content, saved)
-    write_atomically(path, saved.getbuffer())
+
+    def __init__(self, run: RunDir, model: Module, loader: BatchLoader, **others: Stateful) -> None:
+        assert isinstance(run.config, TrainConfig)
+        self.run, self.config, self.model, self.loader = run, run.config, model, loader
+        self._parts: dict[str, Stateful] = {"loader": loader, "model": model, **others}
+        self._last, self._best = (run.path / "checkpoints" / name for name in ("last.pt", "best.pt"))
+        self._figures: dict[str, float] = {}
+        self._shutdown = GracefulShutdown()
+        self._saved_at, self._cost = time.perf_counter(), 0.0
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            if parallel.is_first():
+                self._lock(stack)
+            if self.config.resume and parallel.from_first(self._last.exists):
+                self._restore()
+                print(f"resuming in epoch {self.loader.epoch}, after {self.loader.step} steps")
+            else:  # a run without a checkpoint ended before its first step
+                self._save()
+            stack.enter_context(self._shutdown)
+            self._exits = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._exits.close()
+        if error is None or not self._last.is_file():
+            return
+        launcher = (
+            "python" if parallel.world_size() == 1 else f"torchrun --nproc-per-node {parallel.world_size()}"
+        )
+        resume = f"{launcher} {sys.argv[0]} --resume {shlex.quote(str(self.run.path))}"
+        if isinstance(error, NonFiniteError):  # the same would come again
+            error.add_note("a smaller --learning-rate, in a new run, often helps")
+        else:
+            error.add_note(f"to resume: {resume}")
+
+    def after_step(self) -> None:
+        """Save if it is time to or a signal came, but at an epoch's last step leave both to ``end_epoch``.
+
+        Raises
+        ------
+        Interrupted
+            After a signal, once everything is saved.
+        """
+        step, every = self.loader.step, self.config.checkpoint_steps
+        late = time.perf_counter() - self._saved_at >= 60 * self.config.checkpoint_minutes
+        stop, late = parallel.any_rank(self._shutdown.requested, late)
+        if not self.loader.at_last_batch() and (stop or late or (every and step % every == 0)):
+            self._save()
+            self._stop(stop)
+
+    def end_epoch(self, training: Metrics, validation: Metrics) -> None:
+        """Keep the weights if they are the best on the validation images so far, and save.
+
+        Call it when the epoch's figures are logged: a run that is resumed from here does not log them again.
+
+        Raises
+        ------
+        Interrupted
+            After a signal, once everything is saved.
+        """
+        epoch = self.loader.epoch - 1
+        self._figures |= {"training_accuracy": training.accuracy, "training_loss": training.loss}
+        if validation.accuracy > self._figures.get("validation_accuracy", -1.0):
+            self._figures |= {
+                "best_epoch": epoch,
+                "validation_accuracy": validation.accuracy,
+                "validation_loss": validation.loss,
+            }
+            # First: last.pt may never know of better weights than there are.
+            self._write(self._best, {"model": self.model.state_dict()})
+        affordable = time.perf_counter() - self._saved_at >= self._cost / MAX_OVERHEAD
+        stop, affordable = parallel.any_rank(self._shutdown.requested, affordable)
+        if stop or affordable or epoch >= self.config.epochs:
+            self._save()
+        self._stop(stop)
+
+    def load_best(self) -> dict[str, float]:
+        """Give the model its best weights.
+
+        Returns
+        -------
+        dict
+            Of which epoch they are, ``best_epoch``; ``validation_accuracy`` and ``validation_loss`` then;
+            ``training_accuracy`` and ``training_loss`` of the last epoch.
+        """
+        load_best(self._best, self.model)
+        return self._figures
+
+    def _save(self) -> None:
+        began = time.perf_counter()
+        self.run.flush()  # the curves up to here are part of what is resumed
+        state: dict[str, Any] = {name: part.state_dict() for name, part in self._parts.items()}
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        generators = {"cpu": torch.get_rng_state(), "cuda": cuda}
+        self._write(self._last, state | {"run": self.run.state_dict(), "generators": generators})
+        self._saved_at = time.perf_counter()
+        self._cost = self._saved_at - began
+
+    def _stop(self, requested: bool) -> None:
+        if requested:
+            raise Interrupted
+
+    def _write(self, path: Path, content: dict[str, Any]) -> None:
+        if parallel.is_first():
+            header = {"experiment": self.run.experiment, "settings": hyper_parameters(self.config)}
+            write_checkpoint(path, header | {"figures": self._figures} | content)
+
+    def _restore(self) -> None:
+        content = read_checkpoint(self._last)
+        settings = hyper_parameters(self.config)
+        for name, was in content["settings"].items():
+            if name != "epochs" and settings.get(name) != was:
+                raise UserError(f"{self._last} was made with {flag(name)} {was}, not {settings.get(name)}")
+        load_model(self.model, content, self._last)
+        try:
+            self._check_steps(content["loader"]["step"])
+            torch.set_rng_state(content["generators"]["cpu"])
+            for index, state in enumerate(content["generators"]["cuda"][: torch.cuda.device_count()]):
+                torch.cuda.set_rng_state(state, index)
+            self._figures = dict(content["figures"])
+            for name, part in self._parts.items():
+                part.load_state_dict(content[name])
+            self.run.load_state_dict(content["run"], self.loader.step)  # the last: it changes files
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as reason:
+            raise UserError(f"{self._last} does not fit this run: {reason}") from reason
+
+    def _check_steps(self, done: int) -> None:
+        """Refuse a run that has done all its epochs; only its test may be missing."""
+        epochs, finished = self.config.epochs, (self.run.path / "metrics.json").exists()
+        if done > epochs * len(self.loader):
+            raise UserError(f"--epochs {epochs}: {self.run.path} has done more already")
+        if done == epochs * len(self.loader) and finished:
+            raise UserError(
+                f"{self.run.path} is finished; --epochs with more than {epochs} trains it further"
+            )
+
+    def _lock(self, stack: ExitStack) -> None:
+        """Make the folder, and keep every other process from resuming this run meanwhile."""
+        self._last.parent.mkdir(exist_ok=True)
+        try:
+            import fcntl
+        except ImportError:  # on Windows
+            return
+        folder = os.open(self._last.parent, os.O_RDONLY)
+        stack.callback(os.close, folder)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"{self.run.path} is still running, in another process") from None
+        except OSError:  # network file systems lock no folders
+            return
 
 
-def read_checkpoint(path: Path, kind: Literal["last", "best"]) -> dict[str, Any]:
-    """Read a checkpoint that ``write_checkpoint`` wrote, all tensors on the CPU.
+def load_best(path: Path, model: Module) -> dict[str, Any]:
+    """Load the best weights of a run into a model.
 
     Parameters
     ----------
     path : Path
-        The file.
-    kind : str
-        ``"last"``, from which a run goes on, or ``"best"``, the weights that did best on the validation
-        images.
+        The run's folder, or a checkpoint.
+    model : Module
+        Every name and shape must be its own.
 
     Returns
     -------
     dict
-        With ``format``, ``version``, ``kind`` and what ``ENTRIES`` has for the kind.
+        What the checkpoint has besides: ``experiment``, ``settings``, and its ``figures``.
 
     Raises
     ------
     UserError
-        If there is no such file, or it is no whole checkpoint of this kind.
-    OSError
-        If the file may not be read.
+        If there is no such checkpoint, or it is another program's or another network's.
     """
-    if not path.is_file():
-        raise UserError(f"{path}: there is no such checkpoint")
-    file = path.read_bytes()  # once: what is checked is what is loaded
-    try:
-        _check_archive(file)
-        content = torch.load(io.BytesIO(file), weights_only=True, map_location="cpu")
-        _check_plain(content, len(file))
-        _check_entries(content, kind)
-    except UserError as wrong:
-        raise UserError(f"{path} cannot be used: {wrong}") from wrong
-    except Exception as reason:  # every parser has errors of its own, and all mean the same
-        raise UserError(f"{path} cannot be used: PyTorch cannot read it") from reason
+    path = path / "checkpoints" / "best.pt" if path.is_dir() else path
+    content = read_checkpoint(path)
+    load_model(model, content, path)
     return content
 
 
-def load_model(model: nn.Module, checkpoint: dict[str, Any], path: Path) -> None:
-    """Give a model the weights of a checkpoint; every name, shape and dtype must be its own.
-
-    Parameters
-    ----------
-    model : nn.Module
-        On any device. It is changed in place, or, after an error, not at all.
-    checkpoint : dict
-        From ``read_checkpoint``.
-    path : Path
-        The file that it was read from, for the message.
-
-    Raises
-    ------
-    UserError
-        If the weights belong to another architecture; the message names the first difference.
-    """
-    weights = checkpoint["model"]
-    own = model.state_dict()
-    for name in [*own, *weights]:
-        if name not in weights:
-            difference = f"it has no {name}"
-        elif name not in own:
-            difference = f"it has {name}, which this network has not"
-        elif weights[name].shape != own[name].shape:
-            difference = (
-                f"its {name} is {tuple(weights[name].shape)}, this network's {tuple(own[name].shape)}"
-            )
-        elif weights[name].dtype != own[name].dtype:
-            difference = f"its {name} is {weights[name].dtype}, this network's {own[name].dtype}"
-        else:
-            continue
-        raise UserError(f"{path} belongs to another network: {difference}")
-    model.load_state_dict(weights)
+def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    """Write plain values and tensors atomically."""
+    saved = io.BytesIO()  # in memory first: a full disk is then an OSError, and not one of PyTorch's
+    torch.save({"format": FORMAT} | content, saved)
+    write_atomically(path, saved.getbuffer())
 
 
-def _check_archive(file: bytes) -> None:
-    """See that every member is as it was written, and that there is no more in them than a checkpoint has."""
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint of ours, all tensors on the CPU, or raise a UserError."""
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such checkpoint")
+    file = path.read_bytes()
     try:
         archive = zipfile.ZipFile(io.BytesIO(file))
-    except Exception as reason:
-        raise UserError("it was cut off, or never was a checkpoint") from reason
-    members = archive.infolist()
-    if any(each.file_size != each.compress_size for each in members):
-        raise UserError("it is compressed, as no checkpoint is")
-    # PyTorch's reader takes names that differ in case for the same.
-    names = {each.filename.lower() for each in members}
-    if sum(each.file_size for each in members) > len(file) or len(names) < len(members):
-        raise UserError("its parts overlap")
-    try:
-        changed = archive.testzip()
-    except Exception as reason:
-        raise UserError("it was changed") from reason
-    if changed is not None:
-        raise UserError(f"{changed} in it was changed")
-    for each in members:
-        if each.filename.lower().endswith("data.pkl"):
-            _check_names(archive.read(each))
-
-
-def _check_names(pickle: bytes) -> None:
-    """See what a pickle would call."""
-    for operation, argument, _ in pickletools.genops(pickle):
-        if operation.name == "GLOBAL" and not _NEEDED_NAMES.fullmatch(str(argument)):
-            raise UserError(f"it asks for {str(argument).replace(' ', '.')}, which no checkpoint needs")
-
-
-def _check_plain(content: Any, limit: int) -> None:
-    """See that there are only plain values, and not more of them than the file has bytes."""
-    level = [content]
-    for _ in range(_DEEPEST):
-        level = list(itertools.islice(_parts(level), limit + 1))
-        if len(level) > limit:
-            break
-        if not level:
-            return
-    raise UserError("it holds itself")
-
-
-def _parts(values: list[Any]) -> Iterator[Any]:
-    """Yield what is in dicts, lists and tuples, and refuse what is neither that nor plain."""
-    for value in values:
-        if isinstance(value, dict):
-            yield from value.keys()
-            yield from value.values()
-        elif isinstance(value, list | tuple):
-            yield from value
-        elif isinstance(value, Tensor):
-            # A stride of 0 makes terabytes of four bytes, as soon as someone copies the tensor.
-            if not value.is_contiguous():
-                raise UserError("it holds a tensor with gaps or overlaps")
-        elif not isinstance(value, bool | int | float | str | None):
-            raise UserError(f"it holds a {type(value).__name__}, as no checkpoint does")
-
-
-def _check_entries(content: Any, kind: str) -> None:
-    """See that the values are those of a checkpoint of this kind."""
+        # PyTorch's reader compares no checksums: it would load a flipped bit as a slightly wrong weight.
+        if archive.testzip() or sum(member.file_size for member in archive.infolist()) > len(file):
+            raise UserError("a part of it was changed")
+        content = torch.load(io.BytesIO(file), weights_only=True, map_location="cpu")
+        # Before torch 2.10 a tensor may claim more bytes than the file has, and crash its reader.
+        storages = [tensor.untyped_storage() for tensor in _tensors(content)]
+        if sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values()) > len(file):
+            raise UserError("its tensors are larger than the file")
+    except UserError as wrong:
+        raise UserError(f"{path} cannot be used: {wrong}") from wrong
+    except Exception as reason:  # every parser has errors of its own, and all mean the same
+        raise UserError(f"{path} cannot be used: it was cut off or changed, or is no checkpoint") from reason
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise UserError("it was not written by manualgrad")
-    if content.get("version") != VERSION:
-        raise UserError(f"it has version {content.get('version')!s:.20}, and this manualgrad reads {VERSION}")
-    if content.get("kind") != kind:
-        raise UserError(f"it is of kind {content.get('kind')!r:.20}; expected {kind!r}")
-    for name, type_ in ENTRIES[kind].items():
-        if not isinstance(content.get(name), type_):
-            raise UserError(f"it has no right entry {name!r}")
-    for name, weight in content["model"].items():
-        if not isinstance(name, str) or not isinstance(weight, Tensor):
-            raise UserError(f"{name!r:.20} in its model is no weight")
+        raise UserError(f"{path} cannot be used: it is another program's, or another version's")
+    return content
+
+
+def load_model(model: Module, checkpoint: dict[str, Any], path: Path) -> None:
+    """Load a checkpoint's weights, or raise a UserError whose one line has the first difference."""
+    try:
+        model.load_state_dict(checkpoint["model"])
+    except (KeyError, TypeError, AttributeError, RuntimeError) as reason:
+        difference = " ".join(str(reason).split(":", 1)[-1].split()) or reason
+        raise UserError(f"{path} belongs to another network: {difference}") from reason
+
+
+def _tensors(content: Any) -> list[Tensor]:
+    """Return the tensors in nested dicts, lists and tuples."""
+    if isinstance(content, Tensor):
+        return [content]
+    parts = list(content.values()) if isinstance(content, dict) else content
+    return [each for part in parts for each in _tensors(part)] if isinstance(parts, list | tuple) else []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from manualgrad.training.checkpointer import read_checkpoint
+from manualgrad.training.checkpoint import read_checkpoint
 from tests.experiments.small_mnist import COMMAND, the_folder
 
 pytestmark = pytest.mark.slow  # a process each, or two

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from manualgrad.training import parse_settings
 from manualgrad.training.cli import parse
 
 ROOT = Path(__file__).parents[2]
@@ -31,10 +30,7 @@ def test_eight_documents_eight_commands():
 def test_the_command_exists(command):
     file, *argv = shlex.split(command)
     script = importlib.import_module(f"experiments.{Path(file).stem}")
-    if hasattr(script, "Config"):
-        parse(script.Config, argv, "")
-    else:
-        parse_settings(script.Settings, argv, "", "")
+    parse(script.Config, argv, "")
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manualgrad.errors import UserError
-from manualgrad.training.checkpointer import FORMAT, load_model, read_checkpoint, write_checkpoint
+from manualgrad.training.checkpoint import FORMAT, load_model, read_checkpoint, write_checkpoint
 
 CONTENT = {
     "experiment": "mnist",

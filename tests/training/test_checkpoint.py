@@ -1,254 +1,276 @@
+"""Whatever ends a run, and whenever: resumed, it ends as if nothing had been. The loop is mnist.py's own."""
+
+import errno
+import fcntl
+import itertools
 import os
-import resource
+import shutil
 import signal
-import subprocess
-import sys
-import textwrap
 import time
-import zipfile
+from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
+from experiments import mnist
+from experiments.mnist import Config
 from manualgrad.errors import UserError
-from manualgrad.training.checkpoint import load_model, read_checkpoint, write_checkpoint
+from manualgrad.training import Checkpointer, Metrics, load_best
+from manualgrad.training.checkpoint import read_checkpoint, write_checkpoint
+from manualgrad.training.signals import Interrupted
+from tests.experiments.small_mnist import load_small_set, the_folder
 
-TERA = b"\x8a\x06" + (10**12).to_bytes(6, "little")  # the number as a pickle has it
+EPOCHS, STEPS = 2, 4
+PASSED = itertools.count(2, 2)
 
 
-def network(width=4):
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(3, width), nn.ReLU(), nn.Linear(width, 2))
+class Killed(BaseException):
+    """Ends a training as nothing else does, so that nobody can have prepared for it."""
 
 
-def best(**changes):
-    content = {
-        "format": "manualgrad checkpoint",
-        "version": 1,
-        "kind": "best",
-        "experiment": "mnist",
-        "settings": {"seed": 0, "data_dir": None, "precision": "float32"},
-        "model": network().state_dict(),
-        "epoch": 7,
-        "validation_accuracy": 0.978,
-    }
-    return content | changes
+def kill():
+    raise Killed
+
+
+@pytest.fixture(autouse=True)
+def small_set(monkeypatch):
+    """Take a small network that needs the global generator, so that its state matters, too."""
+    nn = mnist.nn
+
+    def build():
+        return nn.Sequential(
+            nn.Flatten(), nn.Linear(784, 12), torch.nn.Dropout(0.1), nn.ReLU(), nn.Linear(12, 10)
+        )
+
+    monkeypatch.setattr(mnist, "load_mnist", load_small_set)
+    monkeypatch.setattr(mnist, "build_model", build)
+    monkeypatch.setattr(mnist, "MONITOR_EVERY", 3)
+
+
+def train(config, end=None, at=0, monkeypatch=None):
+    """Run mnist.py, and call ``end`` before its optimizer's step number ``at``, counted from 1.
+
+    Two seconds pass before it begins, as when a process starts: TensorBoard reads event files in the order of
+    the second that their names begin with.
+    """
+    now, passed, steps = time.time, next(PASSED), itertools.count(1)
+    handle = register_optimizer_step_pre_hook(lambda *_: end() if next(steps) == at else None)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(time, "time", lambda: now() + passed)
+            return mnist.main(config)
+    finally:
+        handle.remove()
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "best.pt"
+def config(tmp_path):
+    return Config(runs_dir=tmp_path / "runs", epochs=EPOCHS, log="scalars", checkpoint_steps=3)
 
 
-def rewrite(path, pickle):
-    """Give a checkpoint another pickle, with a right checksum."""
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in (members | {"archive/data.pkl": pickle}).items():
-            archive.writestr(name, content)
+def resumed(config, **changes):
+    return replace(config, resume=the_folder(config.runs_dir), **changes)
 
 
-def complaint(path, kind="best"):
-    with pytest.raises(UserError) as caught:
-        read_checkpoint(path, kind)
-    message = str(caught.value)
-    assert str(path) in message
-    assert "\n" not in message
-    return message
+def last(config):
+    return read_checkpoint(the_folder(config.runs_dir) / "checkpoints" / "last.pt")
 
 
-def test_what_was_written_is_read(path):
-    write_checkpoint(path, best())
-    checkpoint = read_checkpoint(path, "best")
-    assert {name: value for name, value in checkpoint.items() if name != "model"} == {
-        name: value for name, value in best().items() if name != "model"
-    }
-    for name, weight in network().state_dict().items():
-        assert torch.equal(checkpoint["model"][name], weight)
-    assert [each.name for each in path.parent.iterdir()] == ["best.pt"]
+def outcome(config, metrics):
+    """Return all that a run comes to, but for how long things took."""
+    folder = the_folder(config.runs_dir)
+    curves = {}
+    for part in sorted({path.parent for path in folder.rglob("events*")}):
+        events = EventAccumulator(str(part))
+        events.Reload()
+        for tag in events.Tags()["scalars"]:
+            if "second" not in tag:
+                curves[part.name if part != folder else "", tag] = [
+                    (p.step, p.value) for p in events.Scalars(tag)
+                ]
+    states = [read_checkpoint(folder / "checkpoints" / name) for name in ("last.pt", "best.pt")]
+    weights = [state["model"][name].tolist() for state in states for name in state["model"]]
+    moments = [
+        value.tolist() for state in states[0]["optimizer"]["state"].values() for value in state.values()
+    ]
+    return curves, weights, moments, states[0]["generators"]["cpu"].tolist(), metrics | {"seconds": 0}
 
 
-def test_an_optimizer_and_a_generator_come_back_too(path):
-    model = network()
-    optimizer = torch.optim.Adam(model.parameters(), fused=True)
-    model(torch.ones(5, 3)).sum().backward()
-    optimizer.step()
-    generator = torch.Generator().manual_seed(3)
-    state = {"optimizer": optimizer.state_dict(), "shuffle": generator.get_state()}
-    write_checkpoint(path, best(kind="last", **state))
-    checkpoint = read_checkpoint(path, "last")
-    assert torch.equal(checkpoint["shuffle"], generator.get_state())
-    assert checkpoint["optimizer"]["param_groups"] == optimizer.state_dict()["param_groups"]
-    other = torch.optim.Adam(model.parameters(), fused=True)
-    other.load_state_dict(checkpoint["optimizer"])
-    assert str(other.state_dict()) == str(optimizer.state_dict())
+@pytest.fixture
+def whole(config, tmp_path):
+    config = replace(config, runs_dir=tmp_path / "whole")
+    return outcome(config, train(config))
 
 
-def test_a_model_takes_the_weights(path):
-    write_checkpoint(path, best())
-    model = network()
-    nn.init.zeros_(model[0].weight)
-    load_model(model, read_checkpoint(path, "best"), path)
-    assert torch.equal(model[0].weight, network()[0].weight)
+def test_killed_before_any_step_and_resumed_it_ends_as_if_nothing_had_been(config, tmp_path, whole):
+    assert [step for step, _ in whole[0]["", "loss"]] == [STEPS, 2 * STEPS]
+    for at in range(1, EPOCHS * STEPS + 1):
+        broken = replace(config, runs_dir=tmp_path / f"killed before step {at}")
+        with pytest.raises(Killed):
+            train(broken, kill, at)
+        assert outcome(broken, train(resumed(broken))) == whole
 
 
-@pytest.mark.parametrize(
-    ("model", "difference"),
-    [
-        (network(5), "its 0.weight is (4, 3), this network's (5, 3)"),
-        (network().double(), "its 0.weight is torch.float32, this network's torch.float64"),
-        (nn.Sequential(nn.Linear(3, 4)), "it has 2.weight, which this network has not"),
-        (nn.Sequential(*network(), nn.Linear(2, 1)), "it has no 3.weight"),
-    ],
-)
-def test_another_architecture_is_refused_and_left_alone(path, model, difference):
-    before = {name: weight.clone() for name, weight in model.state_dict().items()}
-    with pytest.raises(UserError) as caught:
-        load_model(model, best(), path)
-    assert str(caught.value) == f"{path} belongs to another network: {difference}"
-    assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
+def test_killed_again_and_again(config, whole):
+    with pytest.raises(Killed):
+        train(config, kill, 5)
+    for at in (1, 2, 2, 4):
+        with pytest.raises(Killed):
+            train(resumed(config), kill, at)
+    assert outcome(config, train(resumed(config))) == whole
 
 
-def test_a_file_that_is_not_there(path):
-    assert "no such checkpoint" in complaint(path)
-    assert "no such checkpoint" in complaint(path.parent)
+def test_killed_between_the_last_step_and_the_test(config, whole, monkeypatch):
+    monkeypatch.setattr(mnist, "finish", lambda *_: kill())
+    with pytest.raises(Killed):
+        train(config)
+    monkeypatch.undo()
+    small_set.__wrapped__(monkeypatch)
+    assert outcome(config, train(resumed(config))) == whole
 
 
-@pytest.mark.parametrize("content", [b"", b"PK", b"not a checkpoint", b"\x80\x02}q\x00."])
-def test_a_file_that_is_none(path, content):
-    path.write_bytes(content)
-    assert "it was cut off, or never was a checkpoint" in complaint(path)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("at", [5, STEPS])  # in an epoch, and in its last step
+def test_a_signal_ends_it_after_a_whole_step_with_everything_saved(config, whole, number, at, capfd):
+    handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(Interrupted) as caught:
+        train(config, lambda: os.kill(os.getpid(), number), at)
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
+    assert caught.value.__notes__[0].endswith(f" --resume {the_folder(config.runs_dir)}")
+    assert "stopping after this step" in capfd.readouterr().err
+    assert last(config)["loader"]["step"] == at
+    assert outcome(config, train(resumed(config))) == whole
 
 
-def test_another_program_s_checkpoint(path):
-    torch.save(network().state_dict(), path)
-    assert "not written by manualgrad" in complaint(path)
-    torch.save([1, 2], path)
-    assert "not written by manualgrad" in complaint(path)
-    torch.save(network(), path)  # the whole module: a pickle of code
-    assert "it asks for torch.nn.modules.container.Sequential" in complaint(path)
+def test_a_signal_when_nobody_reads_what_is_printed(config):
+    """As in ``mnist.py 2>&1 | tee log``, where Ctrl-C ends ``tee``, too."""
+
+    def interrupt():
+        reading, writing = os.pipe()
+        os.close(reading)
+        stderr = os.dup(2)
+        os.dup2(writing, 2)
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            os.close(writing)
+
+    with pytest.raises(Interrupted):
+        train(config, interrupt, 5)
+    assert last(config)["loader"]["step"] == 5
 
 
-def test_cut_off_at_every_length(path):
-    write_checkpoint(path, best())
-    whole = path.read_bytes()
-    for length in range(0, len(whole), 97):
-        path.write_bytes(whole[:length])
-        assert "cannot be used" in complaint(path)
+def test_a_second_signal_ends_it_at_once(config):
+    def twice():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        train(config, twice, 5)
+    assert not isinstance(caught.value, Interrupted)
+    assert last(config)["loader"]["step"] < 5
 
 
-def test_a_flipped_bit_in_a_weight_is_found(path):
-    write_checkpoint(path, best())
-    whole = bytearray(path.read_bytes())
-    place = whole.index(network()[0].weight.detach().numpy().tobytes())
-    whole[place + 2] ^= 1
-    path.write_bytes(whole)
-    torch.load(path, weights_only=True)  # PyTorch alone does not see it
-    assert "data/0 in it was changed" in complaint(path)
+def test_more_epochs_train_a_finished_run_further(config, tmp_path):
+    longer = replace(config, epochs=EPOCHS + 1, runs_dir=tmp_path / "longer")
+    expected = outcome(longer, train(longer))
+    train(replace(config, checkpoint_steps=None))  # the end of the last epoch is saved in any case
+    more = resumed(config, epochs=EPOCHS + 1)
+    (curves, *rest), (their_curves, *their_rest) = outcome(config, train(more)), expected
+    assert rest == their_rest
+    assert curves["", "loss"] == their_curves["", "loss"]
 
 
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"version": 2}, "it has version 2, and this manualgrad reads 1"),
-        ({"kind": "last"}, "it is of kind 'last'; expected 'best'"),
-        ({"epoch": "seven"}, "it has no right entry 'epoch'"),
-        ({"model": None}, "it has no right entry 'model'"),
-        ({"model": {"0.weight": 3}}, "'0.weight' in its model is no weight"),
-        ({"settings": {"seeds": {1, 2}}}, "it asks for __builtin__.set"),
-        ({"settings": {"shape": torch.Size([1])}}, "it asks for torch.Size"),
-        ({"more": torch.zeros(1).expand(10**12)}, "a tensor with gaps or overlaps"),
-    ],
-)
-def test_what_does_not_belong_in_it(path, changes, reason):
-    write_checkpoint(path, best(**changes))
-    assert reason in complaint(path)
+def test_a_finished_run_is_not_done_again(config):
+    train(config)
+    folder = the_folder(config.runs_dir)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match="is finished; --epochs with more than 2 trains it further"):
+        train(resumed(config))
+    with pytest.raises(UserError, match=r"--epochs 1: .* has done more already"):
+        train(resumed(config, epochs=1))
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
-def test_a_list_that_holds_itself(path):
-    endless = []
-    endless.append(endless)
-    write_checkpoint(path, best(more=endless))
-    assert "it holds itself" in complaint(path)
-    many = [0]
-    for _ in range(10):
-        many = [many] * 10  # ten thousand million values in a few bytes
-    write_checkpoint(path, best(more=many))
-    assert "it holds itself" in complaint(path)
+def test_the_best_weights_are_those_with_the_best_validation(config, monkeypatch):
+    accuracies = iter([0.5, 0.7, 0.7, 0.6, 0.1])
+    monkeypatch.setattr(mnist, "evaluate", lambda *_: Metrics(1.0, next(accuracies)))
+    metrics = train(replace(config, epochs=4))
+    assert metrics["best_epoch"] == 2
+    assert metrics["validation_accuracy"] == 0.7
+    assert metrics["test_accuracy"] == 0.1
+    model = mnist.build_model()
+    found = load_best(the_folder(config.runs_dir), model)
+    assert found["experiment"] == "mnist"
+    assert found["figures"]["best_epoch"] == 2
+    assert model[1].weight.equal(found["model"]["1.weight"])
 
 
-@pytest.mark.parametrize("name", [b"builtins\nbytearray", b"torch\nTensor", b"torch.storage\nUntypedStorage"])
-def test_a_pickle_that_asks_for_a_terabyte(path, name):
-    write_checkpoint(path, best())
-    rewrite(path, b"\x80\x02c" + name + b"\n" + TERA + b"\x85R.")
-    assert "which no checkpoint needs" in complaint(path)
+def test_saving_takes_little_of_the_time(config, monkeypatch):
+    """Of a hundred short epochs few are saved."""
+    saved = []
+    save = Checkpointer._save
+    monkeypatch.setattr(Checkpointer, "_save", lambda self: (saved.append(self.loader.step), save(self)))
+    train(replace(config, epochs=100, checkpoint_steps=None, log="none"))
+    assert saved[0] == 0
+    assert saved[-1] == 100 * STEPS
+    assert len(saved) < 50
 
 
-def test_a_tensor_that_claims_a_terabyte(path):
-    write_checkpoint(path, best(model={"w": torch.zeros(200)}))
-    with zipfile.ZipFile(path) as archive:
-        pickle = archive.read("archive/data.pkl")
-    assert pickle.count(b"K\xc8") == 2  # 200: the storage's length and the tensor's size
-    for claim in (pickle.replace(b"K\xc8", TERA), pickle.replace(b"K\xc8\x85", TERA + b"\x85")):
-        rewrite(path, claim)
-        assert "PyTorch cannot read it" in complaint(path)
+def test_a_long_training_is_saved_by_the_clock(config):
+    with pytest.raises(Killed):
+        train(replace(config, checkpoint_steps=None, checkpoint_minutes=1e-9), kill, 7)
+    assert last(config)["loader"]["step"] == 6
 
 
-def test_a_compressed_archive(path):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("archive/data.pkl", bytes(10**8))
-    assert "it is compressed" in complaint(path)
+def test_the_line_to_resume_can_be_pasted(config, tmp_path):
+    spaced = replace(config, runs_dir=tmp_path / "my runs")
+    with pytest.raises(Killed) as caught:
+        train(spaced, kill, 1)
+    assert caught.value.__notes__[0].endswith(f" --resume '{the_folder(spaced.runs_dir)}'")
 
 
-def test_two_members_of_one_name(path):
-    write_checkpoint(path, best())
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("archive/DATA.pkl", b"\x80\x02.")
-    assert "its parts overlap" in complaint(path)
+def test_a_checkpoint_that_does_not_fit_leaves_the_run_as_it_was(config):
+    train(config)
+    folder = the_folder(config.runs_dir)
+    write_checkpoint(folder / "checkpoints" / "last.pt", last(config) | {"optimizer": {}})
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match=r"last.pt does not fit this run"):
+        train(resumed(config, epochs=EPOCHS + 1))
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
-def test_a_full_disk_leaves_what_was_there(path):
-    write_checkpoint(path, best())
-    before = path.read_bytes()
-    limit, hardest = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hardest))
-    try:
-        with pytest.raises(OSError, match="too large"):
-            write_checkpoint(path, best(epoch=8))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hardest))
-    assert path.read_bytes() == before
-    assert [each.name for each in path.parent.iterdir()] == ["best.pt"]
+def test_another_network_or_other_settings_are_refused(config, monkeypatch):
+    with pytest.raises(Killed):
+        train(config, kill, 4)
+    with pytest.raises(UserError, match=r"last.pt was made with --seed 0, not 1"):
+        train(resumed(config, seed=1))
+    monkeypatch.setattr(mnist, "build_model", lambda: mnist.nn.Sequential(mnist.nn.Linear(3, 2)))
+    with pytest.raises(UserError, match=r"last.pt belongs to another network: Missing key"):
+        train(resumed(config))
 
 
-def test_killed_while_it_writes(path):
-    """Killed again and again while it writes one checkpoint after another: the file is always whole."""
-    script = """
-        import sys, torch
-        from pathlib import Path
-        from manualgrad.training.checkpoint import write_checkpoint
-        sys.path.insert(0, sys.argv[2])
-        from test_checkpoint import best
-        for epoch in range(10**6):
-            write_checkpoint(Path(sys.argv[1]), best(epoch=epoch, more=torch.full((3_000_000,), epoch)))
-            print(epoch, flush=True)
-    """
-    for kill in range(3):
-        writer = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(script), path, os.path.dirname(__file__)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        with writer:
-            for _ in range(3 + kill):
-                reached = int(writer.stdout.readline())
-            watched_until = time.monotonic() + 0.2 * (1 + kill)  # in which some more are written
-            while time.monotonic() < watched_until:
-                assert path.stat().st_size > 12_000_000
-            writer.send_signal(signal.SIGKILL)
-            reached = max([reached, *map(int, writer.stdout.read().split())])
-        checkpoint = read_checkpoint(path, "best")
-        assert checkpoint["epoch"] >= reached
-        assert (checkpoint["more"] == checkpoint["epoch"]).all()
+def test_a_run_that_is_still_going_cannot_be_resumed(config):
+    def resume_meanwhile():
+        with pytest.raises(UserError, match="is still running, in another process"):
+            train(resumed(config))
+
+    train(config, resume_meanwhile, 4)
+
+
+def test_a_file_system_that_locks_no_folders(config, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EBADF, "Bad file descriptor")  # as NFS does
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert train(config)["test_accuracy"] > 0
+
+
+def test_the_folder_removed_under_way(config):
+    with pytest.raises(UserError, match="was removed while the run was going on") as caught:
+        train(replace(config, log="none"), lambda: shutil.rmtree(the_folder(config.runs_dir)), 2)
+    assert not hasattr(caught.value, "__notes__")  # there is nothing to resume
