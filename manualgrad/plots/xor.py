@@ -15,8 +15,8 @@ from manualgrad.plots.figure import (
     VALUE,
     Array,
     add_axes,
-    add_scale,
     new_figure,
+    tile,
     to_array,
 )
 
@@ -63,19 +63,25 @@ def plot_hidden_units(hidden: Network, inputs: Tensor, targets: Tensor, when: st
     when : str
         For the title.
     """
-    maps = _over_plane(hidden, inputs, 50)
+    side, gap = 100, 26
+    maps = _over_plane(hidden, inputs, side)
     columns = min(len(maps), 3)
-    rows = -(-len(maps) // columns)
-    width, height = max(columns * 230 + 10, 620), rows * 265 + 150
-    figure = new_figure(width, height, f"What does each hidden unit see? ({when})", POINTS, size=20)
-    margin = (width - columns * 230 + 20) / 2
+    sheet = tile(maps[:, ::-1], columns, gap)
+    scale = 2 if columns == 3 else 3  # points for each of the sheet's pixels
     low = -1 if maps.min() < 0 else 0
-    for number, values in enumerate(maps):
-        left, top = margin + number % columns * 230, 90 + number // columns * 265
-        axes = add_axes(figure, left, top, 210, 210, frame=False)
-        _draw_map(axes, values, inputs, targets, low, marker=13)
-        axes.set_title(f"hidden unit {number + 1}", fontsize=18, pad=6)
-    add_scale(figure, width / 2 - 150, height - 66, 150, AMOUNT, (f"{low}", "1"), "what it puts out")
+    caption = f"yellow: it puts out 1, blue: {low}\n{POINTS}"
+    width, height = 740, scale * sheet.shape[0] + 180
+    figure = new_figure(width, height, f"What does each hidden unit see? ({when})", caption, size=20)
+    across = scale * sheet.shape[1]
+    axes = add_axes(figure, (width - across) / 2, 92, across, height - 180, frame=False)
+    axes.imshow(sheet, AMOUNT, vmin=low, vmax=1)
+    for number in range(len(maps)):
+        left, top = number % columns * (side + gap), number // columns * (side + gap)
+        axes.text(left + side / 2, top - 4, f"hidden unit {number + 1}", fontsize=18, ha="center")
+        for target, shape in MARKERS.items():
+            points = (to_array(inputs[targets.flatten().round() == target]) - EXTENT[0]) / 2 * side
+            x, y = left + points[:, 0], top + side - points[:, 1]
+            axes.plot(x, y, shape, markersize=13, markerfacecolor="white", markeredgecolor="black")
     return figure
 
 
