@@ -104,8 +104,8 @@ def _trials(config: Config, device: torch.device) -> Iterator[Trial]:
     for name, info in FUNCTIONS.items():
         if config.function in (None, name):
             for k, sample in enumerate(info.samples(getattr(torch, config.dtype), str(device), config.seed)):
-                ours = functools.partial(info.function, **sample.kwargs)
-                theirs = functools.partial(info.reference, **sample.kwargs)
+                ours = functools.partial(sample.seeded(info.function), **sample.kwargs)
+                theirs = functools.partial(sample.seeded(info.reference), **sample.kwargs)
                 yield Trial(f"{name}, {sample.name}", ours, sample.args, theirs, pictured=k == 0)
 
 

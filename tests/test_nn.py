@@ -82,6 +82,7 @@ CALLS = [  # a module's name, its constructor's arguments, and what draws an inp
     ("Softplus", (2.0, 1.0), {}, matrix),
     ("Softmax", (1,), {}, matrix),
     ("LogSoftmax", (0,), {}, matrix),
+    ("Dropout", (0.3,), {}, matrix),
     ("NLLLoss", (), {"weight": CLASS_WEIGHT, "ignore_index": 2}, with_labels),
     ("MSELoss", (), {}, with_target),
     ("MSELoss", (), {"reduction": "sum"}, with_target),

@@ -40,6 +40,12 @@ def _softplus(make: TensorFactory) -> Iterator[SampleInput]:
     yield SampleInput("partly above the threshold", (make.normal(2, 5), 2.0, 0.5))
 
 
+def _dropout(make: TensorFactory) -> Iterator[SampleInput]:
+    yield SampleInput("half", (make.normal(3, 4),), seed=1)
+    yield SampleInput("a fifth", (make.normal(2, 3, 5), 0.2), seed=2)
+    yield SampleInput("most", (make.normal(2, 5), 0.8), seed=3)
+
+
 INFOS = (
     FunctionInfo(F.sigmoid, F.Sigmoid, torch.sigmoid, _elementwise),
     FunctionInfo(F.tanh, F.Tanh, torch.tanh, _elementwise),
@@ -48,6 +54,7 @@ INFOS = (
     FunctionInfo(F.gelu, F.GELU, torch.nn.functional.gelu, _gelu),
     FunctionInfo(F.silu, F.SiLU, torch.nn.functional.silu, _elementwise),
     FunctionInfo(F.softplus, F.Softplus, torch.nn.functional.softplus, _softplus),
+    FunctionInfo(F.dropout, F.Dropout, torch.nn.functional.dropout, _dropout),
     FunctionInfo(F.exp, F.Exp, torch.exp, _elementwise),
     FunctionInfo(F.sin, F.Sin, torch.sin, _elementwise),
     FunctionInfo(F.power, F.Power, torch.pow, _power),

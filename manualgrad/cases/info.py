@@ -1,5 +1,6 @@
 """Describe a function: its sample inputs, and the reference that they serve as well."""
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,30 @@ class SampleInput:
     name: str
     args: tuple[Any, ...]
     kwargs: dict[str, Any] = field(default_factory=dict)
+    seed: int | None = None  # of the global generator, for a function that draws random numbers
+
+    def seeded(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Seed the global generator before each call of a function that draws random numbers.
+
+        Parameters
+        ----------
+        function : callable
+            The function or its reference.
+
+        Returns
+        -------
+        callable
+            The function itself, if the sample has no seed.
+        """
+        if self.seed is None:
+            return function
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            torch.manual_seed(self.seed)
+            return function(*args, **kwargs)
+
+        return call
 
     def bind(self, function: Callable[..., Any]) -> tuple[Callable[..., Tensor], tuple[Tensor, ...]]:
         """Bind all arguments but those that are differentiated.
@@ -39,11 +64,13 @@ class SampleInput:
             if isinstance(value, Tensor) and value.requires_grad
         ]
 
+        seeded = self.seeded(function)
+
         def call(*values: Tensor) -> Tensor:
             args = list(self.args)
             for place, value in zip(places, values, strict=True):
                 args[place] = value
-            return join_outputs(function(*args, **self.kwargs))
+            return join_outputs(seeded(*args, **self.kwargs))
 
         return call, tuple(self.args[place].detach() for place in places)
 

@@ -100,9 +100,10 @@ def _check(info: FunctionInfo, theirs: type[Function], sample: SampleInput, thor
         with in_place_of_ours(info, theirs):
             return info.function(*args, **kwargs)
 
-    function: Any = functools.partial(functools.wraps(info.function)(yours), **sample.kwargs)
+    wrapped = sample.seeded(functools.wraps(info.function)(yours))
+    function: Any = functools.partial(wrapped, **sample.kwargs)
     function.__name__ = info.name
-    reference = functools.partial(info.function, **sample.kwargs)
+    reference = functools.partial(sample.seeded(info.function), **sample.kwargs)
     with contextlib.redirect_stdout(io.StringIO()):  # one run's prints are enough
         return gradcheck(function, sample.args, reference, second_order=thorough, magnitudes=thorough)
 

@@ -11,6 +11,7 @@ from manualgrad.functions.binary_cross_entropy_with_logits import (
     binary_cross_entropy_with_logits,
 )
 from manualgrad.functions.conv2d import Conv2d, conv2d
+from manualgrad.functions.dropout import Dropout, dropout
 from manualgrad.functions.embedding import Embedding, embedding
 from manualgrad.functions.exp import Exp, exp
 from manualgrad.functions.gelu import GELU, gelu
@@ -46,6 +47,7 @@ __all__ = [
     "BCEWithLogitsLoss",
     "BatchNorm",
     "Conv2d",
+    "Dropout",
     "Embedding",
     "Exp",
     "GRUGates",
@@ -74,6 +76,7 @@ __all__ = [
     "batch_norm",
     "binary_cross_entropy_with_logits",
     "conv2d",
+    "dropout",
     "embedding",
     "exp",
     "gelu",

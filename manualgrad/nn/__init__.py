@@ -24,6 +24,7 @@ from manualgrad.nn.activation import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid,
 from manualgrad.nn.attention import MultiheadAttention
 from manualgrad.nn.batchnorm import BatchNorm1d, BatchNorm2d
 from manualgrad.nn.conv import Conv2d
+from manualgrad.nn.dropout import Dropout
 from manualgrad.nn.linear import Linear
 from manualgrad.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss, NLLLoss
 from manualgrad.nn.normalization import GroupNorm, LayerNorm, RMSNorm
@@ -39,6 +40,7 @@ __all__ = [
     "BatchNorm2d",
     "Conv2d",
     "CrossEntropyLoss",
+    "Dropout",
     "Embedding",
     "Flatten",
     "GRUCell",

@@ -8,13 +8,13 @@ from tests.functions.tools import assert_same, every_device, every_function, eve
 
 @every_sample
 @every_device
-def test_first_order_by_finite_differences(ours, values):
+def test_first_order_by_finite_differences(sample, ours, values):
     assert torch.autograd.gradcheck(
         ours,
         leaves(values),
         check_forward_ad=True,
         check_batched_grad=True,
-        check_batched_forward_grad=True,
+        check_batched_forward_grad=sample.seed is None,
         fast_mode=True,
     )
 

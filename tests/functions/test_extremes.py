@@ -142,6 +142,7 @@ def calls(draw, name):
 
 
 def outcome(function, args, kwargs, seed):
+    torch.manual_seed(seed)
     args = [
         value.detach().requires_grad_()
         if isinstance(value, torch.Tensor) and value.is_floating_point()

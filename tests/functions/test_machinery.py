@@ -16,7 +16,13 @@ from tests.functions.tools import (
     value_and_gradients,
 )
 
-SAVE_NO_NUMBERS = {"nll_loss", "embedding", "avg_pool2d", "max_pool2d"}  # integers alone, or nothing
+SAVE_NO_NUMBERS = {
+    "dropout",
+    "nll_loss",
+    "embedding",
+    "avg_pool2d",
+    "max_pool2d",
+}  # a mask or integers, or nothing
 
 
 @every_sample
@@ -62,8 +68,10 @@ def test_anomaly_mode(ours, values):
 
 
 @every_function
-def test_threads(ours, values):
+def test_threads(sample, ours, values):
     """Each thread has its own graph; the functions keep nothing between calls."""
+    if sample.seed is not None:
+        pytest.skip("threads draw from one generator")
     expected, results = value_and_gradients(ours, values), []
     threads = [
         threading.Thread(target=lambda: results.extend(value_and_gradients(ours, values) for _ in range(20)))

@@ -1,0 +1,45 @@
+"""Dropout by hand."""
+
+import pytest
+import torch
+
+import manualgrad.functions as F
+import manualgrad.nn as nn
+
+
+def test_what_is_dropped_gets_no_gradient_and_the_rest_is_scaled():
+    x = torch.arange(1.0, 1001, requires_grad=True)
+    y = F.dropout(x, 0.2)
+    kept = y != 0
+    assert 150 < (~kept).sum() < 250
+    torch.testing.assert_close(y[kept], x[kept] / 0.8)
+    y.backward(torch.full_like(y, 4.0))
+    torch.testing.assert_close(x.grad, torch.where(kept, 5.0, 0.0))
+
+
+def test_the_same_seed_drops_what_pytorch_drops():
+    x = torch.randn(7, 5)
+    outputs = []
+    for function in (F.dropout, torch.nn.functional.dropout):
+        torch.manual_seed(3)
+        outputs.append(function(x, 0.3))
+    assert torch.equal(*outputs)
+
+
+@pytest.mark.parametrize("kwargs", [{"training": False}, {"p": 0.0}])
+def test_where_nothing_is_dropped_the_input_comes_back(kwargs):
+    x = torch.randn(3, 4, requires_grad=True)
+    assert F.dropout(x, **kwargs) is x
+    assert nn.Dropout().eval()(x) is x
+
+
+def test_everything_is_dropped():
+    x = torch.tensor([1.0, float("inf")], requires_grad=True)
+    F.dropout(x[:1], 1.0).sum().backward()
+    assert x.grad.tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.5])
+def test_a_probability_out_of_range_is_refused(p):
+    with pytest.raises(ValueError, match=f"dropout: p must be between 0 and 1, got {p}"):
+        F.dropout(torch.ones(2), p)
