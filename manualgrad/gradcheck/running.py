@@ -72,7 +72,7 @@ def run(
     values: Sequence[Any],
     upstream: Upstream,
     *,
-    create_graph: bool = False,
+    then: Callable[[Run], None] | None = None,
     again: bool = False,
     around: Around = nullcontext,
     requires: Sequence[int] | None = None,
@@ -88,8 +88,8 @@ def run(
         Its arguments.
     upstream
         Makes the upstream gradients from the outputs.
-    create_graph
-        Keep the graph of the backward, for a second derivative.
+    then
+        What to do with the gradients' own graph, while the module still has these parameters.
     again
         Go backward a second time through the same graph.
     around
@@ -134,7 +134,8 @@ def run(
                 return record
             try:
                 tops = [record.upstream[k] for k in chosen]
-                record.gradients = _backward(roots, leaves, tops, again or create_graph, create_graph)
+                create = then is not None
+                record.gradients = _backward(roots, leaves, tops, again or create, create)
                 if again:
                     record.second = _backward(roots, leaves, tops, False, False)
             except (Exception, SystemExit) as error:
@@ -142,6 +143,8 @@ def run(
                 raise SubjectError(phase, error, record.changed) from error
             if not record.changed:
                 _note_changed_inputs(record, subject, values, arguments, results, "backward")
+            if then is not None:
+                then(record)
             return record
 
         return subject.hold(arguments, body)

@@ -36,17 +36,21 @@ def second_order(session: Session) -> None:
         upstreams[:] = [u.requires_grad_() for u in drawn]
         return upstreams
 
+    weights: dict[int, Tensor] = {}
+    second: list[Tensor | None] = []
+
+    def differentiate(first: Run) -> None:
+        weights.update(_weights(session, first))
+        second.extend(_differentiate(first, weights, [*first.leaves.values(), *upstreams]))
+
     try:
-        first = run(subject, values, upstream, create_graph=True)
-        weights = _weights(session, first)
-        targets = [*first.leaves.values(), *upstreams]
-        second = _differentiate(first, weights, targets)
+        first = run(subject, values, upstream, then=differentiate)
     except SubjectError as error:
         return session.find("second-order", None, f"{REFUSED}: {error}.", wrong=False)
     if _is_declared_once(first):
         return session.find("second-order", None, f"{REFUSED}: it is once_differentiable.", wrong=False)
     frozen = [u.detach() for u in upstreams]
-    for k, target in enumerate(targets):
+    for k, target in enumerate([*first.leaves.values(), *upstreams]):
         claimed = as_gradient(second[k], target)
         if not claimed.numel():
             continue

@@ -156,16 +156,21 @@ def _index_conditions(shape: tuple[int, ...]) -> Iterator[Condition]:
 
 
 def threshold_region(case: Case) -> str | None:
-    """Be wrong exactly beyond one threshold of the argument, or of its size, at every point."""
-    if case.point.values[case.position].is_complex():
-        return None
-    x = torch.cat([point.values[case.position].cpu().double().reshape(-1) for point in case.points])
+    """Be wrong exactly beyond one threshold of a tensor, of its size or of a difference, at every point."""
     right = torch.cat([case.right(point).reshape(-1) for point in case.points])
+    yours = torch.cat([case.yours(point).reshape(-1) for point in case.points])
     wrong = torch.cat([_wrong(case, point).reshape(-1) for point in case.points])
-    x, right, wrong = (t[right.isfinite()] for t in (x, right, wrong))
+    known = right.isfinite()
+    right, yours, wrong = right[known], yours[known], wrong[known]
     if int(wrong.sum()) < 3 or int((~wrong).sum()) < 3 or not bool(right[~wrong].any()):
         return None
-    for name, y in ((case.name, x), (f"|{case.name}|", x.abs())):
+    # What grows from nothing on is no region: its end is where the tolerance lies.
+    error = ((yours - right).abs() / (right.abs() + yours.abs())).nan_to_num(0.0)
+    if float(error[~wrong].max()) > 1e-5:
+        return None
+    columns = [dict(_measures(case, point)) for point in case.points]
+    for name in columns[0]:
+        y = torch.cat([column[name].double().reshape(-1) for column in columns])[known]
         for relation, low, high in (
             (">", float(y[~wrong].max()), float(y[wrong].min())),
             ("<", float(y[wrong].max()), float(y[~wrong].min())),
@@ -176,3 +181,13 @@ def threshold_region(case: Case) -> str | None:
                     f"{low:.3g} and {high:.3g}."
                 )
     return None
+
+
+def _measures(case: Case, point: Point) -> Iterator[Condition]:
+    tensors = list(_tensors(case, point))
+    for name, x in tensors:
+        yield name, x
+        yield f"|{name}|", x.abs()
+    for (a, x), (b, y) in ((p, q) for p in tensors for q in tensors if p[0] < q[0]):
+        if x.dtype != torch.bool and y.dtype != torch.bool:
+            yield f"|{a} − {b}|", (x - y).abs()
