@@ -189,7 +189,7 @@ def _custom_nodes(roots: Sequence[Tensor]) -> Iterator[BackwardCFunction]:
 def engine_accepts(shape: torch.Size, wanted: torch.Size) -> bool:
     """Return whether the engine takes a gradient of this shape: it sums what broadcasting would expand."""
     try:
-        return torch.broadcast_shapes(shape, wanted) == shape
+        return shape == wanted or torch.broadcast_shapes(shape, wanted) == shape
     except RuntimeError:
         return False
 

@@ -77,6 +77,7 @@ def run(
     around: Around = nullcontext,
     requires: Sequence[int] | None = None,
     used: Sequence[int] | None = None,
+    recorded: bool = True,
 ) -> Run:
     """Run forward and backward once, on copies.
 
@@ -98,6 +99,8 @@ def run(
         The positions that require a gradient; by default all that are judged.
     used
         The results that have an upstream gradient; by default all.
+    recorded
+        Whether to look at what the custom backwards do, besides the gradients that come of it.
 
     Returns
     -------
@@ -128,7 +131,8 @@ def run(
             subject.reseed()
             chosen = [k for k, t in enumerate(results) if t.requires_grad and (used is None or k in used)]
             roots = [results[k] for k in chosen]
-            watch(roots, record, nodes, around)
+            if recorded:
+                watch(roots, record, nodes, around)
             if not roots:
                 record.gradients = dict.fromkeys(leaves)
                 return record

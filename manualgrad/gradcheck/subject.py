@@ -6,6 +6,7 @@ way to call the function on other values of the same arguments.
 
 import inspect
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, TypeGuard
 
 import torch
@@ -225,6 +226,7 @@ def _bits(tensor: Tensor) -> Tensor:
     return flat.clone(memory_format=torch.contiguous_format).view(torch.uint8)
 
 
+@lru_cache(maxsize=64)
 def forward_names(function: type[Function]) -> list[str]:
     """Return the names of what ``forward`` takes, without the ``ctx`` of the combined form."""
     names = [

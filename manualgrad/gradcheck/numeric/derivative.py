@@ -108,6 +108,20 @@ def derivative(
     return Estimate(**shaped, kink=kink.reshape(x.shape))
 
 
+def agrees(
+    evaluator: Evaluator,
+    upstream: Outputs,
+    claimed: Tensor,
+    tolerance: Tolerance,
+    generator: torch.Generator | None = None,
+) -> bool:
+    """Return whether a gradient holds along two random directions, which together move every element."""
+    expected = claimed.reshape(-1).cpu().double()
+    scales = evaluator.at.abs().clamp(min=1).reshape(-1).cpu().double()
+    search = _Search(evaluator, upstream, expected, scales, tolerance, largest(expected), generator)
+    return not len(search.in_disagreement(torch.arange(len(expected)), min(2, len(expected))))
+
+
 @dataclass
 class _Search:
     """Measures derivatives along elements and groups of them."""
@@ -136,14 +150,15 @@ class _Search:
         # The largest are also measured by themselves: the report shows one.
         shown = (self.expected.abs() / self.scales).nan_to_num(math.inf).topk(min(4, len(elements))).indices
         while len(elements) > count:
-            doubtful = self._in_disagreement(elements, count)
+            doubtful = self.in_disagreement(elements, count)
             if not len(doubtful) or len(doubtful) > len(elements) // 4:
                 elements = doubtful
                 break
             elements = doubtful
         return torch.cat([elements, shown]).unique()
 
-    def _in_disagreement(self, elements: Tensor, count: int) -> Tensor:
+    def in_disagreement(self, elements: Tensor, count: int) -> Tensor:
+        """Return the elements of the groups, ``count`` of them, that contradict the claimed gradient."""
         k, n = len(elements), len(self.expected)
         # Never near 0: each element counts.
         weights = torch.rand(k, generator=self.generator, dtype=torch.float64) + 0.5
