@@ -148,11 +148,17 @@ def _stumbled(check: checks.Check, session: Session, error: Exception, essential
 
 def _out_of_time(session: Session) -> None:
     limit = session.subject.clock.limit
-    judged = hasattr(session, "base")
-    message = f"Not judged within {limit:g} s" + (
-        ": the gradient at the inputs is right, and not all else was looked at." if judged else "."
-    )
-    session.find("raises" if not judged else "unknown", None, message, wrong=not judged)
+    if not session.report.ok:
+        return
+    if session.judged:
+        message = f"Right at the inputs; all else was not judged within {limit:g} s."
+        session.find("unknown", None, message, wrong=False)
+    elif hasattr(session, "base"):
+        wrong = [session.subject.names[i] for i, mask in session.base.wrong.items() if bool(mask.any())]
+        named = f": the gradient of {', '.join(map(str, wrong))} is wrong" if wrong else ""
+        session.find("unknown", None, f"Not judged within {limit:g} s{named}.")
+    else:
+        session.find("raises", None, f"Not judged within {limit:g} s: time_limit allows more.")
 
 
 def _finished(report: Report) -> Report:

@@ -39,6 +39,8 @@ class Session:
         The arguments whose gradient has had its finding; None stands for those inside the function.
     done : bool
         Whether nothing more can be said.
+    judged : bool
+        Whether the values at the caller's inputs have been judged.
     """
 
     subject: Subject
@@ -53,6 +55,7 @@ class Session:
     base: Point = field(init=False)
     named: set[int | None] = field(default_factory=set)
     done: bool = False
+    judged: bool = False
 
     def upstream(self) -> Upstream:
         """Return the next random upstream gradients."""

@@ -81,6 +81,7 @@ def values_are_right(session: Session) -> None:
     for position in session.subject.checked:
         if position not in session.named:
             _count_unjudged(session, position)
+    session.judged = True
 
 
 def _count_unjudged(session: Session, position: int) -> None:
