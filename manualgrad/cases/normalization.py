@@ -34,7 +34,7 @@ def _group_norm(make: TensorFactory) -> Iterator[SampleInput]:
     yield SampleInput("groups alone", (make.normal(2, 6, 4, 5), 3))
     yield SampleInput("sequences", (make.normal(3, 6, 4), 2, weight))
     yield SampleInput("one group", (make.normal(2, 6, 4), 1, weight, bias))
-    yield SampleInput("a channel a group", (make.normal(2, 6, 4), 6, None, bias))
+    yield SampleInput("a channel a group", (make.normal(2, 6, 4), 6, weight, bias))
     yield SampleInput("channels alone", (make.normal(5, 6), 2, weight, bias))
     yield SampleInput("a larger epsilon", (make.normal(2, 6, 4), 3, weight, bias, 0.5))
 
