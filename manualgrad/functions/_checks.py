@@ -22,7 +22,7 @@ R = TypeVar("R")
 REDUCTIONS = ("none", "mean", "sum")
 
 
-def explain_errors(check: Callable[P, object] | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def explain_errors(check: Callable[..., object] | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorate a wrapper: where a call fails, raise the clear error instead, if an argument is to blame.
 
     ``check`` takes the wrapper's arguments and raises what is particular to it. That tensors are real, and on
@@ -91,7 +91,8 @@ def check_floating(function: str, **arguments: Tensor) -> None:
 def check_one_dtype(function: str, **arguments: Tensor | None) -> None:
     """Raise a ValueError unless all have one dtype, or autocast is about to give them one; None passes."""
     dtypes = {name: value.dtype for name, value in arguments.items() if value is not None}
-    if len(set(dtypes.values())) > 1 and not is_autocast_enabled(next(iter(arguments.values())).device.type):
+    device = next(value.device for value in arguments.values() if value is not None)
+    if len(set(dtypes.values())) > 1 and not is_autocast_enabled(device.type):
         got = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
         raise ValueError(f"{function}: {', '.join(dtypes)} must have one dtype, got {got}")
 

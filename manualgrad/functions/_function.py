@@ -17,7 +17,7 @@ Two private names of PyTorch are used, both for the third, and neither has a pub
 
 import inspect
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -30,18 +30,19 @@ class Function(torch.autograd.Function):
     """Base class of the hand-written Functions: ``torch.autograd.Function``, in every transform."""
 
     generate_vmap_rule = True  # a page that overrides ``vmap`` sets this to False
+    apply_compiled: ClassVar[Callable[..., Any]]
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if "forward" in vars(cls):
             parameters = inspect.signature(cls.forward).parameters.values()
-            cls.forward.__signature__ = _PositionalSignature(list(parameters))
+            cls.forward.__signature__ = _PositionalSignature(list(parameters))  # type: ignore[attr-defined]
         if "jvp" in vars(cls) and _has_jvp(cls):
-            cls.jvp = staticmethod(_in_forward_mode(cls.jvp))
+            cls.jvp = staticmethod(_in_forward_mode(cls.jvp))  # type: ignore[method-assign]
         cls.apply_compiled = staticmethod(_apply_without_jvp(cls))
 
 
-def apply(function: type[torch.autograd.Function], *args: Any, autocast: AutocastPolicy | None = None) -> Any:
+def apply(function: type[Function], *args: Any, autocast: AutocastPolicy | None = None) -> Any:
     """Apply a Function; ``autocast`` says to which dtype ``torch.autocast`` casts PyTorch's own arguments."""
     if args[0].is_complex():
         raise TypeError(f"the derivation of {function.__name__} is for real numbers, got {args[0].dtype}")
@@ -53,15 +54,14 @@ def apply(function: type[torch.autograd.Function], *args: Any, autocast: Autocas
         with torch.autocast(device, enabled=False):
             return apply(function, *args)
     if torch.compiler.is_compiling():
-        return function.apply_compiled(*args)  # type: ignore[attr-defined]
+        return function.apply_compiled(*args)
     return function.apply(*args)
 
 
 def is_autocast_enabled(device: str) -> bool:
     """Return whether a region of ``torch.autocast`` is active for this type of device."""
-    return device != "meta" and torch.is_autocast_enabled(
-        device
-    )  # which has no autocast, and must not be asked
+    # "meta" has no autocast, and must not be asked.
+    return device != "meta" and torch.is_autocast_enabled(device)
 
 
 class _PositionalSignature(inspect.Signature):

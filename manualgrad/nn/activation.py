@@ -71,7 +71,7 @@ class Softmax(torch.nn.Softmax):
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply it along ``dim``."""
-        return F.softmax(input, self.dim)
+        return F.softmax(input, self.dim)  # type: ignore[arg-type]  # None is refused
 
 
 class LogSoftmax(torch.nn.LogSoftmax):
@@ -79,4 +79,4 @@ class LogSoftmax(torch.nn.LogSoftmax):
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply it along ``dim``."""
-        return F.log_softmax(input, self.dim)
+        return F.log_softmax(input, self.dim)  # type: ignore[arg-type]  # None is refused
