@@ -43,9 +43,7 @@ def plot_weights(weight: Tensor, when: str) -> Any:
     return figure
 
 
-def plot_worst_mistakes(
-    images: Tensor, labels: Tensor, probabilities: Tensor, mistakes_shown: int = 20
-) -> Any:
+def plot_worst_mistakes(images: Tensor, labels: Tensor, probabilities: Tensor, shown: int = 16) -> Any:
     """Draw the wrong predictions in which the network was most certain.
 
     Parameters
@@ -54,24 +52,23 @@ def plot_worst_mistakes(
         (N, 28, 28) and (N,): test digits, and what they are.
     probabilities : Tensor
         (N, 10): what the network predicts.
-    mistakes_shown : int
+    shown : int
         At most so many.
     """
     confidences, predictions = probabilities.max(1)
     wrong = (predictions != labels).nonzero().flatten()
-    worst = wrong[confidences[wrong].argsort(descending=True)][:mistakes_shown]
+    worst = wrong[confidences[wrong].argsort(descending=True)][:shown]
     title = f"Where is it wrong and yet sure?\n{len(wrong)} mistakes in {len(labels)} test digits"
-    figure = new_figure(
-        640, max(1, -(-len(worst) // 5)) * 158 + 130, title, "label → prediction, and how sure", 20
-    )
+    height = max(1, -(-len(worst) // 4)) * 178 + 140
+    figure = new_figure(640, height, title, "label → prediction, and how sure", 22)
     for number, index in enumerate(worst.tolist()):
-        axes = add_axes(figure, 20 + number % 5 * 122, 112 + number // 5 * 158, 112, 112)
+        axes = add_axes(figure, 20 + number % 4 * 153, 122 + number // 4 * 178, 140, 140)
         axes.imshow(to_array(images[index]), INK, vmin=0, vmax=1)
         axes.set_xticks([])
         axes.set_yticks([])
         axes.spines[:].set_color("#cccccc")
         words = f"{labels[index]} → {predictions[index]}  {_percent(confidences[index].item())}"
-        axes.set_title(words, fontsize=14, pad=5)
+        axes.set_title(words, fontsize=18, pad=5)
     return figure
 
 
@@ -102,7 +99,7 @@ def plot_confusion_matrix(labels: Tensor, predictions: Tensor) -> Any:
             str(count),
             ha="center",
             va="center",
-            fontsize=16,
+            fontsize=19,
             color=colour,
             fontweight=weight,
         )
@@ -132,23 +129,18 @@ def plot_pixel_gradients(images: Tensor, labels: Tensor, gradients: Tensor, when
     # Each on its own scale: a digit that is recognized with certainty has a gradient near zero.
     slopes = slopes / np.maximum(np.abs(slopes).max(axis=(1, 2), keepdims=True), 1e-30)
     largest = max(float(np.quantile(sizes, 0.99)), 1e-30)
-    title = f"Which pixels would change the loss? ({when})"
     caption = (
-        "More ink on an orange pixel raises the loss of that digit, more ink on a purple one lowers it.\n"
-        "Bottom row: how much each pixel matters, averaged over all digits of that kind."
+        "below each digit: ∂loss/∂pixel, as part of its largest\n"
+        "more ink on orange raises the loss, on purple lowers it\n"
+        "below that: its mean size for all such digits"
     )
-    figure = new_figure(1100, 540, title, caption, 20)
-    rows = (
-        ("a digit", to_array(images[first]), INK, 0.0, 1.0),
-        ("∂loss/∂pixel\nof that digit", slopes, SIGNED, -1.0, 1.0),
-        ("mean size of\n∂loss/∂pixel", sizes, AMOUNT, 0.0, largest),
-    )
-    for number, (words, values, scale, low, high) in enumerate(rows):
-        axes = add_axes(figure, 150, 62 + number * 115, 930, 93, frame=False)
-        axes.imshow(tile(values, columns=10), scale, vmin=low, vmax=high)
-        figure.text(140 / 1100, 1 - (108 + number * 115) / 540, words, ha="right", va="center", fontsize=17)
-    add_scale(figure, 190, 414, 150, SIGNED, ("−1", "1"), "as part of its largest")
-    add_scale(figure, 640, 414, 150, AMOUNT, ("0", f"{largest:.2g}"), "mean |∂loss/∂pixel|")
+    figure = new_figure(640, 930, f"Which pixels would change the loss?\n{when}", caption, 22)
+    for number in range(6):
+        half = slice(5 * (number // 3), 5 * (number // 3) + 5)
+        scale = ((INK, 0, 1), (SIGNED, -1, 1), (AMOUNT, 0, largest))[number % 3]
+        tiles = (to_array(images[first]), slopes, sizes)[number % 3][half]
+        axes = add_axes(figure, 20, 92 + number * 116 + 20 * (number // 3), 600, 116, frame=False)
+        axes.imshow(tile(tiles, columns=5), scale[0], vmin=scale[1], vmax=scale[2])
     return figure
 
 

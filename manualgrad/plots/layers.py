@@ -53,29 +53,26 @@ def plot_feature_maps(image: Tensor, maps: Mapping[str, Tensor], label: str = "d
     image : Tensor
         (height, width).
     maps : mapping
-        By layer's name: (channels, height, width), the outputs for this image; eight of them are drawn.
+        By layer's name: (channels, height, width), the outputs for this image; four of them are drawn.
     label : str
         For the title: what the image is, such as ``"7"``.
     """
-    height = 170 + 130 * len(maps)
-    caption = "yellow: the filter found what it looks for    dark blue: it did not\neach row on its own scale"
-    figure = new_figure(1100, height, f"What does each layer make of this {label}?", caption, 20)
-    axes = add_axes(figure, 15, 80, 110, 110)
+    height = 160 + 150 * len(maps)
+    caption = "yellow: the filter found what it looks for\neach row on its own scale"
+    figure = new_figure(640, height, f"What does each layer make of this {label}?", caption, 21)
+    axes = add_axes(figure, 20, 66, 120, 120)
     axes.imshow(to_array(image), INK, vmin=0, vmax=1)
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.set_xlabel("the digit", fontsize=16)
     for number, (name, values) in enumerate(maps.items()):
-        top = 80 + 130 * number
-        shown = to_array(values)[:8]
+        top = 66 + 150 * number
+        shown = to_array(values)[:4]
         for column, channel in enumerate(shown):
-            tiles = add_axes(figure, 265 + column * 103, top, 95, 95, frame=False)
-            tiles.imshow(
-                channel, AMOUNT, vmin=0, vmax=max(float(shown.max()), 1e-30), interpolation="nearest"
-            )
+            tiles = add_axes(figure, 160 + column * 118, top, 110, 110, frame=False)
+            tiles.imshow(channel, AMOUNT, vmin=0, vmax=max(float(shown.max()), 1e-30))
         side = f"{values.shape[1]} × {values.shape[2]}"
-        words = f"{name}\n{len(shown)} of {len(values)} maps\n{side}"
-        figure.text(252 / 1100, 1 - (top + 48) / height, words, ha="right", va="center", fontsize=15)
+        words = f"{name}: {len(shown)} of {len(values)} maps, {side}"
+        figure.text(160 / 640, 1 - (top + 116) / height, words, va="top", fontsize=17)
     return figure
 
 
@@ -89,9 +86,9 @@ def plot_gradient_through_time(norms: Mapping[str, Tensor], when: str) -> Any:
     when : str
         For the title.
     """
-    caption = "as part of what the last step gets; where it is tiny, what was read early is not learnt"
-    figure = new_figure(830, 600, f"Does the gradient reach the first step? ({when})", caption, 20)
-    axes = add_axes(figure, 110, 64, 690, 420)
+    caption = "where it is tiny, what was read early is not learnt"
+    figure = new_figure(640, 640, f"Does the gradient reach the first step?\n{when}", caption, 21)
+    axes = add_axes(figure, 110, 92, 505, 430)
     for colour, (name, norm) in zip(PALETTE, norms.items(), strict=False):
         values = to_array(norm)
         share = np.maximum(values / max(values[-1], 1e-300), 1e-300)
@@ -104,7 +101,7 @@ def plot_gradient_through_time(norms: Mapping[str, Tensor], when: str) -> Any:
     axes.set(yscale="log")
     axes.axhline(1, color="#888888", linewidth=1)
     axes.set_xlabel("step in time: the row of the image that was read", fontsize=18)
-    axes.set_ylabel("size of the gradient, relative", fontsize=18)
+    axes.set_ylabel("size of the gradient, relative to the last", fontsize=18)
     axes.tick_params(labelsize=15)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=17)
@@ -117,7 +114,7 @@ def plot_attention(images: Tensor, attention: Tensor, labels: Tensor, when: str)
     Parameters
     ----------
     images : Tensor
-        (N, height, width): N digits, of which eight are drawn.
+        (N, height, width): N digits, of which nine are drawn.
     attention : Tensor
         (N, patches): how much each patch of a square grid counts, summing to 1 over the patches.
     labels : Tensor
@@ -125,11 +122,11 @@ def plot_attention(images: Tensor, attention: Tensor, labels: Tensor, when: str)
     when : str
         For the title.
     """
-    caption = "the brighter a patch, the more the network looks at it; each digit on its own scale"
-    count = min(len(images), 8)
-    figure = new_figure(830, 82 + -(-count // 4) * 235, f"Where does it look? ({when})", caption, 20)
+    caption = "the brighter a patch, the more it looks at it\neach digit on its own scale"
+    count = min(len(images), 9)
+    figure = new_figure(640, 130 + -(-count // 3) * 225, f"Where does it look? ({when})", caption, 21)
     for number in range(count):
-        axes = add_axes(figure, 18 + number % 4 * 202, 80 + number // 4 * 225, 188, 188)
+        axes = add_axes(figure, 22 + number % 3 * 202, 84 + number // 3 * 225, 190, 190)
         image, weight = to_array(images[number]), to_array(attention[number])
         side = round(len(weight) ** 0.5)
         place = (-0.5, image.shape[1] - 0.5, image.shape[0] - 0.5, -0.5)

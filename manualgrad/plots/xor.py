@@ -163,7 +163,7 @@ def plot_many_boundaries(answers: Mapping[int, Network], inputs: Tensor, targets
         _draw_map(axes, values, inputs, targets, -1 if values.min() < -0.1 else 0, marker=8, line=2.5)
         axes.set_xticks([])
         axes.set_yticks([])
-        axes.set_title(f"seed {seed}", fontsize=15, pad=5, color=GRADIENT if seed in failed else "black")
+        axes.set_title(f"seed {seed}", fontsize=20, pad=5, color=GRADIENT if seed in failed else "black")
         axes.spines[:].set(color=GRADIENT if seed in failed else EDGE, linewidth=6 if seed in failed else 0.5)
     return figure
 
@@ -179,13 +179,13 @@ def plot_many_errors(curves: Mapping[int, Mapping[int, float]], learnt: Sequence
         The seeds that have learnt XOR.
     """
     figure = new_figure(
-        830,
+        640,
         560,
         "When does each network learn?",
         f"vermilion: not learnt, {len(curves) - len(learnt)} of {len(curves)}",
         20,
     )
-    axes = add_axes(figure, 85, 64, 715, 380)
+    axes = add_axes(figure, 85, 64, 530, 380)
     for seed, curve in curves.items():
         colour = VALUE if seed in learnt else GRADIENT
         axes.plot([epoch + 1 for epoch in curve], list(curve.values()), color=colour, alpha=0.7, linewidth=2)
@@ -207,9 +207,9 @@ def plot_survey(shares: Mapping[str, Mapping[float, float]], networks: int) -> A
     networks : int
         How many each point stands for.
     """
-    caption = f"each point: {networks} networks that differ in nothing but their initial weights"
-    figure = new_figure(830, 560, "How many networks learn XOR?", caption, 20)
-    axes = add_axes(figure, 95, 64, 705, 380)
+    caption = f"each point: {networks} networks with other initial weights"
+    figure = new_figure(640, 560, "How many networks learn XOR?", caption, 20)
+    axes = add_axes(figure, 95, 64, 520, 380)
     for colour, (activation, by_rate) in zip(PALETTE, shares.items(), strict=False):
         rates = list(by_rate)
         axes.plot(rates, list(by_rate.values()), marker="o", markersize=9, color=colour, label=activation)

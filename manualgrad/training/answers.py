@@ -40,7 +40,7 @@ def answer(
     if gradients := _by_layer(late, GRADIENT):
         answers[ARRIVES] = _arrives(gradients)
     if stuck := _by_layer(records[-3:], STUCK):
-        answers[UNSTUCK] = _unstuck(stuck)
+        answers[UNSTUCK] = _unstuck(stuck, learnt)
     if updates := _by_layer(records, UPDATE):
         answers[SIZED] = _sized(updates, _by_layer(records, UPDATE, max), learnt)
     if errors := [record[CHECK] for record in records if CHECK in record]:
@@ -73,13 +73,14 @@ def _arrives(norms: dict[str, float]) -> str:
     return f"no: {large} gets {1 / ratio:.0e} times {small}'s: it explodes; try smaller initial weights"
 
 
-def _unstuck(parts: dict[str, float]) -> str:
+def _unstuck(parts: dict[str, float], learnt: bool) -> str:
     worst = max(parts, key=parts.__getitem__)
     if parts[worst] <= MOSTLY:
         return f"yes: at most {parts[worst]:.2f} of a layer's units are stuck ({worst})"
-    return (
-        f"no: {parts[worst]:.2f} of {worst}'s units are stuck; try a smaller learning rate or initial weights"
-    )
+    stuck = f"{parts[worst]:.2f} of {worst}'s units are stuck"
+    if learnt:  # an output that is right is at the flat end of its activation
+        return f"yes, they have learnt; by now {stuck}"
+    return f"no: {stuck}; try a smaller learning rate or initial weights"
 
 
 def _sized(logs: dict[str, float], largest: dict[str, float], learnt: bool) -> str:

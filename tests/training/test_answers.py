@@ -62,6 +62,11 @@ def test_do_the_units_still_learn():
     assert text.startswith("no: 0.92 of layer 2's units are stuck")
 
 
+def test_outputs_that_are_right_may_be_saturated():
+    text = answer(records(stuck=(0.2, 1.0)), accuracy=1, guessing=0.5)[UNSTUCK]
+    assert text == "yes, they have learnt; by now 1.00 of layer 2's units are stuck"
+
+
 def test_what_the_units_did_long_ago_does_not_count():
     answers = answer([*records(stuck=(0.9,)), *records(stuck=(0.1,))], 0.5, 0.1)
     assert answers[UNSTUCK].startswith("yes: at most 0.10")
