@@ -129,7 +129,7 @@ class Check:
         if verdict is None:
             if code == LOST:
                 verdict = Verdict(kind="lost", message="took the checking process down with it")
-            elif code is not None and not answer:
+            elif code and code > 0 and not answer:
                 raise UserError("the checking process could not be started; its own message is above")
             else:
                 late = code == -signal.SIGKILL and seconds >= self.request.limits.cpu_seconds
