@@ -35,7 +35,7 @@ class Watch:
         self.folder = session.folder
         self.current: Exercise | None = None
         self.running: tuple[Exercise, Check] | None = None
-        self.passed: list[str] = []
+        self.passed_before = self._passed()
         self.stamps = {exercise.name: _stamp(self.folder.file(exercise)) for exercise in course()}
         self.has_keys = sys.stdin.isatty()
 
@@ -56,9 +56,14 @@ class Watch:
             self.session.console.print()
         finally:
             self._stop()
-        done = sum(bool(self.folder.progress(exercise).passed) for exercise in course())
-        passed = f"passed just now: {', '.join(self.passed)}; " if self.passed else ""
-        self.session.say(f"{passed}{done} of {len(course())} exercises done")
+        passed = self._passed()
+        new = ", ".join(name for name in passed if name not in self.passed_before)
+        done = f"{len(passed)} of {len(course())} exercises done"
+        self.session.say(f"passed just now: {new}; {done}" if new else done)
+
+    def _passed(self) -> list[str]:
+        """Return the names of the exercises that have passed, in the course's order."""
+        return [exercise.name for exercise in course() if self.folder.progress(exercise).passed]
 
     def _wait(self) -> bool:
         """Wait a moment for a verdict or for a key; False to end."""
@@ -100,7 +105,6 @@ class Watch:
         verdict = check.wait()
         self.session.conclude(exercise, verdict)
         if verdict.passed:
-            self.passed += [exercise.name]
             self._turn_to_next()
         self._say_keys()
 
