@@ -1,15 +1,14 @@
 """Hints, from the lesson's own sections: each gives a little more away than the one before."""
 
-import re
-
 from manualgrad.exercises.course import Exercise
+from manualgrad.exercises.prose import FORMULA, paragraphs
 
 
 def hints(exercise: Exercise) -> list[str]:
     """Return an exercise's hints in the order in which they are shown.
 
-    First what was saved for backward; then the derivation, a paragraph at a time; before its last paragraph,
-    which is the result, the pitfalls.
+    First what was saved for backward; then the derivation, a paragraph at a time; the pitfalls; and at last
+    the formula that is the result.
 
     Parameters
     ----------
@@ -23,25 +22,11 @@ def hints(exercise: Exercise) -> list[str]:
     """
     sections = exercise.lesson.sections
     if exercise.kind == "script":
-        return [*_paragraphs(sections["Symptom"]), *_paragraphs(sections["Cause"])]
-    *derivation, result = _paragraphs(sections["Backward"])
-    saved = [f"Saved for backward: {_reflow(sections['Saved'])}"] if "Saved" in sections else []
-    return [*saved, *derivation, f"Pitfalls:\n{_reflow(sections['Pitfalls'])}", result]
-
-
-def _paragraphs(text: str) -> list[str]:
-    """Split at blank lines; a formula stays with the sentence that leads to it, except for the last one."""
-    pieces = [_reflow(piece) for piece in re.split(r"\n\s*\n", text.strip("\n"))]
-    paragraphs: list[str] = []
-    for position, piece in enumerate(pieces):
-        is_formula = piece.startswith("    ")
-        if is_formula and paragraphs and position < len(pieces) - 1:
-            paragraphs[-1] += f"\n\n{piece}"
-        else:
-            paragraphs.append(piece)
-    return paragraphs
-
-
-def _reflow(piece: str) -> str:
-    """Make one line of a sentence's lines, so that a terminal of any width can break it; formulas stay."""
-    return piece if piece.startswith("    ") else re.sub(r"\n(?![-\n ]\s)\s*", " ", piece)
+        return [*paragraphs(sections["Symptom"]), *paragraphs(sections["Cause"])]
+    derivation = paragraphs(sections["Backward"])
+    last = max(i for i, paragraph in enumerate(derivation) if f"\n{FORMULA}" in f"\n{paragraph}")
+    before, gap, formula = derivation[last].rpartition(f"\n\n{FORMULA}")
+    result = "\n\n".join([gap.strip("\n") + formula, *derivation[last + 1 :]])
+    saved = [f"Saved for backward: {sections['Saved']}"] if "Saved" in sections else []
+    steps = [*derivation[:last], *filter(None, [before])]
+    return [*saved, *steps, f"Pitfalls:\n\n{sections['Pitfalls']}", result]
