@@ -2,7 +2,9 @@
 
 import contextlib
 import functools
+import inspect
 import io
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +12,6 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.text import Text
 from torch import Tensor
 from torch.autograd import Function
 
@@ -19,12 +20,11 @@ from manualgrad.exercises.course import Exercise, Step, find
 from manualgrad.exercises.given import info_of
 from manualgrad.exercises.lines import judge_lines
 from manualgrad.exercises.scripts import judge_script
+from manualgrad.exercises.slips import name_slip
 from manualgrad.exercises.student import explain, find_class, frame_in, in_place_of_ours, meaning
 from manualgrad.exercises.verdict import Request, Verdict
-from manualgrad.gradcheck import Report, gradcheck
+from manualgrad.gradcheck import Finding, Report, gradcheck
 from manualgrad.loading import FileError, load_module
-
-TABLE_WIDTH = 100  # below that its figures would be cut; the message names the worst of them anyway
 
 
 def judge(request: Request) -> Verdict:
@@ -70,27 +70,49 @@ def _judge_function(exercise: Exercise, path: Path, request: Request) -> Verdict
                 # Other sizes of input and second derivatives concern the formula, not the sample.
                 reports[sample.name] = _check(info, theirs, sample, thorough=not reports)
             if verdict is None:
-                verdict = _first_wrong(reports[sample.name], step, request)
+                finding = _first_wrong(reports[sample.name], step)
+                if finding is not None:
+                    _forget_prints()  # what is shown belongs to the run of the table
+                    _try(info, theirs, sample, path, reports[sample.name].upstream)
+                    if finding.kind == "unknown" and step.arguments:
+                        finding = _alone(finding, info, theirs, sample, step)
+                    finding = _with_slip(finding, exercise, info, theirs, sample)
+                    verdict = _verdict(finding, reports[sample.name], step, request)
             if verdict is not None:
                 return replace(verdict, steps_done=done, step=_place(exercise, step, sample))
     return Verdict(passed=True, steps_done=len(exercise.steps))
 
 
-def _try(info: FunctionInfo, theirs: type[Function], sample: SampleInput, path: Path) -> Verdict | None:
+def _try(
+    info: FunctionInfo,
+    theirs: type[Function],
+    sample: SampleInput,
+    path: Path,
+    upstream: tuple[Tensor, ...] = (),
+) -> Verdict | None:
     """Run backward once; what it prints is shown, and what it raises is explained."""
     call, values = sample.bind(info.function)
     generator = torch.Generator().manual_seed(0)
     try:
         with in_place_of_ours(info, theirs):
-            output = call(*(value.requires_grad_() for value in values))
-            upstream = torch.randn(output.shape, generator=generator, dtype=output.dtype)
-            output.backward(upstream)
+            result = call(*(value.requires_grad_() for value in values))
+            outputs = result if isinstance(result, tuple) else (result,)
+            drawn = [torch.randn(o.shape, generator=generator, dtype=o.dtype) for o in outputs]
+            torch.autograd.backward(outputs, upstream or drawn)
     except Exception as error:
         if isinstance(error, NotImplementedError) and not error.args:  # PyTorch's own say what is missing
             return Verdict(kind="not-written", message="backward is not written yet")
         # What the engine says of a gradient, gradcheck says better.
         return Verdict(kind="raises", message=explain(error, path)) if frame_in(error, path) else None
     return None
+
+
+def _forget_prints() -> None:
+    """Empty the file that standard output goes to, if it is one."""
+    sys.stdout.flush()
+    with contextlib.suppress(OSError, ValueError):
+        os.ftruncate(1, 0)
+        os.lseek(1, 0, os.SEEK_SET)
 
 
 def _check(info: FunctionInfo, theirs: type[Function], sample: SampleInput, thorough: bool) -> Report:
@@ -116,31 +138,60 @@ def _place(exercise: Exercise, step: Step, sample: SampleInput) -> str:
     return "; ".join(parts)
 
 
-def _first_wrong(report: Report, step: Step, request: Request) -> Verdict | None:
-    """Return the verdict of the first finding that concerns a step; None if there is none."""
-    rows = [row for row in report.rows if not step.arguments or row.argument in step.arguments]
+def _first_wrong(report: Report, step: Step) -> Finding | None:
+    """Return the first finding that concerns a step; of use with fewer gradients the last step is about."""
     for finding in report.findings:
-        if step.arguments and "alone requires a gradient" in finding.message:
-            continue  # a step about one gradient's value comes before what happens without the others
-        if finding.wrong and (not step.arguments or finding.argument in (None, *step.arguments)):
-            if finding.kind == "raises":
-                finding = replace(finding, message=finding.message + meaning(finding.message))
-            shown = Report(report.title, rows, [finding])
-            return Verdict(kind=finding.kind, message=finding.message, report=_draw(shown, request))
+        concerns = finding.argument in (None, *step.arguments) and finding.kind != "raises"
+        if finding.wrong and (concerns or not step.arguments):
+            return finding
     return None
 
 
+def _alone(
+    finding: Finding, info: FunctionInfo, theirs: type[Function], sample: SampleInput, step: Step
+) -> Finding:
+    """Look again with all other arguments held still: a target may have to stay a distribution."""
+    names = list(inspect.signature(info.function).parameters)
+    args = [
+        value if name in step.arguments or not isinstance(value, Tensor) else value.detach()
+        for name, value in zip(names, sample.args, strict=False)
+    ]
+    report = _check(info, theirs, replace(sample, args=tuple(args)), thorough=False)
+    closer = _first_wrong(report, step)
+    return finding if closer is None or closer.kind == "raises" else closer
+
+
+def _with_slip(
+    finding: Finding, exercise: Exercise, info: FunctionInfo, theirs: type[Function], sample: SampleInput
+) -> Finding:
+    """Say it in the exercise's own words where it knows the slip; the figures stay."""
+    if finding.kind == "raises":
+        return replace(finding, message=finding.message + meaning(finding.message))
+    if finding.kind not in ("unknown", "missing-terms", "input-for-output"):
+        return finding
+    slip = name_slip(exercise, info, theirs, sample)
+    if slip is None:
+        return finding
+    kind, sentence = slip
+    figures = finding.message[finding.message.find(f"{finding.argument}[") :].partition(";")[0].rstrip(".")
+    return replace(finding, kind=kind, message=f"{sentence} {figures}.")
+
+
+def _verdict(finding: Finding, report: Report, step: Step, request: Request) -> Verdict:
+    """Return the verdict of a finding, with the rows of the table that concern the step."""
+    rows = [row for row in report.rows if not step.arguments or row.argument in step.arguments]
+    shown = replace(report, rows=rows, findings=[finding])
+    return Verdict(kind=finding.kind, message=finding.message, report=_draw(shown, request))
+
+
 def _draw(report: Report, request: Request) -> str:
-    """Draw the report for the terminal that asked; a narrow one gets the finding in prose."""
+    """Draw the report for the terminal that asked."""
     console = Console(
         file=io.StringIO(),
         width=request.width,
         force_terminal=request.colour,
         color_system="standard" if request.colour else None,
+        force_jupyter=False,
     )
-    finding = report.findings[0]
-    if finding.kind == "raises" or request.width < TABLE_WIDTH:
-        console.print(Text.assemble((finding.kind, "bold red"), f": {finding.message}\n    {finding.hint}"))
-    else:
-        console.print(report)
+    console.print(report)
     return console.file.getvalue().rstrip()  # type: ignore[attr-defined]

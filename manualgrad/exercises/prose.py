@@ -9,7 +9,7 @@ FORMULA = " " * 4  # a lesson indents its formulas by this
 
 
 def paragraphs(text: str) -> list[str]:
-    """Split a lesson's section at blank lines; what goes on in lower case, or is a formula, stays together."""
+    """Split a section at blank lines; a formula, and what goes on in lower case, stays with what is above."""
     found: list[str] = []
     for piece in re.split(r"\n\s*\n", text.strip("\n")):
         if found and (piece.startswith(FORMULA) or piece[:1].islower()):

@@ -1,9 +1,17 @@
 """Typical wrong attempts, and what each is told."""
 
+import re
+
 import pytest
 
 from manualgrad.exercises.course import find
 from tests.exercises.attempts import attempt, solved, stub, written
+from tests.exercises.wrong_attempts import read_attempts
+
+KNOWN_THIN = {
+    "grad_input = grad_output * (input.softmax(0) - onehot) / N",
+    "grad_target = -grad_output * input.softmax(-1) / rows",
+}
 
 ATTEMPTS = [
     ("power", "grad_input = grad_output * input ** (ctx.exponent - 1)", {"scale"}),
@@ -168,6 +176,35 @@ def test_what_the_code_prints_is_shown(judge):
     outcome = judge("exp", attempt("exp", "print(grad_output.shape)", "grad_input = grad_output * output"))
     assert outcome.passed
     assert outcome.printed.startswith("torch.Size([3, 4])\n")
+
+
+@pytest.mark.parametrize("wrong", read_attempts(), ids=lambda wrong: f"{wrong.exercise}: {wrong.lines[-1]}")
+def test_a_wrong_attempt_is_told_truly(wrong, judge):
+    """At least 95 of 100 are told so that one can act; ``KNOWN_THIN`` names those that are not."""
+    outcome = judge(wrong.exercise, attempt(wrong.exercise, *wrong.lines))
+    assert not outcome.passed
+    thin = wrong.lines[-1] in KNOWN_THIN
+    assert (outcome.kind in wrong.kinds and bool(re.search(wrong.says, outcome.message))) != thin, (
+        outcome.message
+    )
+
+
+def test_what_is_printed_belongs_to_the_table(judge):
+    outcome = judge(
+        "exp", attempt("exp", "print(grad_output[0, 0].item())", "grad_input = -grad_output * output")
+    )
+    assert outcome.kind == "sign"
+    assert outcome.printed.count("\n") == 1
+
+
+def test_what_raises_is_told_with_shapes_and_names(judge):
+    outcome = judge("linear", attempt("linear", "grad_input = grad_output @ weight.t()"))
+    assert "Shapes: grad_output (3, 5), weight (5, 4)." in outcome.message
+    outcome = judge("tanh", attempt("tanh", "grad_input = grad_output * (1 - output ^ 2)"))
+    assert outcome.kind == "raises", "PyTorch's NotImplementedError is not the stub's"
+    assert "`^` is no power in Python: write `**`." in outcome.message
+    outcome = judge("exp", attempt("exp", "grad_input = grad_output * y"))
+    assert "The names that there are: ctx, grad_output, output." in outcome.message
 
 
 def test_the_same_file_gets_the_same_verdict(judge):
