@@ -62,8 +62,9 @@ def test_every_wrapper_works_with_another_class(name):
     sample = info.samples()[0]
     with in_place_of_ours(info, Other):
         output = info.function(*sample.args, **sample.kwargs)
+    first = output[0] if isinstance(output, tuple) else output
     with pytest.raises(LookupError, match="this one"):
-        output.sum().backward()
+        first.sum().backward()
 
 
 @pytest.mark.parametrize("exercise", [e for e in course() if e.is_library_function], ids=lambda e: e.name)
