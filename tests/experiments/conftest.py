@@ -10,7 +10,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from manualgrad.data import documents
 from manualgrad.training import launch
-from manualgrad.training import launch
 
 
 @dataclass
