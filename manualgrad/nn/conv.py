@@ -14,8 +14,9 @@ class Conv2d(torch.nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Convolve (N, C, H, W) or (C, H, W)."""
-        padding = self.padding
-        if self.padding_mode != "zeros":
+        padded = self.padding_mode != "zeros"
+        if padded:
             margins = self._reversed_padding_repeated_twice
-            input, padding = torch.nn.functional.pad(input, margins, mode=self.padding_mode), 0
+            input = torch.nn.functional.pad(input, margins, mode=self.padding_mode)
+        padding = 0 if padded else self.padding
         return F.conv2d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)

@@ -106,7 +106,9 @@ class TrainingMonitor:
             )  # 0 stays 0
             if ratio.isfinite():  # the first step away from zero has no ratio
                 record[f"{charts.UPDATE}/{layer.name}"] = ratio.item()
+        self.model.eval()  # in training batch norm would count the probe, and dropout draw a mask
         outputs = layer_outputs(self.layers, self.probe)
+        self.model.train()
         record |= {f"{charts.STUCK}/{name}": part for name, part in stuck_parts(self.layers, outputs).items()}
         for name, value in record.items():
             tag, _, part = name.partition("/")

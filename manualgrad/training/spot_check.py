@@ -30,7 +30,8 @@ def worst_relative_error(
     Parameters
     ----------
     model : Sequential
-        After ``backward``: its gradients are still those of the loss of ``inputs`` and ``targets``.
+        After ``backward``: its gradients are still those of the loss of ``inputs`` and ``targets``. If it has
+        dropout, whose masks cannot be drawn again, those of a copy without dropout are checked.
     loss_function : callable
         The loss of the model's outputs and the targets.
     inputs, targets : Tensor
@@ -47,6 +48,8 @@ def worst_relative_error(
         mean square of the parameter's whole gradient: of an entry that is almost zero there would be nothing
         but its rounding.
     """
+    if any(isinstance(module, torch.nn.Dropout) for module in model.modules()):
+        model = _without_dropout(model, loss_function, inputs, targets)
     exact = split_into_layers(copy.deepcopy(model).cpu().double())
     inputs = inputs.cpu().double()
     targets = targets.cpu().double() if targets.is_floating_point() else targets.cpu()
@@ -74,3 +77,20 @@ def worst_relative_error(
                 scale = max(abs(gradient), abs(slope), rms)
                 worst = max(worst, (abs(gradient - slope) - noise) / scale if scale else 0.0)
     return worst
+
+
+@torch.enable_grad()
+def _without_dropout(
+    model: nn.Sequential,
+    loss_function: Callable[[Tensor, Tensor], Tensor],
+    inputs: Tensor,
+    targets: Tensor,
+) -> nn.Sequential:
+    """Return a copy that drops nothing, with its gradients."""
+    model = copy.deepcopy(model)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.eval()
+    model.zero_grad()
+    loss_function(model(inputs), targets).backward()
+    return model

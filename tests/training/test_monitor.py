@@ -123,3 +123,24 @@ def test_a_run_without_a_step_away_from_zero_has_no_infinite_ratio(tmp_path):
         optimizer.step()
         monitor.after_step(1)
         assert f"{charts.UPDATE}/layer 1" not in monitor.records[0]
+
+
+def test_running_statistics_and_masks_are_as_without_a_monitor(tmp_path):
+    losses = []
+    for log in ("none", "full"):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Dropout(), nn.Linear(6, 3))
+        loss_function, optimizer = nn.CrossEntropyLoss(), torch.optim.SGD(model.parameters(), 0.1)
+        inputs, targets = torch.randn(8, 4), torch.randint(3, (8,))
+        with RunDir("dropped", Config(runs_dir=tmp_path, log=log), torch.device("cpu")) as run:
+            monitor = TrainingMonitor(run, model, loss_function, optimizer, torch.randn(5, 4), 1, 4)
+            for step in range(1, 5):
+                optimizer.zero_grad()
+                loss = loss_function(model(inputs), targets)
+                loss.backward()
+                monitor.after_backward(step, loss, inputs, targets)
+                optimizer.step()
+                monitor.after_step(step)
+                losses.append(loss.item())
+        losses.append(model[1].running_mean.sum().item())
+    assert losses[:5] == losses[5:]

@@ -79,3 +79,19 @@ def test_a_gradient_that_has_vanished_is_not_said_to_be_wrong(network):
     model.zero_grad()
     loss_function(model(inputs), targets).backward()
     assert check(network) < 1e-5
+
+
+def test_a_network_with_dropout_and_batch_norm_is_checked_without_a_mask():
+    torch.manual_seed(0)
+    first = nn.Linear(6, 5, bias=False)  # batch norm leaves a bias no gradient but rounding
+    model = nn.Sequential(first, nn.BatchNorm1d(5), nn.Tanh(), nn.Dropout(), nn.Linear(5, 3))
+    loss_function, inputs, targets = nn.CrossEntropyLoss(), torch.randn(8, 6), torch.randint(3, (8,))
+    loss_function(model(inputs), targets).backward()
+    before = [
+        tensor.clone() for tensor in (*model.state_dict().values(), *(p.grad for p in model.parameters()))
+    ]
+    state = torch.get_rng_state()
+    assert check((model, loss_function, inputs, targets)) < 1e-5
+    after = [*model.state_dict().values(), *(p.grad for p in model.parameters())]
+    assert all(map(torch.equal, before, after))
+    assert torch.equal(torch.get_rng_state(), state)
