@@ -60,13 +60,13 @@ def convolution_windows(
     in front than behind. Here there are as many in front, and what the one too many makes is to go.
     """
     windows = Windows(pair(kernel), pair(stride), (0, 0), pair(dilation))
+    if not isinstance(padding, str):
+        return replace(windows, padding=pair(padding)), (0, 0)
     if padding == "valid":
         return windows, (0, 0)
-    if padding == "same":
-        rows, columns = (extent - 1 for extent in windows.extent)
-        margin = (rows + 1) // 2, (columns + 1) // 2
-        return replace(windows, padding=margin), (rows % 2, columns % 2)
-    return replace(windows, padding=pair(padding)), (0, 0)
+    rows, columns = (extent - 1 for extent in windows.extent)
+    margin = (rows + 1) // 2, (columns + 1) // 2
+    return replace(windows, padding=margin), (rows % 2, columns % 2)
 
 
 def _stride(stride: Size | None, kernel_size: Size) -> Size:

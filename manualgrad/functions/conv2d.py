@@ -140,7 +140,7 @@ def _check(
     if weight.dim() != 4:
         raise ValueError(f"conv2d: weight must have shape (O, C/groups, k, k'), got {tuple(weight.shape)}")
     outputs, inputs, *kernel = weight.shape
-    check_convolution("conv2d", input, kernel, stride, padding, dilation)
+    check_convolution("conv2d", input, tuple(kernel), stride, padding, dilation)
     if not isinstance(groups, int) or groups < 1 or outputs % groups:
         raise ValueError(f"conv2d: groups must be an int that divides weight's {outputs}, got {groups!r}")
     if input.shape[-3] != inputs * groups:
@@ -188,8 +188,8 @@ def conv2d(
     """
     if input.dim() == 3:
         return conv2d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
-    if padding == "same":
-        _check(input, weight, bias, stride, padding, dilation, groups)  # of stride 1 alone
+    if isinstance(padding, str):
+        _check(input, weight, bias, stride, padding, dilation, groups)  # its name, and "same" with stride 1
     windows, (rows, columns) = convolution_windows(weight.shape[2:], stride, padding, dilation)
     output = apply(Conv2d, input, weight, bias, windows, groups, autocast="lower-precision")
     return output[..., rows:, columns:] if rows or columns else output
