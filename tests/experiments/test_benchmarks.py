@@ -39,6 +39,7 @@ def test_duration_takes_the_unit_that_suits():
         ("functions", {"SIZES": {"small": (1, 1), "large": (2, 1)}}),
         ("mnist", {"STEPS": 1}),
         ("xor", {"STEPS": 20, "FEW": 2, "NETWORKS": 3}),
+        ("layers", {"STEPS": 1, "BATCH": 3}),
         ("scale", {"SIZES": {"width": [(16, 2, 8)]}, "ROUND": 1}),
     ],
 )

@@ -1,0 +1,164 @@
+"""Where does a network look that may look anywhere?
+
+    python experiments/mnist_transformer.py
+
+cuts each digit into 49 patches of 4 × 4 pixels, each of which becomes a token of 64 numbers, and lets every
+token look at every other one: two blocks of attention with four heads and a small network, then a mean over
+the tokens. Trained as mnist.py is, with its options.
+
+The picture "attention" shows how much the tokens of the last block look at each patch, digit by digit.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+import manualgrad.nn as nn
+from manualgrad.plots.layers import plot_attention
+from manualgrad.progress import progress
+from manualgrad.training import (
+    BatchLoader,
+    Checkpointer,
+    MetricAccumulator,
+    RunDir,
+    TrainingMonitor,
+    check_finite,
+    distribute,
+    evaluate,
+    is_first,
+    launch,
+    setup,
+)
+
+sys.path.append(str(Path(__file__).parents[1]))  # a script finds only what lies beside it
+from experiments import mnist
+
+PATCH = 4  # pixels a side
+TOKENS = (28 // PATCH) ** 2
+WIDTH = 64
+HEADS = 4
+BLOCKS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(mnist.Config):
+    """The network's training."""
+
+    epochs: int = 8
+    """Passes over the training images."""
+
+    learning_rate: float = 0.002
+    """Adam's step size."""
+
+
+class Embedding(nn.Module):
+    """Make tokens of images: (N, 28, 28) -> (N, TOKENS, WIDTH)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch = nn.Linear(PATCH * PATCH, WIDTH)
+        self.position = nn.Parameter(torch.empty(TOKENS, WIDTH))
+        nn.init.normal_(self.position, std=0.02)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Cut the images up, and add to each patch where it was."""
+        patches = images.unfold(1, PATCH, PATCH).unfold(2, PATCH, PATCH)  # (N, 7, 7, PATCH, PATCH)
+        return self.patch(patches.flatten(3).flatten(1, 2)) + self.position
+
+
+class Block(nn.Module):
+    """Let the tokens look at one another, then each think for itself: (N, TOKENS, WIDTH), as it came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.RMSNorm(WIDTH), nn.RMSNorm(WIDTH)
+        self.attention = nn.MultiheadAttention(WIDTH, HEADS, batch_first=True)
+        self.network = nn.Sequential(nn.Linear(WIDTH, 2 * WIDTH), nn.SiLU(), nn.Linear(2 * WIDTH, WIDTH))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Add to the tokens what attention found, and what the network makes of it."""
+        seen = self.norm1(tokens)
+        tokens = tokens + self.attention(seen, seen, seen, need_weights=False)[0]
+        return tokens + self.network(self.norm2(tokens))
+
+
+class Mean(nn.Module):
+    """Take the mean over the tokens: (N, TOKENS, WIDTH) -> (N, WIDTH)."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Take it."""
+        return tokens.mean(1)
+
+
+def main(config: Config) -> dict[str, float]:
+    """Train, validate after every epoch, test at the end."""
+    device = setup(config)
+    training_set, validation_set, test_set = mnist.load_sets(config, device)
+    model = build_model().to(device)
+    parallel = distribute(model)
+    loss_function = nn.CrossEntropyLoss()
+    optimizer = torch.optim.Adam(model.parameters(), config.learning_rate, fused=True)
+    loader = BatchLoader(*training_set, config.batch_size, config.seed, 2 if config.dry_run else None)
+    epochs = 1 if config.dry_run else config.epochs
+    steps = epochs * len(loader)
+    metrics = MetricAccumulator(device)
+
+    with RunDir("mnist_transformer", config, device) as run:
+        probe = validation_set[0][: mnist.PROBE]
+        monitor = TrainingMonitor(run, model, loss_function, optimizer, probe, mnist.MONITOR_EVERY, steps)
+        with (
+            Checkpointer(
+                run, model, loader, optimizer=optimizer, metrics=metrics, monitor=monitor
+            ) as checkpointer,
+            progress("training", steps, shown=is_first()) as bar,
+        ):
+            for epoch in loader.epochs(epochs):
+                model.train()
+                for x, y in loader:
+                    optimizer.zero_grad()
+                    logits = parallel(x)
+                    loss = loss_function(logits, y)
+                    loss.backward()
+                    check_finite(loader.step, loss, model, loss_function, x, y)
+                    monitor.after_backward(loader.step, loss, x, y)
+                    optimizer.step()
+                    monitor.after_step(loader.step)
+                    metrics.update(loss, logits, y)
+                    bar(loader.step, metrics)
+                    checkpointer.after_step()
+                model.eval()
+                training, validation = metrics.compute(), evaluate(model, loss_function, *validation_set)
+                metrics.reset()
+                run.log_metrics(loader.step, training, validation)
+                log_attention(run, model, *validation_set, loader.step, f"after epoch {epoch}")
+                print(f"epoch {epoch:2}   training {training}   validation {validation}")
+                checkpointer.end_epoch(training, validation)
+            figures = checkpointer.load_best()
+        return mnist.finish(config, run, monitor, model, figures, test_set)
+
+
+def build_model() -> nn.Sequential:
+    """Return the network, images (N, 28, 28) to logits (N, 10)."""
+    blocks = [Block() for _ in range(BLOCKS)]
+    return nn.Sequential(Embedding(), *blocks, nn.RMSNorm(WIDTH), Mean(), nn.Linear(WIDTH, 10))
+
+
+@torch.no_grad()
+def log_attention(
+    run: RunDir, model: nn.Sequential, images: Tensor, labels: Tensor, step: int, when: str
+) -> None:
+    """Draw how much the tokens of the last block look at each patch of one image of each digit."""
+    if not run.full:
+        return
+    chosen = torch.stack([(labels == digit).nonzero()[0, 0] for digit in range(10)])
+    block = model[BLOCKS]
+    seen = block.norm1(model[:BLOCKS](images[chosen]))
+    _, weights = block.attention(seen, seen, seen)  # (10, TOKENS, TOKENS), the mean of the heads
+    run.log_figure("attention", step, plot_attention, images[chosen], weights.mean(1), labels[chosen], when)
+
+
+if __name__ == "__main__":
+    raise SystemExit(launch(main, Config))
