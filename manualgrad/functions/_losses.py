@@ -56,13 +56,19 @@ def reduce(losses: Tensor, reduction: str) -> Tensor:
 def reduce_rows(losses: Tensor, counts: Tensor, label_weight: Tensor | None, reduction: str) -> Tensor:
     """Reduce; the mean is over the rows' weights, Σ ℓ / Σ w: (..., 1) -> (...) or ()."""
     if reduction == "mean":
-        return losses.mean() / _mean_weight(counts, label_weight, losses.dtype)
+        exact = _at_least_float32(losses)
+        return (losses.sum(dtype=exact) / _total_weight(counts, label_weight)).to(losses.dtype)
     return reduce(losses.squeeze(-1), reduction)
 
 
-def _mean_weight(counts: Tensor, label_weight: Tensor | None, dtype: torch.dtype) -> Tensor:
-    """Σ w over the number of rows: in float16 the sum over many rows would overflow."""
-    return counts.mean(dtype=dtype) if label_weight is None else label_weight.mean()
+def _total_weight(counts: Tensor, label_weight: Tensor | None) -> Tensor:
+    """Σ w, or how many rows count."""
+    return counts.sum() if label_weight is None else label_weight.sum(dtype=_at_least_float32(label_weight))
+
+
+def _at_least_float32(tensor: Tensor) -> torch.dtype:
+    """Return a dtype in which the sum over many rows does not overflow, as in float16 it would."""
+    return torch.promote_types(tensor.dtype, torch.float32)
 
 
 def expand_grad(grad_output: Tensor, count: int, reduction: str) -> Tensor:
@@ -75,8 +81,8 @@ def expand_grad_rows(
 ) -> Tensor:
     """Return that of each row: of a weighted mean each that counts gets 1 / Σ w: () or (...) -> (..., 1)."""
     if reduction == "none":
-        grad_output = grad_output.unsqueeze(-1)
-    elif reduction == "mean":
-        mean_weight = _mean_weight(counts, label_weight, grad_output.dtype)
-        grad_output = grad_output / counts.numel() / mean_weight
+        return mask_ignored(grad_output.unsqueeze(-1), counts)
+    if reduction == "mean":
+        exact = grad_output.to(_at_least_float32(grad_output)) / _total_weight(counts, label_weight)
+        grad_output = exact.to(grad_output.dtype)
     return mask_ignored(grad_output, counts)
