@@ -68,7 +68,7 @@ class Embedding(Function):
         (input,) = ctx.saved_tensors
         padding_idx, scale_grad_by_freq = ctx.options
         rows = input.flatten()  # (...) -> (N,)
-        grad_rows = grad_output.reshape(-1, ctx.shape[1])  # (..., D) -> (N, D)
+        grad_rows = grad_output.reshape(len(rows), ctx.shape[1])  # (..., D) -> (N, D)
         if scale_grad_by_freq:
             counts = grad_rows.new_zeros(ctx.shape[0]).index_add(
                 0, rows, grad_rows.new_ones(len(rows))
@@ -145,7 +145,8 @@ def embedding(
     if sparse:
         raise ValueError("embedding: sparse gradients are left out, got sparse=True")
     if padding_idx is not None:
-        _check(input, weight, padding_idx)  # of another row nobody would notice that it gets its gradient
+        if not -len(weight) <= padding_idx < len(weight):
+            _check(input, weight, padding_idx)  # of a row that is not there nobody would notice
         padding_idx %= len(weight)
     if max_norm is not None:
         torch.embedding_renorm_(weight.detach(), input, max_norm, norm_type)

@@ -2,9 +2,9 @@
 
 Forward
 -------
-A cell remembers one number c for each of its H units. Each unit has four numbers a, of which x Wᵀ + h Uᵀ +
-b is the source: ``lstm_cell`` below makes them with ``linear``, whose page derives the products. Three
-become gates, doors between 0 (shut) and 1 (open), and one the candidate for the memory:
+A cell remembers one number c for each of its H units. Each unit gets four numbers, a = x Wᵀ + h Uᵀ + b:
+``lstm_cell`` below makes them with ``linear``, whose page derives the products. Three become gates, doors
+between 0 (shut) and 1 (open), and one the candidate for the memory:
 
     i = σ(a₁)        input gate: how much of the candidate to take in
     f = σ(a₂)        forget gate: how much of the old memory to leave
@@ -16,21 +16,21 @@ become gates, doors between 0 (shut) and 1 (open), and one the candidate for the
 
 Backward
 --------
-Every unit depends on its own numbers only. There are two outputs, so two upstream gradients: Gₕ = ∂L/∂h'
-(``grad_hidden``) and G꜀ = ∂L/∂c' (``grad_next_cell``). c' reaches L on two paths, by itself and through h';
-their sum is
+Every unit depends on its own numbers only. There are two outputs, so two upstream gradients: Gh
+(``grad_hidden``) for h' and Gc (``grad_next_cell``) for c'. c' reaches L on two paths, by itself and through
+h'; D is their sum, the whole ∂L/∂c':
 
-    D = ∂L/∂c' = G꜀ + Gₕ · o · (1 - t²)
+    D = Gc + Gh · o · (1 - t²)
 
 c' is a sum of two products, and in a product each factor has the other for its derivative:
 
     ∂L/∂f = D · c        ∂L/∂c = D · f        ∂L/∂i = D · g        ∂L/∂g = D · i
 
-The output gate is on the way to h' alone: ∂L/∂o = Gₕ · t. Each gate passes this on through its own σ or
+The output gate is on the way to h' alone: ∂L/∂o = Gh · t. Each gate passes this on through its own σ or
 tanh, with σ' = σ · (1 - σ) and tanh' = 1 - tanh²:
 
     ∂L/∂a₁ = D · g · i · (1 - i)        ∂L/∂a₂ = D · c · f · (1 - f)
-    ∂L/∂a₃ = D · i · (1 - g²)           ∂L/∂a₄ = Gₕ · t · o · (1 - o)
+    ∂L/∂a₃ = D · i · (1 - g²)           ∂L/∂a₄ = Gh · t · o · (1 - o)
 
 Over many steps the memory's own path is the product of its forget gates. Where f = 1 it loses nothing,
 while a plain cell's h' = tanh(a) multiplies by 1 - h'² and a weight in each step, and its gradient
@@ -47,7 +47,7 @@ out again.
 
 Pitfalls
 --------
-- G꜀ alone in place of D: the last step has G꜀ = 0, so everything that h' tells the memory is lost.
+- Gc alone in place of D: the last step has Gc = 0, so everything that h' tells the memory is lost.
 - The four blocks are in PyTorch's order i, f, g, o. Other libraries have another; the shapes do not tell.
 - A gate that is wide open or tightly shut has f · (1 - f) = 0: its weights learn nothing more.
 

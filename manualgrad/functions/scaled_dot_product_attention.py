@@ -10,8 +10,8 @@ Softmax between two products. For each query l and each key s (E numbers each, V
 
 A sum of E products of independent numbers of variance 1 has variance E; α brings it back to 1, so that
 softmax does not saturate. A mask of -∞ makes a probability 0: the causal one, for every key later than the
-query. D is drawn once in forward: 0 with the probability p of dropout, else 1/(1 - p), which leaves the
-mean of Y as it is.
+query. D is drawn once, before the forward: 0 with the probability p of dropout, else 1/(1 - p), which leaves
+the mean of Y as it is.
 
 Backward
 --------

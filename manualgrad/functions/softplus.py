@@ -2,7 +2,7 @@
 
 Forward
 -------
-    y = log(1 + exp(β x)) / β        and y = x where β x > threshold, where the two agree to the last digit
+    y = log(1 + exp(β x)) / β        and y = x where β x > threshold: at 20 they differ by 2 · 10⁻⁹
 
 Backward
 --------

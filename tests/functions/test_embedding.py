@@ -41,6 +41,19 @@ def test_the_row_of_the_padding_stays_as_it_is(padding_idx):
     assert weight.grad.tolist() == [[2.0, 20.0], [0.0, 0.0], [0.0, 0.0]]
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch.compile itself, on 2.8
+def test_the_padding_is_no_matter_of_data_for_vmap_and_compile():
+    indices, weight = torch.tensor([[2, 0], [1, 2]]), table()
+    expected = F.embedding(indices, weight)
+
+    def look_up(indices):
+        return F.embedding(indices, weight, 2)
+
+    torch.testing.assert_close(torch.func.vmap(look_up)(indices), expected)
+    compiled = torch.compile(look_up, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(indices), expected)
+
+
 def test_a_gradient_divided_by_how_often_the_row_occurs():
     weight = table()
     F.embedding(torch.tensor([2, 0, 2]), weight, scale_grad_by_freq=True).backward(UPSTREAM)
