@@ -2,9 +2,9 @@
 
 import io
 import json
-import os
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from itertools import groupby
@@ -14,6 +14,8 @@ from typing import Any, NoReturn, TypeVar
 from manualgrad.errors import UserError
 from manualgrad.training import parallel
 from manualgrad.training.config import Config, flag, hyper_parameters
+
+PATIENCE = 20.0  # seconds
 
 C = TypeVar("C", bound=Config)
 
@@ -49,7 +51,8 @@ def launch(main: Callable[[C], Any], config_class: type[C], argv: Sequence[str] 
             _tell(f"{program}: error: {error}", error)
             return 1
         except KeyboardInterrupt as interrupt:
-            _tell(f"{program}: interrupted", interrupt)
+            if parallel.is_first():
+                _tell(f"{program}: interrupted", interrupt)
             return 130
         finally:
             parallel.leave()
@@ -158,12 +161,12 @@ def _in_one_line(box: str) -> str:
 
 
 def _usage_error(program: str, message: str) -> NoReturn:
-    if parallel.is_first():
-        print(f"{program}: error: {message} (--help lists the options)", file=sys.stderr)
+    _tell(f"{program}: error: {message} (--help lists the options)")
     raise SystemExit(2)
 
 
-def _tell(message: str, reason: BaseException) -> None:
-    """Print what ended the run, with its notes, once for all processes."""
-    if int(os.environ.get("RANK", "0")) == 0:
-        print("; ".join([message, *getattr(reason, "__notes__", [])]), file=sys.stderr)
+def _tell(message: str, reason: BaseException | None = None) -> None:
+    """Print what ends the run, with its notes."""
+    if not parallel.is_first():
+        time.sleep(PATIENCE)  # of what ends all the first tells, and torchrun then ends this process
+    print("; ".join([message, *getattr(reason, "__notes__", [])]), file=sys.stderr)

@@ -4,6 +4,7 @@ import inspect
 import json
 import platform
 import shlex
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -81,6 +82,7 @@ class RunDir:
         self.writer.add_text("about/settings", "\n".join(["| setting | value |", "| --- | --- |", *rows]))
 
     def __enter__(self) -> Self:
+        threading.excepthook = _hear  # of TensorBoard's threads
         print(f"run folder: {self.path}")
         if self.logs:
             print(f"look at it: {self._command()}\n            {ADDRESS}")
@@ -89,6 +91,7 @@ class RunDir:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        threading.excepthook = threading.__excepthook__
         torch.set_flush_denormal(False)  # which `setup` has set: a notebook goes on after the run
         try:
             for writer in self._writers.values():
@@ -100,7 +103,10 @@ class RunDir:
         if isinstance(error, FileNotFoundError) and parallel.is_first() and not self.path.exists():
             raise UserError(f"{self.path} was removed while the run was going on") from error
         if isinstance(error, OSError) and (error.filename is None or self._is_inside(error.filename)):
-            raise UserError(f"{error.filename or self.path}: {error.strerror or error}") from error
+            problem = UserError(f"{error.filename or self.path}: {error.strerror or error}")
+            for note in getattr(error, "__notes__", []):
+                problem.add_note(note)
+            raise problem from error
 
     @property
     def writer(self) -> Any:
@@ -244,6 +250,12 @@ class RunDir:
         except OSError as error:
             raise UserError(f"{error.filename}: {error.strerror}") from error
         raise UserError(f"{parent / stem}: a thousand runs began in this second")
+
+
+def _hear(thread: threading.ExceptHookArgs) -> None:
+    """Print what ends a thread, but a full disk or the like: there the writer's next call raises it."""
+    if not isinstance(thread.exc_value, OSError):
+        threading.__excepthook__(thread)
 
 
 class _NoWriter:

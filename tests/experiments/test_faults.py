@@ -47,10 +47,10 @@ def test_a_full_disk(tmp_path, on_a_small_disk):
     best, last = sorted([best, last])
     folder = Path(last).parents[1]
     assert [best, last] == [f"{folder}/checkpoints/{kind}.pt" for kind in ("best", "last")]  # and no .part
-    script = Path(__file__).with_name("small_mnist.py")
-    assert complaint == (
-        f"mnist: error: {last}: No space left on device; to resume: python {script} --resume {folder}\n"
-    )
+    (line,) = complaint.splitlines()  # the figures for TensorBoard may be the first to find no room
+    assert line.startswith(f"mnist: error: {folder}")
+    assert "No space left on device; to resume: python " in line
+    assert line.endswith(f"--resume {folder}")
 
 
 def test_a_read_only_folder(tmp_path, on_a_small_disk):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from statistics import median
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 import manualgrad.nn
 from experiments import mnist, mnist_by_hand
 from experiments.mnist import Config
-from manualgrad.data.mnist import MNIST
+from manualgrad.data.mnist import MNIST, load_mnist
 from manualgrad.errors import UserError
 from manualgrad.training import launch
 from tests.experiments.small_mnist import load_exact_set, load_small_set, the_folder
@@ -224,3 +225,11 @@ def test_a_run_that_goes_wrong_says_so(tmp_path, monkeypatch, capsys, settings, 
         assert word in said[number]
     if RIGHT not in noes:
         assert RIGHT not in said
+
+
+@pytest.mark.slow
+@both
+def test_five_seeds_of_mnist_itself(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(mnist, "load_mnist", load_mnist)
+    runs = [train(tmp_path / str(seed), name, seed=seed, epochs=10, log="none")[0] for seed in range(5)]
+    assert median(run["test_accuracy"] for run in runs) >= 0.976
