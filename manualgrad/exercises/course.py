@@ -14,9 +14,9 @@ PACKAGE = Path(manualgrad.__path__[0])
 FUNCTIONS = PACKAGE / "functions"
 LESSONS = PACKAGE / "exercises" / "lessons"
 
-# What the student's file is: one Function with its backward missing, a network line by line, or a training
-# script with a mistake in it.
-Kind = Literal["function", "network", "script"]
+# What the student's file is: one Function with its backward missing, a wrong one whose verdict is to be
+# predicted, a network line by line, or a training script with a mistake in it.
+Kind = Literal["function", "prediction", "network", "script"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Exercise:
         What the student types.
     page : Path
         The file with the lesson and the solution.
-    kind : {"function", "network", "script"}
+    kind : {"function", "prediction", "network", "script"}
         What is written, and how it is judged.
     steps : tuple of Step
         In order; each is worth a point.
@@ -63,6 +63,8 @@ class Exercise:
         To find in a script: a text of the solution, and what stands there in the student's file.
     wrong_backward : str
         To find in a function: the lines that the student is given in the place of the right ones.
+    answer : str
+        The kind that gradcheck names for it, where that is to be predicted.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Exercise:
     note: str = ""
     mistakes: tuple[tuple[str, str], ...] = ()
     wrong_backward: str = ""
+    answer: str = ""
 
     @cached_property
     def lesson(self) -> Lesson:
@@ -87,7 +90,7 @@ class Exercise:
     @property
     def is_bug(self) -> bool:
         """Whether something wrong is given, to be found."""
-        return bool(self.mistakes or self.wrong_backward)
+        return self.kind != "prediction" and bool(self.mistakes or self.wrong_backward)
 
     @property
     def is_library_function(self) -> bool:
@@ -110,6 +113,19 @@ def _lesson(page: str, *steps: Step, **fields: Any) -> Exercise:
     return replace(Exercise(page, LESSONS / f"{page}.py", steps=steps or WHOLE), **fields)
 
 
+def _prediction(page: str, sample: str, wrong_backward: str, answer: str) -> Exercise:
+    """Return an exercise that asks which kind gradcheck will name."""
+    return replace(
+        Exercise(
+            f"predict_{page}", FUNCTIONS / f"{page}.py", "prediction", (Step("the kind", samples=(sample,)),)
+        ),
+        about=f"What will be said of a wrong {page}?",
+        note="One of: sign, scale, ignores-upstream, input-for-output, missing-terms, transposed, unsummed.",
+        wrong_backward=wrong_backward,
+        answer=answer,
+    )
+
+
 _FUNCTIONS_AND_LOSSES = (
     _function(
         "power",
@@ -125,10 +141,13 @@ _FUNCTIONS_AND_LOSSES = (
     ),
     _function("exp"),
     _function("sin"),
+    _prediction("exp", "matrix", "return grad_output * torch.exp(output)", "input-for-output"),
     _lesson("chain_of_three"),
     _function("sigmoid"),
     _function("tanh"),
+    _prediction("tanh", "matrix", "return 1 - output**2", "ignores-upstream"),
     _function("relu"),
+    *map(_function, ("leaky_relu", "silu", "softplus", "gelu", "dropout")),
     _function(
         "mse_loss",
         Step("the mean, the target is data", samples=("data as target",)),
@@ -143,10 +162,19 @@ _FUNCTIONS_AND_LOSSES = (
         Step("the gradient of bias", samples=("batch",), arguments=("bias",)),
         Step("only what is asked for"),
     ),
+    _prediction(
+        "linear",
+        "batch",
+        "return grad_output @ weight, grad_output.t() @ input, grad_output",
+        "unsummed",
+    ),
     _function(
         "softmax",
         Step("one row", samples=("one row without a batch",)),
         Step("many rows, along any dimension"),
+    ),
+    _function(
+        "log_softmax", Step("one row", samples=("one row without a batch",)), Step("along any dimension")
     ),
     _function(
         "nll_loss",
@@ -174,6 +202,33 @@ _FUNCTIONS_AND_LOSSES = (
         Step("the target is data", samples=("data as target", "one number")),
         note='Here weight and pos_weight are None, reduction is "mean", and target needs no gradient.',
     ),
+    _function("embedding"),
+    _function(
+        "avg_pool2d", Step("windows side by side", samples=("windows side by side",)), Step("all others")
+    ),
+    _function(
+        "max_pool2d", Step("windows side by side", samples=("windows side by side",)), Step("all others")
+    ),
+    _function(
+        "conv2d",
+        Step("the gradient of bias", samples=("bias, stride and padding",), arguments=("bias",)),
+        Step("the gradient of weight", samples=("batch",), arguments=("weight",)),
+        Step("the gradient of input", samples=("batch",), arguments=("input",)),
+        Step("strides, gaps, groups, and only what is asked for"),
+        note="``ctx.windows`` has ``stride``, ``padding``, ``dilation`` and ``kernel``, each two numbers.",
+    ),
+    _function("rms_norm", Step("a row alone", samples=("rows alone",)), Step("with its scale")),
+    _function("layer_norm", Step("a row alone", samples=("rows alone",)), Step("with scale and shift")),
+    _function("batch_norm", Step("training", samples=("training without a scale",)), Step("all of it")),
+    _function("group_norm", Step("groups alone", samples=("groups alone",)), Step("with scale and shift")),
+    _function(
+        "scaled_dot_product_attention",
+        Step("the gradient of value", samples=("one sequence",), arguments=("value",)),
+        Step("the gradients of query and key", samples=("one sequence",)),
+        Step("heads, masks and scales"),
+    ),
+    _function("gru_gates"),
+    _function("lstm_gates"),
 )
 
 _NETWORK_AND_BUGS = (
@@ -206,6 +261,41 @@ _NETWORK_AND_BUGS = (
         about="A ReLU that is right alone and wrong in company",
         note="torch.autograd.gradcheck passes it, but a network with residual connections goes astray.",
         wrong_backward="grad_output[output <= 0] = 0\nreturn grad_output",
+    ),
+    _function(
+        "dropout",
+        Step("half of the inputs", samples=("half",)),
+        name="bug_new_mask",
+        about="Dropout whose gradients do not fit its outputs",
+        note="A network with this dropout learns, but no better than with noise in its gradients.",
+        wrong_backward="kept = torch.rand_like(mask) < 0.5\nreturn grad_output * kept / 0.5, None",
+    ),
+    _function(
+        "conv2d",
+        Step("one kernel, stride 1", samples=("batch",)),
+        name="bug_kernel",
+        about="A convolution that trains the wrong way round",
+        note="With a symmetric kernel, such as a blur, it passes every test. Here the stride is 1, without "
+        "padding, and there is no bias.",
+        wrong_backward="""\
+rows, columns = weight.shape[2] - 1, weight.shape[3] - 1
+padded = torch.constant_pad_nd(grad_output, [columns, columns, rows, rows])
+grad_input = torch.conv2d(padded, weight.transpose(0, 1))
+grad_weight = torch.conv2d(input.transpose(0, 1), grad_output.transpose(0, 1)).transpose(0, 1)
+return grad_input, grad_weight, None, None, None""",
+    ),
+    _function(
+        "layer_norm",
+        Step("rows alone", samples=("rows alone",)),
+        name="bug_constant_mean",
+        about="A layer norm that takes its mean for a constant",
+        note="Here there is neither weight nor bias. Which of the row's numbers does the mean depend on?",
+        wrong_backward="""\
+mean = input.mean(ctx.dims, keepdim=True)
+rstd = (input.var(ctx.dims, correction=0, keepdim=True) + ctx.eps).rsqrt()
+normalized = (input - mean) * rstd
+shared = (grad_output * normalized).mean(ctx.dims, keepdim=True)
+return rstd * (grad_output - normalized * shared), None, None, None, None""",
     ),
 )
 

@@ -49,6 +49,8 @@ def judge(request: Request) -> Verdict:
             return judge_lines(exercise, path)
         if exercise.kind == "script":
             return judge_script(exercise, path)
+        if exercise.kind == "prediction":
+            return _judge_prediction(exercise, path, request)
         return _judge_function(exercise, path, request)
     except FileError as problem:
         return Verdict(kind=problem.kind, message=str(problem))
@@ -81,6 +83,28 @@ def _judge_function(exercise: Exercise, path: Path, request: Request) -> Verdict
             if verdict is not None:
                 return replace(verdict, steps_done=done, step=_place(exercise, step, sample))
     return Verdict(passed=True, steps_done=len(exercise.steps))
+
+
+def _judge_prediction(exercise: Exercise, path: Path, request: Request) -> Verdict:
+    """Compare what the student predicts with what gradcheck names; a wrong one sees the figures alone."""
+    prediction = getattr(load_module(path), "prediction", ...)
+    if not isinstance(prediction, str):
+        return Verdict(kind="not-written", message="prediction is not written yet: a kind, in quotes")
+    (step,) = exercise.steps
+    info = info_of(exercise)
+    theirs = find_class(sys.modules[f"student_{path.stem}"], info.function_class)
+    sample = next(sample for sample in info.samples() if sample.name in step.samples)
+    report = _check(info, theirs, sample, thorough=True)
+    found = _first_wrong(report, step)
+    if found is None:
+        return Verdict(kind="no-mistake", message="backward is right now: `reset` brings the wrong one back")
+    if prediction == found.kind:
+        return Verdict(passed=True, steps_done=1, report=_draw(replace(report, findings=[found]), request))
+    rows = [replace(row, verdict="wrong") for row in report.rows if not row.verdict.startswith("right")]
+    shown = replace(report, rows=rows, findings=[replace(found, kind="unknown", message="")])
+    table = "\n".join(_draw(shown, request).splitlines()[2:])
+    message = f"not {prediction}. Work the figures out by hand: what turns the right ones into these?"
+    return Verdict(kind="wrong-prediction", message=message, report=f"wrong-prediction: {message}\n{table}")
 
 
 def _try(

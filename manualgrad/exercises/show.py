@@ -55,6 +55,8 @@ def show_verdict(console: Console, exercise: Exercise, verdict: Verdict) -> None
                 (f"✓ {exercise.name} is right", "bold green"), steps, f"  ({verdict.seconds:.1f} s)"
             )
         )
+        if verdict.report:
+            console.print(Text.from_ansi(verdict.report))
         return
     head = Text.assemble((f"✗ {exercise.name}", "bold red"))
     if len(exercise.steps) > 1:

@@ -37,6 +37,11 @@ class {name}(given.{name}):
 {lines}
 '''
 
+_PREDICTION = """
+
+prediction = ...  # a kind, in quotes
+"""
+
 _SCRIPT = '''"""{head}
 
 Your task
@@ -68,6 +73,8 @@ def write_stub(exercise: Exercise, folder: Folder) -> str:
     str
         A Python file.
     """
+    if exercise.kind == "prediction":
+        return _write_function(exercise, folder) + _PREDICTION
     if exercise.kind == "network":
         return _write_network(exercise, folder)
     if exercise.kind == "script":
@@ -82,6 +89,9 @@ def _write_function(exercise: Exercise, folder: Folder) -> str:
     lines = lesson.given_lines()
     if exercise.is_bug:
         task = "This backward is wrong. Find out why, and mend it."
+        lines.append(exercise.wrong_backward)
+    elif exercise.kind == "prediction":
+        task = "This backward is wrong. Before it is checked: which kind will the check name? Write it below."
         lines.append(exercise.wrong_backward)
     else:
         task = (

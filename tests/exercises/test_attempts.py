@@ -207,6 +207,17 @@ def test_what_raises_is_told_with_shapes_and_names(judge):
     assert "The names that there are: ctx, grad_output, output." in outcome.message
 
 
+def test_a_prediction(judge):
+    wrong = judge("predict_linear", stub("predict_linear").replace("prediction = ...", 'prediction = "sign"'))
+    assert wrong.kind == "wrong-prediction"
+    assert "unsummed" not in wrong.message + wrong.report, "the figures alone"
+    right = judge("predict_linear", solved(find("predict_linear")))
+    assert right.passed
+    assert "unsummed (bias)" in right.report
+    mended = solved(find("predict_exp")).replace("torch.exp(output)", "output")
+    assert judge("predict_exp", mended).kind == "no-mistake"
+
+
 def test_the_same_file_gets_the_same_verdict(judge):
     text = attempt("softmax", "grad_input = grad_output * torch.rand_like(probs)")
     first, second = judge("softmax", text), judge("softmax", text)

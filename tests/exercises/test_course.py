@@ -21,6 +21,9 @@ UNSOLVED = {
     "bug_stale_gradients": "training",
     "bug_diagonal_softmax": "missing-terms",
     "bug_in_place_relu": "mutates",
+    "bug_new_mask": "unknown",
+    "bug_kernel": "unknown",
+    "bug_constant_mean": "missing-terms",
 }
 
 each = pytest.mark.parametrize("exercise", COURSE, ids=lambda exercise: exercise.name)
@@ -133,7 +136,9 @@ def test_names_differ():
 
 def test_the_order():
     names = [exercise.name for exercise in COURSE]
-    assert names[:5] == ["square", "power", "exp", "sin", "chain_of_three"]
+    assert names[:6] == ["square", "power", "exp", "sin", "predict_exp", "chain_of_three"]
+    assert names.index("max_pool2d") < names.index("conv2d") < names.index("layer_norm")
+    assert names.index("layer_norm") < names.index("batch_norm") < names.index("lstm_gates")
     assert names.index("softmax") < names.index("nll_loss") < names.index("softmax_nll")
     assert names.index("softmax_nll") < names.index("network") < names.index("bug_bias_update")
     assert sum(exercise.is_bug for exercise in COURSE) >= 4
