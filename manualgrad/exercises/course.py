@@ -63,6 +63,8 @@ class Exercise:
         To find in a script: a text of the solution, and what stands there in the student's file.
     wrong_backward : str
         To find in a function: the lines that the student is given in the place of the right ones.
+    forward : str
+        What the student sees of forward where ours calls helpers: the same for this exercise, in plain lines.
     answer : str
         The kind that gradcheck names for it, where that is to be predicted.
     """
@@ -76,6 +78,7 @@ class Exercise:
     mistakes: tuple[tuple[str, str], ...] = ()
     wrong_backward: str = ""
     answer: str = ""
+    forward: str = ""
 
     @cached_property
     def lesson(self) -> Lesson:
@@ -154,6 +157,9 @@ _FUNCTIONS_AND_LOSSES = (
         Step("the mean, both gradients", samples=("mean",)),
         Step("the other reductions"),
         note='``ctx.reduction`` is "mean" in the first two steps; in the third also "sum" and "none".',
+        forward="""\
+def forward(input, target, reduction):
+    return ((input - target) ** 2).mean()  # or .sum(), or neither, as reduction says""",
     ),
     _function(
         "linear",
@@ -185,22 +191,37 @@ _FUNCTIONS_AND_LOSSES = (
         ),
         note='In the first step weight is None and reduction "mean"; in the second also "sum" and "none". '
         "No label is to be ignored in either.",
+        forward="""\
+def forward(input, target, weight, ignore_index, reduction):
+    losses = -input.gather(-1, target.unsqueeze(-1))  # (N, 1): -x[t]
+    return losses.mean()  # with a weight: (w[t] * losses).sum() / w[t].sum()""",
     ),
     _function(
         "softmax_nll",
         Step("the mean over labels", samples=("labels", "unbatched")),
         note='Here weight is None, no label is to be ignored, reduction is "mean" and label_smoothing is 0.',
+        forward="""\
+def forward(input, target, weight, ignore_index, reduction, label_smoothing):
+    log_probs = torch.log_softmax(input, -1)
+    return -log_probs.gather(-1, target.unsqueeze(-1)).mean()""",
     ),
     _function(
         "softmax_cross_entropy",
         Step("the gradient of input", samples=("distribution", "unbatched"), arguments=("input",)),
         Step("the gradient of target", samples=("distribution", "unbatched"), arguments=("target",)),
         note='Here weight is None, reduction is "mean" and label_smoothing is 0.',
+        forward="""\
+def forward(input, target, weight, reduction, label_smoothing):
+    return -(target * torch.log_softmax(input, -1)).sum(-1).mean()""",
     ),
     _function(
         "binary_cross_entropy_with_logits",
         Step("the target is data", samples=("data as target", "one number")),
         note='Here weight and pos_weight are None, reduction is "mean", and target needs no gradient.',
+        forward="""\
+def forward(input, target, weight, reduction, pos_weight):
+    log_sigmoid = -torch.logaddexp(torch.zeros_like(input), -input)
+    return ((1 - target) * input - log_sigmoid).mean()""",
     ),
     _function("embedding"),
     _function(

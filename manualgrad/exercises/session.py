@@ -10,6 +10,7 @@ from manualgrad.exercises import show
 from manualgrad.exercises.course import Exercise, course, find
 from manualgrad.exercises.folder import Folder, choose_next
 from manualgrad.exercises.hints import hints
+from manualgrad.exercises.prose import styled, wrap
 from manualgrad.exercises.solution import our_solution, their_solution
 from manualgrad.exercises.stub import write_stub
 from manualgrad.exercises.verdict import Limits, Request, Verdict
@@ -59,6 +60,8 @@ class Session:
         """Show a verdict and remember it."""
         show.show_verdict(self.console, exercise, verdict)
         self.folder.note_check(exercise, verdict.passed, verdict.steps_done)
+        if verdict.passed:
+            self.say(f"ours beside yours: {self.folder.command('solution', exercise)}")
 
     def hint(self, exercise: Exercise) -> None:
         """Show one more hint; all of them when there is none left."""
@@ -66,7 +69,8 @@ class Session:
         shown = self.folder.progress(exercise).hints
         for index in [shown] if shown < len(every) else range(len(every)):
             self.console.print(Text(f"{exercise.name}, hint {index + 1} of {len(every)}", "bold"))
-            self.console.print(Text(f"{every[index]}\n"))
+            self.console.print(styled(wrap(every[index], self.console.width)), soft_wrap=True)
+            self.console.print()
         if shown >= len(every):
             self.console.print(Text("There are no more.", "dim"))
         self.folder.note_hint(exercise, min(shown + 1, len(every)))

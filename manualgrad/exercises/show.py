@@ -1,5 +1,7 @@
 """What the student sees in the terminal."""
 
+import textwrap
+
 from rich.columns import Columns
 from rich.console import Console
 from rich.markup import escape
@@ -20,14 +22,19 @@ def show_list(console: Console, exercises: list[Exercise], folder: Folder, upcom
     name_width = max(len(exercise.name) for exercise in exercises)
     state_width = max(len(state) for _, _, state in states)
     for exercise, (mark, colour, state) in zip(exercises, states, strict=True):
-        columns = (
-            f"{mark} {exercise.name:<{name_width}}  {state:<{state_width}}  {exercise.title.rstrip('.')}"
-        )
-        line = Text(columns, colour)
-        line.truncate(console.width, overflow="ellipsis")
-        console.print(line)
+        columns = f"{mark} {exercise.name:<{name_width}}  {state:<{state_width}}  "
+        title = _fit(exercise.title.rstrip("."), console.width - len(columns))
+        console.print(Text((columns + title).rstrip(), colour), soft_wrap=True)
     done = sum(bool(folder.progress(exercise).passed) for exercise in exercises)
     console.print(f"\n{done} of {len(exercises)} done, in {escape(str(folder.path))}", highlight=False)
+
+
+def _fit(title: str, width: int) -> str:
+    """Shorten a title to what stands before its colon, or to whole words."""
+    if len(title) <= width:
+        return title
+    short = title.partition(":")[0]
+    return short if len(short) <= width else textwrap.shorten(short, max(width, 0), placeholder="…")
 
 
 def _state(exercise: Exercise, folder: Folder, upcoming: Exercise | None) -> tuple[str, str, str]:

@@ -16,7 +16,7 @@ from manualgrad.exercises.student import in_place_of_ours
 from manualgrad.gradcheck.tolerance import same
 
 # Derivatives that are written with the output, which another function's output fits into as well.
-FORMULAS = (
+FORMULAS: tuple[tuple[str, str, Callable[[Tensor], Tensor]], ...] = (
     ("sigmoid", "y · (1 − y)", lambda y: y * (1 - y)),
     ("tanh", "1 − y²", lambda y: 1 - y**2),
 )

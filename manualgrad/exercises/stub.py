@@ -3,12 +3,15 @@
 Everything comes from the lesson and its code; nothing is kept twice.
 """
 
+import functools
 import re
 import textwrap
 
 from manualgrad.exercises.course import Exercise
 from manualgrad.exercises.folder import Folder
-from manualgrad.exercises.lesson import Lesson
+from manualgrad.exercises.prose import wrap
+
+WIDTH = 79  # of the text; code is as wide as it is
 
 _FUNCTION = '''"""{head}
 
@@ -28,7 +31,7 @@ from manualgrad.exercises import given
 
 
 class {name}(given.{name}):
-    # Given: the class inherits this, as it stands here.
+    # Given: the class inherits this.
     #
 {given}
 
@@ -104,10 +107,10 @@ def _write_function(exercise: Exercise, folder: Folder) -> str:
         lines.append(f"{_PLACE}return {returned}")
     return _FUNCTION.format(
         head=_head(exercise, "Forward"),
-        shapes="\n".join(_shape(name, text) for name, text in lesson.shapes()),
+        shapes=_shapes(lesson.shapes()),
         task=_task(exercise, task, folder),
         name=lesson.class_name,
-        given=_given(lesson),
+        given=_given(exercise),
         upstream=", ".join(upstream),
         lines=textwrap.indent("\n".join(lines), " " * 8),
     )
@@ -137,32 +140,37 @@ def _write_script(exercise: Exercise, folder: Folder) -> str:
     return _SCRIPT.format(head=head, task=_task(exercise, task, folder), code=code)
 
 
-def _shape(name: str, text: str) -> str:
-    return textwrap.fill(text, 106, initial_indent=f"    {name + ':':<9}", subsequent_indent=" " * 13)
+def _shapes(shapes: list[tuple[str, str]]) -> str:
+    """Return a line for each tensor, its names in a column."""
+    width = max(len(name) for name, _ in shapes) + 2
+    indents = (f"    {name + ':':<{width}}" for name, _ in shapes)
+    fill = functools.partial(textwrap.fill, width=WIDTH, subsequent_indent=" " * (6 + width))
+    return "\n".join(fill(text, initial_indent=i) for i, (_, text) in zip(indents, shapes, strict=True))
 
 
 def _head(exercise: Exercise, section: str) -> str:
     """Return the file's title and the section of the lesson that it begins with."""
-    lines = [exercise.title, "", section, "-" * len(section), exercise.lesson.sections[section]]
-    return "\n".join(lines)
+    body = wrap(exercise.lesson.sections[section], WIDTH)
+    return "\n".join([wrap(exercise.title, WIDTH - 3), "", section, "-" * len(section), body])
 
 
 def _task(exercise: Exercise, task: str, folder: Folder) -> str:
     """Return what there is to do, in which steps, and what to type."""
-    parts = [textwrap.fill(f"{task} {exercise.note}", 106)]
+    parts = [textwrap.fill(f"{task} {exercise.note}", WIDTH)]
     if len(exercise.steps) > 1:
         parts += [f"    {number}. {step.title}" for number, step in enumerate(exercise.steps, 1)]
     verbs = {"check": "is it right, and if not, why", "hint": "one more hint each time"}
-    typed = {folder.command(verb, exercise): meaning for verb, meaning in verbs.items()}
-    width = max(map(len, typed))
-    commands = [f"    {line:<{width}}   {meaning}" for line, meaning in typed.items()]
+    commands = [f"    {folder.command(verb, exercise)}\n        {verbs[verb]}" for verb in verbs]
     return "\n\n".join(part for part in (parts[0], "\n".join(parts[1:]), "\n".join(commands)) if part)
 
 
-def _given(lesson: Lesson) -> str:
+def _given(exercise: Exercise) -> str:
+    """Return forward and what it saves, as comments; where helpers of ours are called, in plain lines."""
+    lesson = exercise.lesson
     # What is kept for forward mode is no concern of backward's.
     saved = re.sub(r".*save_for_forward.*\n?", "", lesson.method("setup_context"))
-    code = "\n\n".join([lesson.method("forward"), saved.rstrip(), *lesson.helpers("forward")])
+    helpers = [] if exercise.forward else lesson.helpers("forward")
+    code = "\n\n".join([exercise.forward or lesson.method("forward"), saved.rstrip(), *helpers])
     return "\n".join(f"    #     {line}".rstrip() for line in code.splitlines())
 
 

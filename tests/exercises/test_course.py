@@ -1,8 +1,11 @@
 """The maintainers' check: every stub is unsolved, every reference passes, nothing is left out."""
 
 import ast
+import inspect
+import re
 
 import pytest
+import torch
 
 from manualgrad.cases import FUNCTIONS
 from manualgrad.errors import UserError
@@ -82,13 +85,36 @@ def _statements(code):
 @each
 def test_the_stub_shows_formula_shapes_and_commands(exercise):
     text = stub(exercise)
-    assert exercise.title in text
+    assert exercise.title.split() == text[3:].partition("\n\n")[0].split()
     assert f"exercises check {exercise.name}" in text
     assert f"exercises hint {exercise.name}" in text
-    assert max(map(len, text.splitlines())) <= 120
-    if exercise.kind == "function":
-        assert exercise.lesson.sections["Forward"] in text
+    prose = text.partition('\n"""\n')[0]
+    assert max(map(len, prose.splitlines())) <= 80
+    if exercise.kind in ("function", "prediction"):
+        assert exercise.lesson.sections["Forward"].split() == forward_of(text).split()
         assert "result:" in text
+
+
+def forward_of(text):
+    """The stub's section of that name."""
+    return text.partition("Forward\n-------\n")[2].partition("\nShapes\n")[0]
+
+
+@pytest.mark.parametrize("exercise", [e for e in COURSE if e.forward], ids=lambda exercise: exercise.name)
+def test_a_forward_in_plain_lines_is_ours(exercise):
+    info, names = info_of(exercise), {"torch": torch}
+    exec(exercise.forward, names)
+    sample = next(s for s in info.samples() if s.name in exercise.steps[0].samples)
+    spare = len(inspect.signature(names["forward"]).parameters) - len(sample.args)
+    assert torch.allclose(names["forward"](*sample.args, *[None] * spare), info.function(*sample.args))
+
+
+@each
+def test_the_given_forward_calls_no_helper_of_ours(exercise):
+    if exercise.kind == "function":
+        given = stub(exercise).partition("# Given")[2].partition("@staticmethod")[0]
+        called = set(re.findall(r"\b((?:_|reduce|mask_|split_)\w*)\(", given))
+        assert called <= set(re.findall(r"def (\w+)", given))
 
 
 @each
