@@ -105,23 +105,23 @@ class BatchNorm(Function):
         input_needs_grad, _, _, weight_needs_grad, bias_needs_grad, *_ = ctx.needs_input_grad
         normalized, rstd = normalize(input, ctx.dims, ctx.eps, *statistics)  # (N, C, ...), (1, C, 1, ...)
         grad_output = to_float32(grad_output)  # (N, C, ...)
-        grad_weight = (grad_output * normalized).sum(ctx.dims)  # (N, C, ...) -> (C,)
-        grad_bias = grad_output.sum(ctx.dims)  # (N, C, ...) -> (C,)
+        sum_gx = (grad_output * normalized).sum(ctx.dims)  # (N, C, ...) -> (C,)
+        sum_g = grad_output.sum(ctx.dims)  # (N, C, ...) -> (C,)
         grad_input = None
         if input_needs_grad:
             scale = rstd if weight is None else rstd * per_channel(weight, input)  # (1, C, 1, ...)
-            if ctx.training:
+            if ctx.training:  # in evaluation μ and r are constants
                 count = input.numel() // input.shape[1]  # M
-                mean_g, mean_gx = (per_channel(total / count, input) for total in (grad_bias, grad_weight))
+                mean_g, mean_gx = (per_channel(total / count, input) for total in (sum_g, sum_gx))
                 grad_output = grad_output - mean_g - normalized * mean_gx  # (N, C, ...)
             grad_input = (scale * grad_output).to(input.dtype)  # (N, C, ...)
         dtype = input.dtype if weight is None else weight.dtype
-        grad_weight = grad_weight.to(dtype) if weight_needs_grad else None
-        grad_bias = grad_bias.to(dtype) if bias_needs_grad else None
+        grad_weight = sum_gx.to(dtype) if weight_needs_grad else None
+        grad_bias = sum_g.to(dtype) if bias_needs_grad else None
         return grad_input, None, None, grad_weight, grad_bias, None, None, None
 
     @staticmethod
-    def jvp(ctx: Any, input_tangent: Tensor, *tangents: Tensor | None) -> Tensor:
+    def jvp(ctx: Any, input_tangent: Tensor, *tangents: Any) -> Tensor:
         input, weight, *statistics = ctx.saved_tensors
         _, _, weight_tangent, bias_tangent, *_ = tangents
         normalized, rstd = normalize(input, ctx.dims, ctx.eps, *statistics)

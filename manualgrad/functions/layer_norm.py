@@ -104,7 +104,7 @@ class LayerNorm(Function):
         return grad_input, None, grad_weight, grad_bias, None
 
     @staticmethod
-    def jvp(ctx: Any, input_tangent: Tensor, *tangents: Tensor | None) -> Tensor:
+    def jvp(ctx: Any, input_tangent: Tensor, *tangents: Any) -> Tensor:
         input, weight = ctx.saved_tensors
         _, weight_tangent, bias_tangent, _ = tangents
         normalized, rstd = normalize(input, ctx.dims, ctx.eps)

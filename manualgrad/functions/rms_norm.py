@@ -95,7 +95,7 @@ class RMSNorm(Function):
         return grad_input, None, grad_weight, None
 
     @staticmethod
-    def jvp(ctx: Any, input_tangent: Tensor, *tangents: Tensor | None) -> Tensor:
+    def jvp(ctx: Any, input_tangent: Tensor, *tangents: Any) -> Tensor:
         input, weight = ctx.saved_tensors
         _, weight_tangent, _ = tangents
         normalized, rrms = _normalize(input, ctx)
