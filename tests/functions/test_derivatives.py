@@ -3,10 +3,18 @@
 import torch
 from torch.autograd import forward_ad
 
-from tests.functions.tools import assert_same, every_device, every_function, every_sample, leaves, scalar
+from tests.functions.tools import (
+    assert_same,
+    every_device,
+    every_function,
+    every_sample,
+    first_samples,
+    leaves,
+    scalar,
+)
 
 
-@every_sample
+@first_samples
 @every_device
 def test_first_order_by_finite_differences(sample, ours, values):
     assert torch.autograd.gradcheck(
@@ -19,7 +27,7 @@ def test_first_order_by_finite_differences(sample, ours, values):
     )
 
 
-@every_sample
+@first_samples
 @every_device
 def test_second_order_by_finite_differences(ours, values):
     assert torch.autograd.gradgradcheck(

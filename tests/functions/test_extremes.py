@@ -156,7 +156,7 @@ def outcome(function, args, kwargs, seed):
 
 
 @every_function
-@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_call_gives_what_pytorch_gives(info, index, data):
     args, kwargs, seed = data.draw(calls(info.name))

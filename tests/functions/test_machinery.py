@@ -11,7 +11,7 @@ from manualgrad.functions._function import Function, apply
 from tests.functions.tools import (
     assert_same,
     every_function,
-    every_sample,
+    first_samples,
     upstream,
     value_and_gradients,
 )
@@ -25,7 +25,7 @@ SAVE_NO_NUMBERS = {
 }  # a mask or integers, or nothing
 
 
-@every_sample
+@first_samples
 def test_activation_checkpointing(ours, values):
     def recomputed(*each):
         return torch.utils.checkpoint.checkpoint(ours, *each, use_reentrant=False)
@@ -33,7 +33,7 @@ def test_activation_checkpointing(ours, values):
     assert_same(value_and_gradients(recomputed, values), value_and_gradients(ours, values))
 
 
-@every_sample
+@first_samples
 def test_everything_saved_goes_through_the_hooks(ours, values):
     """Offload to a file, say: what comes back is another tensor, and nothing was kept beside it."""
     expected = value_and_gradients(ours, values)

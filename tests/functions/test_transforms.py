@@ -8,7 +8,7 @@ from torch.func import functional_call, grad, jacrev, jvp, vjp
 
 import manualgrad.functions as F
 import manualgrad.nn as nn
-from tests.functions.tools import assert_same, every_function, every_sample, scalar
+from tests.functions.tools import assert_same, every_function, every_sample, first_samples, scalar
 
 
 def stacked(values):
@@ -48,7 +48,7 @@ def test_jvp_and_vjp_are_adjoint(ours, values):
     assert_same((output_tangent * cotangent).sum(), sum(products))
 
 
-@every_sample
+@first_samples
 def test_jacobians(ours, theirs, values):
     every = tuple(range(len(values)))
     expected = jacrev(theirs, every)(*values)
@@ -56,7 +56,7 @@ def test_jacobians(ours, theirs, values):
     assert_same(jacrev(ours, every)(*values), expected)
 
 
-@every_sample
+@first_samples
 def test_hessian_in_every_order_of_directions(ours, theirs, values):
     expected = hessian(scalar(theirs))(*values)
     for outer in (jacfwd, jacrev):
@@ -64,7 +64,7 @@ def test_hessian_in_every_order_of_directions(ours, theirs, values):
             assert_same(outer(inner(scalar(ours)))(*values), expected)
 
 
-@every_sample
+@first_samples
 def test_vmap_over_each_argument_alone(ours, theirs, values):
     for chosen, stack in enumerate(stacked(values)):
         for dim in (0, -1):
@@ -74,7 +74,7 @@ def test_vmap_over_each_argument_alone(ours, theirs, values):
             assert_same(vmap(ours, dims)(*args), one_by_one(theirs, stacks))
 
 
-@every_sample
+@first_samples
 def test_nested_vmap(ours, theirs, values):
     stacks = stacked(values)
     nested = [torch.stack([stack, -stack.abs()]) for stack in stacks]
@@ -82,7 +82,7 @@ def test_nested_vmap(ours, theirs, values):
     assert_same(vmap(vmap(ours))(*nested), expected)
 
 
-@every_sample
+@first_samples
 def test_vmap_of_grad(ours, theirs, values):
     every = tuple(range(len(values)))
     stacks = stacked(values)
@@ -91,7 +91,7 @@ def test_vmap_of_grad(ours, theirs, values):
     assert_same(vmap(grad(scalar(ours), every))(*stacks), expected)
 
 
-@every_sample
+@first_samples
 def test_vmap_of_jvp(ours, theirs, values):
     stacks = stacked(values)
 

@@ -12,6 +12,7 @@ from tests.functions.tools import (
     every_device,
     every_function,
     every_sample,
+    first_samples,
     leaves,
     upstream,
     value_and_gradients,
@@ -153,7 +154,7 @@ def test_inputs_of_any_layout(info, ours, theirs, values, layout):
 
 
 @every_layout
-@every_sample
+@first_samples
 def test_upstream_gradients_of_any_layout(ours, values, layout):
     grad_output = layout(upstream(ours(*values)))
     expected = value_and_gradients(ours, values, grad_output.clone(memory_format=torch.contiguous_format))
@@ -161,7 +162,7 @@ def test_upstream_gradients_of_any_layout(ours, values, layout):
 
 
 @pytest.mark.parametrize("is_grads_batched", [False, True])
-@every_sample
+@first_samples
 def test_the_gradient_is_linear_in_the_upstream_gradient(ours, values, is_grads_batched):
     values = leaves(values)
     output = ours(*values)

@@ -8,15 +8,26 @@ from manualgrad.cases import FUNCTIONS
 DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 
 every_device = pytest.mark.parametrize("device", DEVICES)
-every_sample = pytest.mark.parametrize(
-    ("info", "index"),
-    [
-        pytest.param(info, index, id=f"{name}-{sample.name.replace(' ', '_')}")
-        for name, info in FUNCTIONS.items()
-        for index, sample in enumerate(info.samples())
-    ],
-)
-# The first sample of each, which is the plainest.
+
+
+def _samples(slow_from=None):
+    """Parametrize over the samples of every function; those from a number on are slow tests."""
+    return pytest.mark.parametrize(
+        ("info", "index"),
+        [
+            pytest.param(
+                *(info, index),
+                id=f"{name}-{sample.name.replace(' ', '_')}",
+                marks=[pytest.mark.slow] * (slow_from is not None and index >= slow_from),
+            )
+            for name, info in FUNCTIONS.items()
+            for index, sample in enumerate(info.samples())
+        ],
+    )
+
+
+every_sample = _samples()
+first_samples = _samples(slow_from=1)  # the first by default, the others when slow tests run
 every_function = pytest.mark.parametrize(
     ("info", "index"), [pytest.param(info, 0, id=name) for name, info in FUNCTIONS.items()]
 )
