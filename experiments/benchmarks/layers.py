@@ -14,10 +14,10 @@ from unittest import mock
 import torch
 
 import manualgrad.nn
-from experiments import mnist_rnn, mnist_transformer
+from experiments import mnist_cnn, mnist_rnn, mnist_transformer
 from experiments.benchmarks.interleaved import Candidate, compare, parse_rounds, print_timings
 
-SCRIPTS = (mnist_rnn, mnist_transformer)
+SCRIPTS = (mnist_cnn, mnist_rnn, mnist_transformer)
 BATCH = 128
 STEPS = 10  # a round
 
