@@ -4,9 +4,6 @@ import subprocess
 import sys
 import time
 
-import pytest
-
-from experiments import mnist
 from manualgrad.exercises.course import PACKAGE, course
 from tests.exercises.attempts import attempt
 
@@ -49,21 +46,3 @@ def test_a_closed_output_is_no_traceback(tmp_path):
     done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.stdout.startswith(f"→ {course()[0].name}")
     assert "Traceback" not in done.stderr
-
-
-@pytest.fixture
-def half_sigmoid(tmp_path):
-    """A sigmoid whose gradient is half of what it should be: it learns, but more slowly."""
-    file = tmp_path / "sigmoid.py"
-    file.write_text(attempt("sigmoid", "grad_input = 0.5 * grad_output * output * (1 - output)"))
-    return file
-
-
-def test_a_file_without_a_function_is_one_line(tmp_path, capsys):
-    (tmp_path / "empty.py").write_text("")
-    arguments = ["--with", str(tmp_path / "empty.py"), "--runs-dir", str(tmp_path / "runs"), "--dry-run"]
-    assert mnist.main(arguments) == 1
-    err = capsys.readouterr().err
-    assert err.count("\n") == 1
-    assert "no class in it derives" in err
-    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,140 @@
+"""Does a network learn as well with your backward as with ours?
+
+    python experiments/compare.py xor my-backwards/sigmoid.py
+    python experiments/compare.py mnist my-backwards/relu.py --epochs 1
+
+trains the same script twice, with our function and with yours in its place, and nothing else changed. It
+shows both figures side by side, both curves in one TensorBoard, and ends with what `check` says of the file.
+Try a wrong one: many wrong gradients still learn, and the table says how much worse.
+"""
+
+import contextlib
+import io
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+from rich.console import Console
+
+from manualgrad.cases import FunctionInfo
+from manualgrad.errors import UserError
+from manualgrad.exercises.checker import Checker
+from manualgrad.exercises.course import Exercise, course, find
+from manualgrad.exercises.show import show_verdict
+from manualgrad.exercises.student import in_place_of_ours, load_function
+from manualgrad.exercises.verdict import Request
+from manualgrad.table import print_table
+from manualgrad.training import Config as BaseConfig
+from manualgrad.training import launch, require
+
+sys.path.append(str(Path(__file__).parents[1]))
+from experiments import mnist, xor
+
+LEARNING = ("loss", "accuracy", "error")  # in the names of the figures that say how well it learnt
+USELESS = {"not-written", "raises", "syntax", "no-class"}  # kinds of a file that cannot train at all
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(BaseConfig):
+    """What to train, and with whose function."""
+
+    script: tyro.conf.Positional[Literal["xor", "mnist"]]
+    """The experiment."""
+    file: tyro.conf.Positional[Path]
+    """A file of the course, about one of the package's functions."""
+    epochs: int | None = None
+    """Passes over the data (default: the experiment's)."""
+
+    def __post_init__(self) -> None:
+        """Check the bounds."""
+        super().__post_init__()
+        require("epochs", self.epochs, minimum=1)
+
+
+def main(config: Config) -> dict[str, Any]:
+    """Train twice, and return the figures of the run with the student's function."""
+    info, theirs = load_function(config.file)
+    exercise = exercise_of(config.file, info)
+    request = Request(exercise.name, config.file.resolve(), config.file.read_bytes())
+    verdict = Checker().check(request)
+    if verdict.kind in USELESS:
+        raise UserError(f"{config.file}: {' '.join(verdict.message.split())}")
+    script: Any = {"xor": xor, "mnist": mnist}[config.script]
+    if not calls(script, config, info):
+        raise UserError(
+            f"{config.script}'s network never calls {info.name}: nothing of {config.file} would be trained"
+        )
+    runs = config.runs_dir / f"compare-{info.name}"
+    print("first with our function")
+    ours = learning(script.main(settings(script, config, runs / "ours")))
+    print(f"\nthe same with {info.name} of {config.file}")
+    with in_place_of_ours(info, theirs):
+        yours = learning(script.main(settings(script, config, runs / "yours")))
+    rows = [(name, f"{ours[name]:.6g}", f"{value:.6g}") for name, value in yours.items()]
+    print(f"\nWith our {info.name} and with yours")  # a title is no wider than its table
+    print_table("", ("figure", "ours", "yours"), rows)
+    print(f"look at both: tensorboard --logdir {shlex.quote(str(runs))}")
+    show_verdict(Console(), exercise, verdict)
+    return yours
+
+
+def exercise_of(file: Path, info: FunctionInfo) -> Exercise:
+    """Return the exercise that a file's name says, or the one about its function."""
+    names = {exercise.name for exercise in course()}
+    return find(file.stem if file.stem in names else info.name)
+
+
+def settings(script: Any, config: Config, runs_dir: Path, **others: Any) -> Any:
+    """Return the script's own settings, with ours where it has the same."""
+    shared = {"device": config.device, "log": config.log, "runs_dir": runs_dir}
+    given = {"seed": config.seed} if config.seed != BaseConfig.seed else {}
+    epochs = {} if config.epochs is None else {"epochs": config.epochs}
+    return script.Config(**shared | given | epochs | others)
+
+
+def calls(script: Any, config: Config, info: FunctionInfo) -> bool:
+    """Whether the script's network calls a function: it is run for a moment, and nothing of it is kept."""
+    with noted(info) as called, tempfile.TemporaryDirectory() as aside, silence():
+        brief = {"dry_run": True} if script is mnist else {"epochs": 1}
+        script.main(settings(script, config, Path(aside), log="none", **brief))
+    return bool(called)
+
+
+@contextlib.contextmanager
+def noted(info: FunctionInfo) -> Iterator[list[str]]:
+    """Put a class in the place of ours that notes its calls, and does the same."""
+    called: list[str] = []
+
+    class Noted(info.function_class):  # type: ignore[name-defined, misc]
+        @classmethod
+        def apply(cls, *args: Any) -> Any:
+            called.append(info.name)
+            return info.function_class.apply(*args)
+
+    with in_place_of_ours(info, Noted):
+        yield called
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """Drop what is printed."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
+def learning(metrics: dict[str, Any]) -> dict[str, float]:
+    """Return the figures that say how well it learnt."""
+    return {
+        name.replace("_", " "): value
+        for name, value in metrics.items()
+        if isinstance(value, int | float) and any(word in name for word in LEARNING)
+    }
+
+
+if __name__ == "__main__":
+    raise SystemExit(launch(main, Config))

@@ -1,0 +1,63 @@
+"""The same training with a student's function and with ours."""
+
+import json
+
+import pytest
+
+import manualgrad.functions as F
+from experiments import compare
+from manualgrad.training import launch
+from tests.exercises.attempts import attempt
+
+
+@pytest.fixture
+def type_in(tmp_path, capsys):
+    """Compare with a file of these lines, and return status, standard output and error."""
+
+    def type_in(script, exercise, *lines, text=None):
+        file = tmp_path / f"{exercise}.py"
+        file.write_text(attempt(exercise, *lines) if text is None else text)
+        options = ["--runs-dir", str(tmp_path / "runs"), "--log", "none", "--epochs", "300"]
+        status = launch(compare.main, compare.Config, [script, str(file), *options])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return type_in
+
+
+def test_both_are_trained_shown_and_judged(type_in, tmp_path):
+    ours = F.Sigmoid
+    half = "grad_input = 0.5 * grad_output * output * (1 - output)"
+    status, out, err = type_in("xor", "sigmoid", half)
+    assert (status, err) == (0, "")
+    folders = sorted(tmp_path.glob("runs/compare-sigmoid/*/xor/*"))
+    assert [folder.parts[-3] for folder in folders] == ["ours", "yours"]
+    answers = [json.loads((folder / "metrics.json").read_text())["answers"] for folder in folders]
+    assert answers[0] != answers[1]
+    assert "With our sigmoid and with yours" in out
+    assert "✗ sigmoid" in out
+    assert "scale" in out
+    assert F.Sigmoid is ours
+
+
+@pytest.mark.parametrize(
+    ("exercise", "lines", "message"),
+    [
+        ("power", ["grad_input = 2 * input * grad_output"], "xor's network never calls power"),
+        ("sigmoid", ["raise NotImplementedError"], "backward is not written yet"),
+        ("sigmoid", ["grad_input = nothing"], "NameError"),
+        ("sigmoid", ["grad_input = ("], "was never closed"),
+    ],
+)
+def test_what_cannot_be_trained_is_told_before(exercise, lines, message, type_in, tmp_path):
+    status, out, err = type_in("xor", exercise, *lines)
+    assert (status, out) == (1, "")
+    assert message in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_file_without_a_function_is_one_line(type_in):
+    status, _, err = type_in("mnist", "empty", text="")
+    assert status == 1
+    assert "no class in it derives" in err
