@@ -89,16 +89,13 @@ def plot_gradient_through_time(norms: Mapping[str, Tensor], when: str) -> Any:
     caption = "where it is tiny, what was read early is not learnt"
     figure = new_figure(640, 640, f"Does the gradient reach the first step?\n{when}", caption, 21)
     axes = add_axes(figure, 110, 92, 505, 430)
-    for colour, (name, norm) in zip(PALETTE, norms.items(), strict=False):
-        values = to_array(norm)
-        share = np.maximum(values / max(values[-1], 1e-300), 1e-300)
-        axes.plot(
-            range(1, len(share) + 1), share, marker="o", markersize=6, linewidth=2, color=colour, label=name
-        )
-        axes.annotate(
-            f"{share[0]:.1g}", (1, share[0]), (6, -20), textcoords="offset points", fontsize=15, color=colour
-        )
-    axes.set(yscale="log")
+    shares = {name: to_array(norm) / max(float(norm[-1]), 1e-300) for name, norm in norms.items()}
+    for colour, (name, share) in zip(PALETTE, shares.items(), strict=False):
+        label = f"{name}: {share[0]:.2g} at the first step"
+        axes.plot(range(1, len(share) + 1), share, marker="o", linewidth=2, color=colour, label=label)
+    numbers = np.concatenate(list(shares.values()))
+    low, high = min(numbers[numbers > 0], default=1.0), max(numbers)
+    axes.set(yscale="log", ylim=(min(low / 3, 0.01), max(10 * high, 100)))  # room above for the legend
     axes.axhline(1, color="#888888", linewidth=1)
     axes.set_xlabel("step in time: the row of the image that was read", fontsize=18)
     axes.set_ylabel("size of the gradient, relative to the last", fontsize=18)
@@ -114,7 +111,7 @@ def plot_attention(images: Tensor, attention: Tensor, labels: Tensor, when: str)
     Parameters
     ----------
     images : Tensor
-        (N, height, width): N digits, of which nine are drawn.
+        (N, height, width): N digits, of which twelve are drawn.
     attention : Tensor
         (N, patches): how much each patch of a square grid counts, summing to 1 over the patches.
     labels : Tensor
@@ -123,7 +120,7 @@ def plot_attention(images: Tensor, attention: Tensor, labels: Tensor, when: str)
         For the title.
     """
     caption = "the brighter a patch, the more it looks at it\neach digit on its own scale"
-    count = min(len(images), 9)
+    count = min(len(images), 12)
     figure = new_figure(640, 130 + -(-count // 3) * 225, f"Where does it look? ({when})", caption, 21)
     for number in range(count):
         axes = add_axes(figure, 22 + number % 3 * 202, 84 + number // 3 * 225, 190, 190)
