@@ -2,7 +2,7 @@
 
     python experiments/mnist_transformer.py
 
-cuts each digit into 49 patches of 4 × 4 pixels, each of which becomes a token of 64 numbers, and lets every
+cuts each digit into 16 patches of 7 × 7 pixels, each of which becomes a token of 64 numbers, and lets every
 token look at every other one: two blocks of attention with four heads and a small network, then a mean over
 the tokens. Trained as mnist.py is, with its options.
 
@@ -36,7 +36,7 @@ from manualgrad.training import (
 sys.path.append(str(Path(__file__).parents[1]))  # a script finds only what lies beside it
 from experiments import mnist
 
-PATCH = 4  # pixels a side
+PATCH = 7  # pixels a side
 TOKENS = (28 // PATCH) ** 2
 WIDTH = 64
 HEADS = 4
@@ -47,7 +47,7 @@ BLOCKS = 2
 class Config(mnist.Config):
     """The network's training."""
 
-    epochs: int = 8
+    epochs: int = 10
     """Passes over the training images."""
 
     learning_rate: float = 0.002
@@ -65,7 +65,7 @@ class Embedding(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Cut the images up, and add to each patch where it was."""
-        patches = images.unfold(1, PATCH, PATCH).unfold(2, PATCH, PATCH)  # (N, 7, 7, PATCH, PATCH)
+        patches = images.unfold(1, PATCH, PATCH).unfold(2, PATCH, PATCH)  # (N, 4, 4, PATCH, PATCH)
         return self.patch(patches.flatten(3).flatten(1, 2)) + self.position
 
 
@@ -155,6 +155,7 @@ def log_attention(
         return
     chosen = torch.stack([(labels == digit).nonzero()[0, 0] for digit in range(10)])
     block = model[BLOCKS]
+    assert isinstance(block, Block)
     seen = block.norm1(model[:BLOCKS](images[chosen]))
     _, weights = block.attention(seen, seen, seen)  # (10, TOKENS, TOKENS), the mean of the heads
     run.log_figure("attention", step, plot_attention, images[chosen], weights.mean(1), labels[chosen], when)

@@ -28,8 +28,8 @@ def test_tokens_are_the_patches_row_by_row():
     torch.nn.init.zeros_(embedding.position)
     torch.nn.init.zeros_(embedding.patch.bias)
     # A token's first number is its patch's second pixel in the second row.
-    embedding.patch.weight.data = torch.eye(64, 16).roll(5, 1)
-    assert embedding(image)[0, :9, 0].tolist() == [29 + 4 * n for n in range(7)] + [141, 145]
+    embedding.patch.weight.data = torch.eye(64, 49).roll(8, 1)
+    assert embedding(image)[0, :6, 0].tolist() == [29, 36, 43, 50, 29 + 7 * 28, 36 + 7 * 28]
 
 
 def test_attention_is_shared_out_among_the_patches(small):
