@@ -190,8 +190,8 @@ def batch_norm(
     Tensor
         Shape and dtype of ``input``.
     """
-    if input.dim() < 2:
-        check_channels("batch_norm", input, weight, bias)
+    if input.shape == (0,):
+        return input.clone()  # no channels, and no numbers: PyTorch takes it, too
     if training and input.numel() == input.shape[1]:
         raise ValueError(f"batch_norm: training needs two numbers a channel, got input {tuple(input.shape)}")
     if eps < 0 or (training and eps == 0):

@@ -147,4 +147,4 @@ def rms_norm(
         check_row("rms_norm", input, normalized_shape)
     if eps is None:
         eps = torch.finfo(torch.promote_types(input.dtype, torch.float32)).eps
-    return apply(RMSNorm, input, len(normalized_shape), weight, eps)
+    return apply(RMSNorm, input, len(normalized_shape), weight, eps, autocast="float32 on CUDA")
