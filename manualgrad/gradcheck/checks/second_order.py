@@ -49,6 +49,8 @@ def second_order(session: Session) -> None:
         return session.find("second-order", None, f"{REFUSED}: {error}.", wrong=False)
     if _is_declared_once(first):
         return session.find("second-order", None, f"{REFUSED}: it is once_differentiable.", wrong=False)
+    if not weights:  # no gradient at all, where none is due
+        return None
     frozen = [u.detach() for u in upstreams]
     for k, target in enumerate([*first.leaves.values(), *upstreams]):
         claimed = as_gradient(second[k], target)
