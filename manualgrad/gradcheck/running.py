@@ -166,9 +166,10 @@ def _backward(
             raise
         # A reentrant checkpoint works with backward() alone.
         torch.autograd.backward(roots, upstream, retain, create)
-        gradients = tuple(leaf.grad for leaf in leaves.values())
+        found = [leaf.grad for leaf in leaves.values()]
         for leaf in leaves.values():
             leaf.grad = None
+        return dict(zip(leaves, found, strict=True))
     return dict(zip(leaves, gradients, strict=True))
 
 

@@ -309,7 +309,7 @@ GALLERY = [
           lambda: (normal(4, 3, seed=1), normal(4, 3, seed=2)), lambda x, up: TF.silu(x) * up, "mutates"),
     Fault("linkedin/Liger-Kernel#1329", "p is rounded to bfloat16 before 1 is subtracted",
           RoundedBeforeSubtracting, confident, nll_in_float32, "imprecise"),
-    Fault("linkedin/Liger-Kernel#1373", "|p − q| has the slope of p < q where p = q", TotalVariation,
+    Fault("linkedin/Liger-Kernel#1373", "the distance of p and q has the slope of p < q where p = q", TotalVariation,
           lambda: (uniform(4, 3, seed=1), uniform(4, 3, seed=2)),
           lambda p, q: (p - q).abs().sum(-1) / 2, "kink"),
     Fault("linkedin/Liger-Kernel#1375", "works for three dimensions, not for four", ChannelNorm,

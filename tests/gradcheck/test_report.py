@@ -2,14 +2,17 @@
 
 import io
 import json
+import math
+import re
 import time
+from pathlib import Path
 
 import pytest
 import torch
 from rich.console import Console
 from torch import nn
 
-from manualgrad.gradcheck import gradcheck
+from manualgrad.gradcheck import checks, gradcheck, recording
 from tests.gradcheck.bank import Linear, Sigmoid, affine, normal
 from tests.gradcheck.bank_right import RightLinear, RightSigmoid
 
@@ -185,3 +188,115 @@ def test_ten_times_faster_than_pytorchs_check():
     between = time.process_time()
     torch.autograd.gradcheck(RightSigmoid.apply, (x,))
     assert time.process_time() - between > 10 * (between - start)
+
+
+def test_the_first_line_is_the_finding_whole():
+    with pytest.raises(AssertionError) as failure:
+        gradcheck(HalfWeight, affine()).raise_if_wrong()
+    first, *_ = str(failure.value).splitlines()
+    assert first.startswith("scale (weight): The gradient of weight is ½")
+    assert first.endswith(".")
+
+
+def test_it_is_true_if_it_is_ok_and_short_in_a_shell():
+    right, wrong = gradcheck(RightLinear, affine()), gradcheck(HalfWeight, affine())
+    assert right
+    assert not wrong
+    assert (repr(right), repr(wrong)) == (
+        "<Report RightLinear: right>",
+        "<Report HalfWeight: scale (weight)>",
+    )
+
+
+def test_seed_and_upstream_repeat_it():
+    report = gradcheck(RightSigmoid, normal(3), seed=5)
+    assert "seed 5; upstream [" in str(report)
+    x = normal(3)
+    (grad,) = torch.autograd.grad(RightSigmoid.apply(x), x, report.upstream)
+    row = report.rows[0]
+    assert float(grad[row.index]) == pytest.approx(row.yours)
+
+
+@pytest.mark.parametrize("width", [50, 60, 80, 100])
+def test_no_line_is_cut_or_broken_in_a_narrow_terminal(width):
+    report = gradcheck(HalfWeight, affine(), lambda x, w, b: nn.functional.linear(x, w, b))
+    console = Console(file=io.StringIO(), width=width)
+    console.print(report)
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    assert "…" not in console.file.getvalue()
+    assert any(line.split()[:1] + line.split()[-1:] == ["weight", "scale"] for line in lines) or width < 80
+
+
+def test_a_notebook_gets_a_table_and_plain_text_stays_plain(monkeypatch):
+    report = gradcheck(HalfWeight, affine())
+    page = report._repr_html_()
+    assert "<table>" in page
+    assert "<td>weight</td>" in page
+    assert "scale (weight)" in page
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    assert "scale (weight)" in str(report)
+
+
+def test_the_sentence_can_be_worked_out_by_hand():
+    (finding,) = gradcheck(OneElementWrong, normal(100, 100)).findings
+    found = re.search(
+        r"= (\S+), upstream (\S+): yours upstream × (\S+), should be upstream × (\S+)\.$", finding.message
+    )
+    x, _, yours, right = map(float, found.groups())
+    s = 1 / (1 + math.exp(-x))
+    assert right == pytest.approx(s * (1 - s), rel=1e-2)
+    assert yours == pytest.approx(1.001 * right, rel=1e-3)
+
+
+def test_an_allowed_kind_is_a_note_and_an_unknown_one_is_misuse():
+    report = gradcheck(HalfWeight, affine(), allow={"scale"})
+    assert report.ok
+    assert [(finding.kind, finding.wrong) for finding in report.findings] == [("scale", False)]
+    with pytest.raises(ValueError, match="there is no kind scales; expected some of"):
+        gradcheck(HalfWeight, affine(), allow={"scales"})
+
+
+def test_a_tolerance_of_ones_own():
+    assert not gradcheck(OneElementWrong, normal(100, 100)).ok
+    assert gradcheck(OneElementWrong, normal(100, 100), rtol=1e-2).ok
+
+
+def test_no_probe_without_magnitudes():
+    seen = []
+
+    def largest(x):
+        seen.append(float(x.detach().abs().max()))
+        return x.tanh()
+
+    gradcheck(largest, normal(3), magnitudes=False, second_order=False)
+    assert max(seen) < 10
+
+
+def test_when_code_raises_the_shapes_of_its_names_are_told():
+    class Raises(Linear):
+        @staticmethod
+        def backward(ctx, grad_output):
+            x, *_ = ctx.saved_tensors
+            return grad_output @ x, None, None
+
+    (finding,) = gradcheck(Raises, affine()).findings
+    assert "with grad_output (5, 2), x (5, 3)" in finding.message
+
+
+def test_what_the_checker_stumbles_over_is_not_the_subjects_fault(monkeypatch):
+    def stumbles(session):
+        raise RuntimeError("of its own")
+
+    monkeypatch.setattr(checks, "WHILE_RIGHT", [stumbles])
+    report = gradcheck(RightSigmoid, normal(3))
+    assert report.ok
+    assert "gradcheck's own stumbles raised RuntimeError: of its own" in report.findings[0].message
+
+
+def test_private_names_of_pytorch_stand_in_one_file():
+    folder = Path(recording.__file__).parent
+    private = re.compile(r"torch\._[a-zA-Z]|\._(?:forward_cls|input_metadata|version|C)\b|\.apply = ")
+    using = {path.name for path in folder.rglob("*.py") if private.search(path.read_text(encoding="utf-8"))}
+    assert using == {"recording.py"}
+    assert {"_forward_cls", "_input_metadata", "_version"} <= recording.PRIVATE.keys()

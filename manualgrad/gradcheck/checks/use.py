@@ -140,6 +140,7 @@ def layouts(session: Session) -> None:
     """
     subject = session.subject
     plain: dict[Layout, Run] = {}
+    numbers: Layout
     for numbers in (_ramp, _constant):
         try:
             plain[numbers] = run(subject, subject.values, same_upstream(session.native.upstream, numbers))

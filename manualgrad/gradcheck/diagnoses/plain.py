@@ -80,7 +80,7 @@ def uniform_upstream(case: Case) -> str | None:
     for d, size in enumerate(upstream[0].shape):
         if size > 1 and upstream[0].dim() > 1:
             ways[f"the upstream gradient of the first index of dimension {d} for all of them"] = (
-                lambda u, d=d: u.narrow(d, 0, 1)  # type: ignore[misc]
+                lambda u, d=d: u.narrow(d, 0, 1)
             )
     for what, way in ways.items():
 

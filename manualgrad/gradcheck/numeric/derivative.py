@@ -90,7 +90,10 @@ def derivative(
     elements = torch.arange(n)
     most_elements = 1024 if n <= BIG else MOST_DIRECTIONS
 
-    if n > most_directions:
+    if n > most_directions and not bool(expected.isfinite().any()):
+        # Nothing is claimed that a group could agree with: a sample tells.
+        elements = torch.randperm(n, generator=generator)[:MOST_DIRECTIONS].sort().values
+    elif n > most_directions:
         columns = {key: expected.clone() if key != "error" else torch.zeros_like(expected) for key in KNOWN}
         elements = search.suspects(elements, most_directions if n <= BIG else min(FEW, most_directions))
         if len(elements) > most_elements:
