@@ -7,7 +7,7 @@ sample repeated 128 times along every dimension (large: what the arithmetic cost
 backward. The last column is the memory that a call saves for its backward.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -62,7 +62,7 @@ def main() -> None:
         print_table(f"{size}, float32: ours, and the ratio to PyTorch's", header, rows)
 
 
-def _time(pair: list[Callable[[], Any]], calls: int, rounds: int) -> Timing:
+def _time(pair: Sequence[Callable[[], Any]], calls: int, rounds: int) -> Timing:
     """Return our timing beside PyTorch's."""
 
     def repeat(call: Callable[[], Any]) -> None:
@@ -72,11 +72,12 @@ def _time(pair: list[Callable[[], Any]], calls: int, rounds: int) -> Timing:
     return compare([Candidate("", partial(repeat, call), calls) for call in pair], rounds)[1]
 
 
-def _with_backward(call: Callable[[], Tensor], args: tuple[Any, ...]) -> Callable[[], Any]:
+def _with_backward(call: Callable[[], Any], args: tuple[Any, ...]) -> Callable[[], Any]:
     """Return a call that also computes the gradients of all tensors that require one."""
     inputs = [argument for argument in args if isinstance(argument, Tensor) and argument.requires_grad]
-    grad_output = torch.ones_like(call())
-    return lambda: torch.autograd.grad(call(), inputs, grad_output)
+    output = call()  # a tensor, or several
+    ones = torch.ones_like(output) if isinstance(output, Tensor) else tuple(map(torch.ones_like, output))
+    return lambda: torch.autograd.grad(call(), inputs, ones)
 
 
 def _is_matrix(argument: Any) -> bool:
