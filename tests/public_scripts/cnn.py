@@ -29,13 +29,14 @@ class Net(nn.Module):
         )
         self.fc1 = nn.Linear(8 * 3 * 3, 16)
         self.bn = nn.BatchNorm1d(16)
+        self.dropout = nn.Dropout(0.2)
         self.fc2 = nn.Linear(16, 3)
 
     def forward(self, x):
         x = self.features(x)
         x = torch.flatten(x, 1)
         x = F.silu(self.bn(self.fc1(x)))
-        return F.log_softmax(self.fc2(x), dim=1)
+        return F.log_softmax(self.fc2(self.dropout(x)), dim=1)
 
 
 torch.manual_seed(0)
