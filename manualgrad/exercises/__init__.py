@@ -3,3 +3,38 @@
 Nothing here imports PyTorch until a student's code is run, so that the command line answers at once.
 ``judge`` and what it imports run in the check's own process; all else is text, files and processes.
 """
+
+from pathlib import Path
+
+from manualgrad.exercises.verdict import Verdict
+
+__all__ = ["Verdict", "check"]
+
+
+def check(name: str, folder: str | Path | None = None) -> Verdict:
+    """Judge a student's file, as the command ``check`` does; a notebook shows the verdict as a table.
+
+    Parameters
+    ----------
+    name : str
+        An exercise.
+    folder : str or Path, optional
+        The student's; by default ``my-backwards``.
+
+    Returns
+    -------
+    Verdict
+        It prints as text.
+    """
+    from dataclasses import replace
+
+    from manualgrad.exercises.checker import Checker
+    from manualgrad.exercises.folder import Folder
+    from manualgrad.exercises.session import Session
+
+    program = "python -m manualgrad.exercises"
+    session = Session(Folder(None if folder is None else Path(folder), program))
+    exercise = session.choose(name)
+    verdict = Checker().check(replace(session.request(exercise), html=True, width=100, colour=False))
+    session.folder.note_check(exercise, verdict.passed, verdict.steps_done)
+    return verdict

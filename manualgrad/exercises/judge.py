@@ -205,7 +205,8 @@ def _verdict(finding: Finding, report: Report, step: Step, request: Request) -> 
     """Return the verdict of a finding, with the rows of the table that concern the step."""
     rows = [row for row in report.rows if not step.arguments or row.argument in step.arguments]
     shown = replace(report, rows=rows, findings=[finding])
-    return Verdict(kind=finding.kind, message=finding.message, report=_draw(shown, request))
+    html = shown._repr_html_() if request.html else ""
+    return Verdict(kind=finding.kind, message=finding.message, report=_draw(shown, request), html=html)
 
 
 def _draw(report: Report, request: Request) -> str:

@@ -1,6 +1,7 @@
 """Define a request for a check and its verdict: plain data that passes between processes."""
 
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 
 
@@ -44,6 +45,8 @@ class Request:
         Of the terminal, for the report.
     colour : bool
         Whether the report may be coloured.
+    html : bool
+        Whether the report is wanted as HTML, too.
     """
 
     exercise: str
@@ -52,6 +55,7 @@ class Request:
     limits: Limits = field(default_factory=Limits)
     width: int = 110
     colour: bool = False
+    html: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,8 @@ class Verdict:
         What is wrong, in a sentence or two.
     report : str
         The table that goes with it, for a terminal.
+    html : str
+        The same for a notebook.
     printed : str
         What the student's code printed.
     seconds : float
@@ -84,5 +90,17 @@ class Verdict:
     kind: str = ""
     message: str = ""
     report: str = ""
+    html: str = ""
     printed: str = ""
     seconds: float = 0.0
+
+    def __str__(self) -> str:
+        head = "right" if self.passed else f"not right yet{f': {self.step}' * bool(self.step)}"
+        return "\n".join(filter(None, [head, self.report or f"{self.kind}: {self.message}".strip(": ")]))
+
+    def _repr_html_(self) -> str:
+        """Draw the verdict in a notebook."""
+        mark = "✓ right" if self.passed else f"✗ {escape(self.step or 'not right yet')}"
+        text = self.html or ("" if self.passed else f"<p>{escape(self.kind)}: {escape(self.message)}</p>")
+        printed = f"<pre>{escape(self.printed)}</pre>" if self.printed else ""
+        return f"<p><b>{mark}</b></p>{printed}{text}"

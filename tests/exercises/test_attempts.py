@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from manualgrad.exercises import check
 from manualgrad.exercises.course import find
 from tests.exercises.attempts import attempt, solved, stub, written
 from tests.exercises.wrong_attempts import read_attempts
@@ -226,3 +227,15 @@ def test_the_same_file_gets_the_same_verdict(judge):
 
 def test_a_solved_file_of_another_exercise_does_not_pass(judge):
     assert judge("tanh", solved(find("sigmoid"))).kind == "no-class"
+
+
+def test_a_notebook_shows_a_table(tmp_path):
+    (tmp_path / "exp.py").write_text(attempt("exp", "print('<here>')", "grad_input = -grad_output * output"))
+    verdict = check("exp", tmp_path)
+    page = verdict._repr_html_()
+    assert "<table>" in page
+    assert "<pre>&lt;here&gt;" in page
+    assert "sign (input)" in page
+    assert "sign (input)" in str(verdict)
+    (tmp_path / "exp.py").write_text(solved(find("exp")))
+    assert "✓ right" in check("exp", tmp_path)._repr_html_()

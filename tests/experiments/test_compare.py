@@ -14,10 +14,10 @@ from tests.exercises.attempts import attempt
 def type_in(tmp_path, capsys):
     """Compare with a file of these lines, and return status, standard output and error."""
 
-    def type_in(script, exercise, *lines, text=None):
+    def type_in(script, exercise, *lines, text=None, epochs=("--epochs", "300")):
         file = tmp_path / f"{exercise}.py"
         file.write_text(attempt(exercise, *lines) if text is None else text)
-        options = ["--runs-dir", str(tmp_path / "runs"), "--log", "none", "--epochs", "300"]
+        options = ["--runs-dir", str(tmp_path / "runs"), "--log", "none", *epochs]
         status = launch(compare.main, compare.Config, [script, str(file), *options])
         captured = capsys.readouterr()
         return status, captured.out, captured.err
@@ -38,6 +38,14 @@ def test_both_are_trained_shown_and_judged(type_in, tmp_path):
     assert "✗ sigmoid" in out
     assert "scale" in out
     assert F.Sigmoid is ours
+
+
+@pytest.mark.slow
+def test_figures_that_are_not_the_documents_are_no_error(type_in):
+    half = "grad_input = 0.5 * grad_output * output * (1 - output)"
+    status, out, _ = type_in("xor", "sigmoid", half, epochs=())
+    assert status == 0
+    assert out.index("of 6 figures") < out.index("With our sigmoid") < out.index("✗ sigmoid")
 
 
 @pytest.mark.parametrize(
