@@ -219,6 +219,22 @@ def test_a_prediction(judge):
     assert judge("predict_exp", mended).kind == "no-mistake"
 
 
+@pytest.mark.parametrize(
+    ("exercise", "line", "said"),
+    [
+        ("power", "grad_input = grad_output * ctx.exponent * input**ctx.exponent / input", "non-finite"),
+        ("exp", "grad_input = grad_output.view(3, -1).view(output.shape) * output", "raises layout"),
+        ("sin", "grad_input = grad_output * torch.cos(input) + 0 * input[0].sum()", "raises"),
+        ("exp", "grad_input = grad_output * output * (1 + 0 * output.max())", "raises"),
+    ],
+)
+def test_what_a_page_promises_is_asked_for(exercise, line, said, judge):
+    """A 0 where the function is smooth, every layout, every number of dimensions, an empty batch."""
+    outcome = judge(exercise, attempt(exercise, line))
+    assert not outcome.passed
+    assert outcome.kind in said.split(), outcome.message
+
+
 def test_the_same_file_gets_the_same_verdict(judge):
     text = attempt("softmax", "grad_input = grad_output * torch.rand_like(probs)")
     first, second = judge("softmax", text), judge("softmax", text)
