@@ -179,7 +179,16 @@ def test_what_the_code_prints_is_shown(judge):
     assert outcome.printed.startswith("torch.Size([3, 4])\n")
 
 
-@pytest.mark.parametrize("wrong", read_attempts(), ids=lambda wrong: f"{wrong.exercise}: {wrong.lines[-1]}")
+# Every fifth of them by default.
+BANK = [
+    pytest.param(
+        wrong, id=f"{wrong.exercise}: {wrong.lines[-1]}", marks=[] if number % 5 == 0 else pytest.mark.slow
+    )
+    for number, wrong in enumerate(read_attempts())
+]
+
+
+@pytest.mark.parametrize("wrong", BANK)
 def test_a_wrong_attempt_is_told_truly(wrong, judge):
     """At least 95 of 100 are told so that one can act; ``KNOWN_THIN`` names those that are not."""
     outcome = judge(wrong.exercise, attempt(wrong.exercise, *wrong.lines))

@@ -26,7 +26,7 @@ HOSTILE = {
     "syntax": (
         attempt("exp", "grad_input = (grad_output"),
         "syntax",
-        "exp.py, line 40: '(' was never closed",
+        ": '(' was never closed",
     ),
     "binary file": (bytes(range(256)), "syntax", "exp.py"),
     "empty file": ("", "no-class", "derives from Exp"),
