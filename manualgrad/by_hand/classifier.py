@@ -17,9 +17,18 @@ That is all: three matrix products a layer, two for the first.
 
 Speed
 -----
-Every result has a tensor that waits for it (``out=``) and is written over once nobody reads it: aₗ₋₁
-turns into its own slope, sign(aₗ₋₁) = [aₗ₋₁ > 0], as soon as Wₗ has its gradient. All parameters lie in
-one vector and all gradients in another, so the optimizer sees one tensor; a layer's are views into them.
+A step of MNIST's network, as a part of torch.nn's with the same fused Adam (one thread of an AMD EPYC with
+AVX-512, seconds of processor time in interleaved rounds, on a busy machine):
+
+    the formulas above as they stand, each result a new tensor        0.98
+    the mask by sign: [aₗ₋₁ > 0] = sign(aₗ₋₁), which needs no booleans   0.97
+    relu, sign and product in place; the bias within the product      0.93
+    a tensor that waits for every result (``out=``)                   0.90
+    all parameters in one vector, and so one tensor for Adam          0.90
+    the matrix products and Adam alone                                0.79
+
+Nine tenths of what is left are theirs. aₗ₋₁ turns into its own slope as soon as Wₗ has its gradient;
+a layer's parameters and gradients are views into two vectors.
 
 Pitfalls
 --------

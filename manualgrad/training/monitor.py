@@ -1,5 +1,6 @@
 """What TensorBoard shows of a network's training. The loop calls it in the open, after backward and step."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -101,11 +102,10 @@ class TrainingMonitor:
         record |= self._norms(charts.WEIGHT, [layer.parameters for layer in self.layers])
         for layer, before in zip(self.layers, self._weights_before, strict=True):
             update = [new - old for new, old in zip(layer.parameters, before, strict=True)]
-            ratio = (
-                (_norm(update) / _norm(before)).log10().nan_to_num(nan=-20.0, posinf=torch.inf, neginf=-20.0)
-            )  # 0 stays 0
-            if ratio.isfinite():  # the first step away from zero has no ratio
-                record[f"{charts.UPDATE}/{layer.name}"] = ratio.item()
+            ratio = _norm(update) / _norm(before)
+            log = ratio.log10().item() if ratio > 0 else -20.0  # 0 stays 0
+            if math.isfinite(log):  # the first step away from zero has no ratio
+                record[f"{charts.UPDATE}/{layer.name}"] = log
         self.model.eval()  # in training batch norm would count the probe, and dropout draw a mask
         outputs = layer_outputs(self.layers, self.probe)
         self.model.train()
