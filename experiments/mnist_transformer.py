@@ -104,6 +104,7 @@ def main(config: Config) -> dict[str, float]:
     loader = BatchLoader(*training_set, config.batch_size, config.seed, 2 if config.dry_run else None)
     epochs = 1 if config.dry_run else config.epochs
     steps = epochs * len(loader)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)  # down to 0 at the last step
     metrics = MetricAccumulator(device)
 
     with RunDir("mnist_transformer", config, device) as run:
@@ -111,7 +112,13 @@ def main(config: Config) -> dict[str, float]:
         monitor = TrainingMonitor(run, model, loss_function, optimizer, probe, mnist.MONITOR_EVERY, steps)
         with (
             Checkpointer(
-                run, model, loader, optimizer=optimizer, metrics=metrics, monitor=monitor
+                run,
+                model,
+                loader,
+                optimizer=optimizer,
+                scheduler=scheduler,
+                metrics=metrics,
+                monitor=monitor,
             ) as checkpointer,
             progress("training", steps, shown=is_first()) as bar,
         ):
@@ -125,6 +132,7 @@ def main(config: Config) -> dict[str, float]:
                     check_finite(loader.step, loss, model, loss_function, x, y)
                     monitor.after_backward(loader.step, loss, x, y)
                     optimizer.step()
+                    scheduler.step()
                     monitor.after_step(loader.step)
                     metrics.update(loss, logits, y)
                     bar(loader.step, metrics)

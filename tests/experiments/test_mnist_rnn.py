@@ -15,6 +15,7 @@ def small_set(monkeypatch):
     monkeypatch.setattr(mnist, "load_mnist", load_small_set)
 
 
+@pytest.mark.filterwarnings("ignore:The value of the smallest subnormal")  # numpy 2.1, where they are flushed
 def test_a_run_learns_and_draws_the_gradient_through_time(small_set, tmp_path, monkeypatch, figures):
     monkeypatch.setattr(mnist_rnn, "UNITS", 16)
     config = Config(runs_dir=tmp_path, epochs=6, learning_rate=0.02, batch_size=50)
