@@ -134,6 +134,7 @@ def test_what_is_no_run(trained, draw, tmp_path, ask):
     assert not (tmp_path / "answers").exists()
 
 
+@pytest.mark.slow
 def test_as_a_script_from_any_folder(tmp_path):
     command = [sys.executable, predict.__file__, "--help"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
