@@ -43,10 +43,10 @@ x, and w if x needs a gradient. x̂ and r are computed again from x.
 Pitfalls
 --------
 - g · r alone takes the mean square for a constant.
-- The gradient stands at a right angle to the row (where w is 1 and ε small): a longer row gives the same y.
-  The loss ``(y ** 2).sum()``, which is M a row, therefore has none, and a check with it proves nothing.
+- The gradient stands at a right angle to the row (where ε is small), for a longer row gives the same y. Where
+  w is 1 the loss ``(y ** 2).sum()`` is M a row, and has no gradient: a check with it proves nothing.
 - ε left out is the rounding of the dtype, float32's for half precision: 10⁻⁷, not the 10⁻⁵ of layer_norm.
-- In half precision the squares overflow above 255: the arithmetic is float32's, here as in PyTorch.
+- In float16 the squares overflow above 255: the arithmetic is float32's, here as in PyTorch.
 
 Sources
 -------
