@@ -28,6 +28,23 @@ def seeded(function):
 
 # The name in PyTorch's database, and our function with the arguments in the order of its samples.
 FUNCTIONS = {
+    "sigmoid": F.sigmoid,
+    "tanh": F.tanh,
+    "nn.functional.relu": F.relu,
+    "nn.functional.leaky_relu": F.leaky_relu,
+    "nn.functional.gelu": F.gelu,
+    "nn.functional.silu": F.silu,
+    "nn.functional.softplus": F.softplus,
+    "nn.functional.dropout": seeded(F.dropout),
+    "exp": F.exp,
+    "sin": F.sin,
+    "nn.functional.linear": F.linear,
+    "softmax": F.softmax,
+    "log_softmax": F.log_softmax,
+    "nn.functional.mse_loss": F.mse_loss,
+    "nn.functional.nll_loss": F.nll_loss,
+    "nn.functional.cross_entropy": F.softmax_nll,
+    "nn.functional.binary_cross_entropy_with_logits": F.binary_cross_entropy_with_logits,
     "nn.functional.avg_pool2d": F.avg_pool2d,
     "nn.functional.batch_norm": F.batch_norm,
     "nn.functional.group_norm": F.group_norm,
@@ -39,6 +56,20 @@ FUNCTIONS = {
     "nn.functional.scaled_dot_product_attention": seeded(F.scaled_dot_product_attention),
 }
 MODULES = [
+    "Linear",
+    "Sigmoid",
+    "Tanh",
+    "ReLU",
+    "LeakyReLU",
+    "GELU",
+    "SiLU",
+    "Softplus",
+    "Softmax",
+    "LogSoftmax",
+    "MSELoss",
+    "NLLLoss",
+    "CrossEntropyLoss",
+    "BCEWithLogitsLoss",
     "AvgPool2d",
     "BatchNorm1d",
     "BatchNorm2d",
@@ -59,6 +90,15 @@ def refused(name, sample):
     if name == "nn.functional.embedding" and sample.kwargs.get("sparse", False):
         return "left out"
     return None
+
+
+def constants(name, args, kwargs):
+    """Return the tensors that get no gradient from our function."""
+    if name == "nn.functional.batch_norm":
+        return [each for each in args[1:] if each is not None]
+    if "loss" in name or "entropy" in name:
+        return [kwargs[each] for each in ("weight", "pos_weight") if kwargs.get(each) is not None]
+    return []
 
 
 def cases():
@@ -116,8 +156,9 @@ def outcome(function, args, kwargs, parameters=()):
 
 def assert_agree(ours, theirs, roundings=16):
     assert len(ours) == len(theirs)
-    # Where terms cancel, what is left over is some roundings of the largest numbers.
-    size = max((each.abs().max().item() for each in theirs if each is not None and each.numel()), default=0)
+    # Where terms cancel, what is left over is some roundings of the largest number or the upstream gradient.
+    numbers = [each[each.isfinite()].abs() for each in theirs if each is not None]
+    size = max([1.0, *(each.max().item() for each in numbers if each.numel())])
     for our, their in zip(ours, theirs, strict=True):
         if our is None or their is None:  # one says that there is no gradient, the other that it is 0
             assert not any(each.any() for each in (our, their) if each is not None)
@@ -138,9 +179,9 @@ def test_functions_give_what_pytorch_gives(operator, function, dtype):
                 function(sample.input, *sample.args, **sample.kwargs)
             continue
         calls = [copied(((sample.input, *sample.args), sample.kwargs)) for _ in range(2)]
-        if operator.name == "nn.functional.batch_norm":
-            for statistics in [each for args, _ in calls for each in args[1:] if each is not None]:
-                statistics.requires_grad_(False)  # constants
+        for args, kwargs in calls:
+            for constant in constants(operator.name, args, kwargs):
+                constant.requires_grad_(False)
         # A row of one number is divided by √ε, and the roundings with it. Attention's scores are some
         # hundreds, and their rounding is a factor of the probabilities.
         loose = "norm" in operator.name or "attention" in operator.name
