@@ -240,3 +240,10 @@ def test_layers_move_between_dtypes_and_devices():
     layer = nn.Linear(4, 5).to(torch.bfloat16)
     assert layer(torch.randn(3, 4, dtype=torch.bfloat16)).dtype == torch.bfloat16
     assert nn.Linear(4, 5, device="meta")(torch.empty(3, 4, device="meta")).shape == (3, 5)
+
+
+@pytest.mark.parametrize("name", ["LSTMCell", "GRUCell"])
+def test_a_cell_takes_no_whole_sequence(name):
+    for library in (nn, torch.nn):
+        with pytest.raises(ValueError, match=name):
+            getattr(library, name)(3, 4)(torch.randn(5, 2, 3))
