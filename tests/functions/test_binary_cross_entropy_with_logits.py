@@ -31,7 +31,7 @@ def test_weights_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("logit", "target", "value", "slope"),
+    ("logit", "target", "value", "derivative"),
     [
         (1000.0, 1.0, 0.0, 0.0),
         (1000.0, 0.0, 1000.0, 1.0),
@@ -40,11 +40,11 @@ def test_weights_by_hand():
         (1e4, 0.5, 5000.0, 0.5),
     ],
 )
-def test_sure_and_right_or_sure_and_wrong(logit, target, value, slope):
+def test_sure_and_right_or_sure_and_wrong(logit, target, value, derivative):
     x = torch.tensor(logit, requires_grad=True)
     result = loss(x, torch.tensor(target))
     result.backward()
-    assert (result.item(), x.grad.item()) == (value, slope)
+    assert (result.item(), x.grad.item()) == (value, derivative)
 
 
 def test_a_small_probability_keeps_its_digits():

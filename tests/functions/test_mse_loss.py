@@ -7,16 +7,16 @@ import manualgrad.functions as F
 
 
 @pytest.mark.parametrize(
-    ("reduction", "value", "slopes"),
+    ("reduction", "value", "gradients"),
     [("mean", 3.5, [-0.5, 1.5, -1.0, 0.0]), ("sum", 14.0, [-2.0, 6.0, -4.0, 0.0])],
 )
-def test_by_hand(reduction, value, slopes):
+def test_by_hand(reduction, value, gradients):
     x = torch.tensor([[0.0, 5.0], [1.0, 7.0]], requires_grad=True)
     target = torch.tensor([[1.0, 2.0], [3.0, 7.0]], requires_grad=True)
     loss = F.mse_loss(x, target, reduction)
     assert loss.item() == value
     loss.backward()
-    assert x.grad.flatten().tolist() == slopes
+    assert x.grad.flatten().tolist() == gradients
     assert torch.equal(target.grad, -x.grad)
 
 

@@ -9,7 +9,7 @@ import manualgrad.functions as F
 
 
 @pytest.mark.parametrize(
-    ("number", "exponent", "value", "slope"),
+    ("number", "exponent", "value", "derivative"),
     [
         (2.0, 3, 8.0, 12.0),
         (2.0, 3.0, 8.0, 12.0),
@@ -29,12 +29,12 @@ import manualgrad.functions as F
         (0.0, -1, math.inf, -math.inf),
     ],
 )
-def test_by_hand(number, exponent, value, slope):
+def test_by_hand(number, exponent, value, derivative):
     x = torch.tensor([number], dtype=torch.float64, requires_grad=True)
     y = F.power(x, exponent)
     assert y.tolist() == pytest.approx([value], nan_ok=True)
     y.sum().backward()
-    assert x.grad.tolist() == pytest.approx([slope], nan_ok=True)
+    assert x.grad.tolist() == pytest.approx([derivative], nan_ok=True)
 
 
 def test_nothing_passes_through_a_constant():

@@ -16,8 +16,8 @@ def test_by_hand():
 
 
 def test_the_fourth_derivative_is_the_function_again():
-    slope = F.sin
+    derivative = F.sin
     for _ in range(4):
-        slope = torch.func.grad(slope)
+        derivative = torch.func.grad(derivative)
     x = torch.tensor(0.7, dtype=torch.float64)
-    torch.testing.assert_close(slope(x), torch.sin(x))
+    torch.testing.assert_close(derivative(x), torch.sin(x))
