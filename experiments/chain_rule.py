@@ -95,7 +95,8 @@ def plot_chain(chain: list[tuple[str, Tensor, str, Tensor]], gradients: tuple[Te
     ]
     locals_ = [local.item() for *_, local in chain][:0:-1]
     links = [
-        Link(start, end, "slope", local) for start, end, local in zip(names, names[1:], locals_, strict=False)
+        Link(start, end, "derivative", local)
+        for start, end, local in zip(names, names[1:], locals_, strict=False)
     ]
     return plot_network("From x to y = sin(exp(x³)), and back", [[node] for node in nodes[::-1]], links, "y")
 

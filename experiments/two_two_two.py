@@ -72,11 +72,9 @@ def main(config: Config) -> dict[str, Any]:
         rows = {
             name: tensor.view(1, 2) for name, tensor in (numbers | {"x": x}).items() if tensor.shape == (2,)
         }
-        slopes = {
-            name: slope.view(1, 2) if slope.shape == (2,) else slope for name, slope in gradients.items()
-        }
+        grads = {name: grad.view(1, 2) if grad.shape == (2,) else grad for name, grad in gradients.items()}
         title = "Where does every derivative come from? Mazur's network before the update"
-        run.log_figure("network", 0, plot_sigmoid_network, title, numbers | rows, slopes)
+        run.log_figure("network", 0, plot_sigmoid_network, title, numbers | rows, grads)
 
         w1, b1, w2, b2 = (number.clone() for number in start)
         optimizer = GradientDescent([w1.requires_grad_(), w2.requires_grad_()], LEARNING_RATE)  # no biases
@@ -137,19 +135,19 @@ def show_forward(x: Tensor, numbers: Tensors, errors: Tensor) -> None:
 def show_backward(x: Tensor, target: Tensor, numbers: Tensors, gradients: Tensors) -> bool:
     """Print every derivative as a product of factors; return whether all are the Functions' gradients."""
     out_h, out_o = numbers["out_h"], numbers["out_o"]
-    slope_o = out_o - target  # ∂E/∂out o: (O,)
-    agree = show_factors("o", slope_o, out_o, out_h, NAMES[5:], gradients["W2"], gradients["b2"])
+    grad_out_o = out_o - target  # ∂E/∂out o: (O,)
+    agree = show_factors("o", grad_out_o, out_o, out_h, NAMES[5:], gradients["W2"], gradients["b2"])
 
-    paths = numbers["W2"] * (slope_o * out_o * (1 - out_o)).unsqueeze(1)  # ∂net o/∂out h · ∂E/∂net o: (O, H)
-    slope_h = paths.sum(0)  # ∂E/∂out h: a hidden unit reaches E through both output units: (H,)
-    rows = [(f"h{i + 1}", *digits([*paths[:, i], slope_h[i]])) for i in range(2)]
+    paths = numbers["W2"] * (grad_out_o * out_o * (1 - out_o)).unsqueeze(1)  # ∂net o/∂out h · ∂E/∂net o
+    grad_out_h = paths.sum(0)  # ∂E/∂out h: a hidden unit reaches E through both output units: (H,)
+    rows = [(f"h{i + 1}", *digits([*paths[:, i], grad_out_h[i]])) for i in range(2)]
     print_table("∂E/∂out h = Σ w · ∂E/∂net o", ("unit", "through o1", "through o2", "∂E/∂out"), rows)
-    return show_factors("h", slope_h, out_h, x, NAMES[:5], gradients["W1"], gradients["b1"]) and agree
+    return show_factors("h", grad_out_h, out_h, x, NAMES[:5], gradients["W1"], gradients["b1"]) and agree
 
 
 def show_factors(
     layer: str,
-    slope: Tensor,
+    grad_out: Tensor,
     out: Tensor,
     inputs: Tensor,
     names: Sequence[str],
@@ -159,14 +157,14 @@ def show_factors(
     """Print a layer's derivatives factor by factor; return whether they are the Functions' gradients."""
     *weights, bias = names
     derivative = out * (1 - out)  # ∂out/∂net of each unit: (2,)
-    delta = slope * derivative  # ∂E/∂net of each unit: (2,)
+    delta = grad_out * derivative  # ∂E/∂net of each unit: (2,)
     rows = []
     for (i, j), name in zip(product(range(2), repeat=2), weights, strict=True):
-        factors = (slope[i], derivative[i], inputs[j])
+        factors = (grad_out[i], derivative[i], inputs[j])
         rows.append((name, *digits([*factors, delta[i] * inputs[j], grad_weight[i, j]])))
     for i in range(2):
         rows.append(
-            (f"{bias} at {layer}{i + 1}", *digits([slope[i], derivative[i]]), "1", *digits([delta[i]]), "")
+            (f"{bias} at {layer}{i + 1}", *digits([grad_out[i], derivative[i]]), "1", *digits([delta[i]]), "")
         )
     rows.append((f"{bias}, summed", "", "", "", *digits([delta.sum(), grad_bias])))
     title = f"∂E/∂w = ∂E/∂out · ∂out/∂net · ∂net/∂w for each unit {layer}"

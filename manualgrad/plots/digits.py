@@ -125,9 +125,9 @@ def plot_pixel_gradients(images: Tensor, labels: Tensor, gradients: Tensor, when
     """
     first = [int((labels == digit).nonzero()[0]) for digit in range(10)]
     sizes = np.stack([to_array(gradients[labels == digit].abs().mean(0)) for digit in range(10)])
-    slopes = to_array(gradients[first])
+    scaled = to_array(gradients[first])
     # Each on its own scale: a digit that is recognized with certainty has a gradient near zero.
-    slopes = slopes / np.maximum(np.abs(slopes).max(axis=(1, 2), keepdims=True), 1e-30)
+    scaled = scaled / np.maximum(np.abs(scaled).max(axis=(1, 2), keepdims=True), 1e-30)
     largest = max(float(np.quantile(sizes, 0.99)), 1e-30)
     caption = (
         "below each digit: ∂loss/∂pixel, as part of its largest\n"
@@ -138,7 +138,7 @@ def plot_pixel_gradients(images: Tensor, labels: Tensor, gradients: Tensor, when
     for number in range(6):
         half = slice(5 * (number // 3), 5 * (number // 3) + 5)
         scale = ((INK, 0, 1), (SIGNED, -1, 1), (AMOUNT, 0, largest))[number % 3]
-        tiles = (to_array(images[first]), slopes, sizes)[number % 3][half]
+        tiles = (to_array(images[first]), scaled, sizes)[number % 3][half]
         axes = add_axes(figure, 20, 92 + number * 116 + 20 * (number // 3), 600, 116, frame=False)
         axes.imshow(tile(tiles, columns=5), scale[0], vmin=scale[1], vmax=scale[2])
     return figure

@@ -90,8 +90,8 @@ def plot_sigmoid_network(
         """Return the node of one unit, with what it holds for every row."""
         held = {}
         for quantity, name in names.items():
-            slope = gradients.get(name)
-            column = None if slope is None else slope[:, number]
+            grad = gradients.get(name)
+            column = None if grad is None else grad[:, number]
             held[quantity] = (tensors[name][:, number], column)
         return Node(f"{letter}{number + 1}", held)
 
@@ -108,11 +108,11 @@ def plot_sigmoid_network(
     ]
     links: list[Link] = []
     for start, end, name, bias in (("x", "h", "W1", "b1"), ("h", "o", "W2", "b2")):
-        weight, slope = tensors[name], gradients[name]
+        weight, grad = tensors[name], gradients[name]
         for i, j in ((i, j) for i in range(weight.shape[0]) for j in range(weight.shape[1])):
             number = sum(link.value is not None for link in links) + 1
             ends = (f"{start}{j + 1}", f"{end}{i + 1}")
-            links.append(Link(*ends, f"w{number}", weight[i, j].item(), slope[i, j].item()))
+            links.append(Link(*ends, f"w{number}", weight[i, j].item(), grad[i, j].item()))
         if bias in tensors:
             links += [Link(bias, f"{end}{i + 1}") for i in range(len(weight))]
     links += [Link(f"o{i + 1}", "E") for i in range(outputs)]
@@ -134,13 +134,13 @@ def _draw_node(axes: Any, node: Node, left: float, top: float, height: float) ->
     y = top + 8 + LINE / 2
     axes.text(left + 10, y, node.name, fontsize=16, va="center", fontweight="bold")
     for quantity, (values, gradients) in node.quantities.items():
-        slopes = None if gradients is None else to_array(gradients).ravel()
+        grads = None if gradients is None else to_array(gradients).ravel()
         for row, value in enumerate(to_array(values).ravel()):
             y += LINE
             style_ = {"fontsize": 15, "va": "center", "ha": "right"}
-            axes.text(left + 122, y, f"{value:.5g}", color=VALUE, **style_)
-            if slopes is not None:
-                axes.text(left + NODE - 8, y, f"{slopes[row]:.4g}", color=GRADIENT, **style_)
+            axes.text(left + 112, y, f"{value:.5g}", color=VALUE, **style_)
+            if grads is not None:
+                axes.text(left + NODE - 8, y, f"{grads[row]:.4g}", color=GRADIENT, **style_)
             if row == 0:
                 axes.text(left + 10, y, quantity, fontsize=14, va="center")
 

@@ -55,5 +55,5 @@ def test_a_result_that_is_not_pytorch_s_is_noticed(perform, monkeypatch):
 def test_the_picture_has_every_node_with_value_and_gradient(monkeypatch, tmp_path, figures):
     chain_rule.main(chain_rule.Config(runs_dir=tmp_path))
     words = [text.get_text() for text in figures["graph"].axes[0].texts]
-    for word in ("x", "u = x³", "v = exp(u)", "y = sin(v)", "0.40176", "-3.276e+04", "slope 2981"):
+    for word in ("x", "u = x³", "v = exp(u)", "y = sin(v)", "0.40176", "-3.276e+04", "derivative 2981"):
         assert word in words

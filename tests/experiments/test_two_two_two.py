@@ -38,8 +38,8 @@ def test_every_derivative_is_there_factor_by_factor(short):
     for name in (f"w{number}" for number in range(1, 9)):
         # The first line of a weight is its factors; the update's comes later.
         line = re.search(rf"^ {name} +(.*)$", short.out, re.MULTILINE)
-        slope, derivative, source, product, function = map(float, line[1].split())
-        assert slope * derivative * source == pytest.approx(product, abs=2e-8)
+        grad_out, derivative, source, product, function = map(float, line[1].split())
+        assert grad_out * derivative * source == pytest.approx(product, abs=2e-8)
         assert product == function
     assert re.search(r"^ b2, summed +0.10040033 +0.10040033 *$", short.out, re.MULTILINE)
 

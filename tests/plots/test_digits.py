@@ -57,13 +57,13 @@ def test_pixel_gradients_are_those_of_each_digit(images, numbers, check_layout):
     gradients = torch.randn(20, 28, 28, generator=numbers) * 1e-6
     figure = plots.plot_pixel_gradients(images, LABELS, gradients, "after epoch 2")
     sheets = [axes.images[0].get_array() for axes in figure.axes]
-    digits, slopes, sizes = (
+    digits, scaled, sizes = (
         np.hstack([first, second[:, :1], second])
         for first, second in zip(sheets[:3], sheets[3:], strict=True)
     )
     third = slice(3 * 29, 3 * 29 + 28)
     np.testing.assert_allclose(digits[:, third], images[3])
-    np.testing.assert_allclose(slopes[:, third], gradients[3] / gradients[3].abs().max(), rtol=1e-5)
+    np.testing.assert_allclose(scaled[:, third], gradients[3] / gradients[3].abs().max(), rtol=1e-5)
     np.testing.assert_allclose(sizes[:, third], gradients[[3, 13]].abs().mean(0), rtol=1e-5)
     assert "more ink on orange raises the loss" in words_of(figure)
     check_layout(figure)
