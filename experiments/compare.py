@@ -25,7 +25,8 @@ from rich.console import Console
 from manualgrad.cases import FunctionInfo
 from manualgrad.errors import UserError
 from manualgrad.exercises.checker import Checker
-from manualgrad.exercises.course import Exercise, course, find
+from manualgrad.exercises.course import course, find
+from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.show import show_verdict
 from manualgrad.exercises.student import in_place_of_ours, load_function
 from manualgrad.exercises.verdict import Request

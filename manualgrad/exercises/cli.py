@@ -13,9 +13,11 @@ from manualgrad.atomic import write_atomically
 from manualgrad.errors import UserError
 from manualgrad.exercises import formats
 from manualgrad.exercises.checker import Checker
-from manualgrad.exercises.course import Exercise, course, find
+from manualgrad.exercises.course import course, find
+from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.folder import DEFAULT, Folder
-from manualgrad.exercises.grade import Grader, details, feedback, gradebook, read_details, summarise
+from manualgrad.exercises.grade import Grader
+from manualgrad.exercises.gradebook import details, feedback, gradebook, read_details, summarise
 from manualgrad.exercises.sandbox import landlock_version
 from manualgrad.exercises.session import Session
 from manualgrad.exercises.submissions import Submission, find_submissions, read_submission

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from manualgrad.atomic import write_atomically
 from manualgrad.errors import UserError
-from manualgrad.exercises.course import PACKAGE, Exercise
+from manualgrad.exercises.exercise import PACKAGE, Exercise
 
 DEFAULT = Path("my-backwards")
 PROGRESS = "progress.json"

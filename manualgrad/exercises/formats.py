@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from manualgrad.errors import UserError
-from manualgrad.exercises.course import Exercise
-from manualgrad.exercises.grade import Grade
+from manualgrad.exercises.exercise import Exercise
+from manualgrad.exercises.gradebook import Grade
 
 SETUP = """#!/usr/bin/env bash
 set -e

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from manualgrad.cases import FUNCTIONS, FunctionInfo
-from manualgrad.exercises.course import Exercise, course
+from manualgrad.exercises.course import course
+from manualgrad.exercises.exercise import Exercise
 from manualgrad.functions._function import Function
 
 KEPT = ("__doc__", "forward", "setup_context", "generate_vmap_rule", "vmap")

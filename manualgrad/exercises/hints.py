@@ -1,6 +1,6 @@
 """Hints, from the lesson's own sections: each gives a little more away than the one before."""
 
-from manualgrad.exercises.course import Exercise
+from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.prose import FORMULA, paragraphs
 
 

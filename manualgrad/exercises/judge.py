@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.autograd import Function
 
 from manualgrad.cases import FunctionInfo, SampleInput
-from manualgrad.exercises.course import Exercise, Step, find
+from manualgrad.exercises.course import find
+from manualgrad.exercises.exercise import Exercise, Step
 from manualgrad.exercises.given import info_of
 from manualgrad.exercises.lines import judge_lines
 from manualgrad.exercises.scripts import judge_script

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from manualgrad.data.xor import xor
-from manualgrad.exercises.course import Exercise
+from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.lessons import network
 from manualgrad.exercises.student import explain
 from manualgrad.exercises.values import difference

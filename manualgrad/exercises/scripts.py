@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.exercises.course import Exercise
+from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.student import explain
 from manualgrad.exercises.values import difference
 from manualgrad.exercises.verdict import Verdict

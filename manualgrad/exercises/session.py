@@ -7,7 +7,8 @@ from rich.text import Text
 
 from manualgrad.errors import UserError
 from manualgrad.exercises import show
-from manualgrad.exercises.course import Exercise, course, find
+from manualgrad.exercises.course import course, find
+from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.folder import Folder, choose_next
 from manualgrad.exercises.hints import hints
 from manualgrad.exercises.prose import styled, wrap

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from manualgrad.cases import FunctionInfo, SampleInput
-from manualgrad.exercises.course import Exercise
+from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.student import in_place_of_ours
 from manualgrad.gradcheck.tolerance import same
 
@@ -78,8 +78,6 @@ def name_slip(
     for name, formula, derivative in FORMULAS if info.name in ("sigmoid", "tanh") else ():
         if same(yours, upstream * derivative(output)):
             return "unknown", f"It is the formula of {name}, {formula}, which is another function."
-    if output.shape == x.shape and same(yours, upstream * output):
-        return "unknown", "The function's value stands where its derivative belongs."
     for name, factor in _factors(sample, values, output):
         if factor.shape == x.shape and same(yours, right * factor):
             return "unknown", f"There is a factor too many: divided by {name} it is right."

@@ -3,7 +3,7 @@
 import ast
 import textwrap
 
-from manualgrad.exercises.course import Exercise
+from manualgrad.exercises.exercise import Exercise
 
 _WRITTEN = {"function": "backward", "network": "by_hand", "script": "train"}
 

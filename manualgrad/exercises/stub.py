@@ -7,7 +7,7 @@ import functools
 import re
 import textwrap
 
-from manualgrad.exercises.course import Exercise
+from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.folder import Folder
 from manualgrad.exercises.prose import wrap
 

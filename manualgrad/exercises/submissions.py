@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from manualgrad.errors import UserError
-from manualgrad.exercises.course import Exercise
+from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.folder import PROGRESS, Folder
 from manualgrad.exercises.stub import write_stub
 

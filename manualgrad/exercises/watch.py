@@ -8,7 +8,8 @@ from pathlib import Path
 from rich.text import Text
 
 from manualgrad.exercises.checker import Check, Checker
-from manualgrad.exercises.course import Exercise, course
+from manualgrad.exercises.course import course
+from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.session import Session
 from manualgrad.exercises.stub import write_stub
 

@@ -14,6 +14,7 @@ KNOWN_THIN = {
     "grad_target = -grad_output * input.softmax(-1) / rows",
     "grad_input = torch.where(input < 0, grad_output, ctx.negative_slope * grad_output)",
     "grad_input = r * grad_output",
+    "grad_input = grad_output * input * s",
 }
 
 ATTEMPTS = [

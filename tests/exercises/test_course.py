@@ -9,8 +9,9 @@ import torch
 
 from manualgrad.cases import FUNCTIONS
 from manualgrad.errors import UserError
-from manualgrad.exercises.course import FUNCTIONS as PAGES
-from manualgrad.exercises.course import LESSONS, course, find
+from manualgrad.exercises.course import course, find
+from manualgrad.exercises.exercise import FUNCTIONS as PAGES
+from manualgrad.exercises.exercise import LESSONS
 from manualgrad.exercises.given import info_of
 from manualgrad.exercises.hints import hints
 from manualgrad.exercises.solution import our_solution, their_solution

@@ -6,7 +6,8 @@ import subprocess
 import pytest
 
 from manualgrad.errors import UserError
-from manualgrad.exercises.course import PACKAGE, course, find
+from manualgrad.exercises.course import course, find
+from manualgrad.exercises.exercise import PACKAGE
 from manualgrad.exercises.folder import PROGRESS, Folder, choose_next
 
 EXP = find("exp")

@@ -10,7 +10,8 @@ import pytest
 
 from experiments import exercises
 from manualgrad.exercises import grade as grading
-from manualgrad.exercises.course import PACKAGE, find
+from manualgrad.exercises.course import find
+from manualgrad.exercises.exercise import PACKAGE
 from manualgrad.exercises.submissions import find_submissions
 from tests.exercises.attempts import attempt, solved, stub
 from tests.exercises.test_hostile import HOSTILE, runs

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from experiments import exercises
-from manualgrad.exercises.course import PACKAGE, course, find
+from manualgrad.exercises.course import course, find
+from manualgrad.exercises.exercise import PACKAGE
 from manualgrad.exercises.folder import Folder
 from manualgrad.exercises.hints import hints
 from manualgrad.exercises.solution import our_solution

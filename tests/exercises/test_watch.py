@@ -10,7 +10,8 @@ import time
 import pytest
 
 from experiments import exercises
-from manualgrad.exercises.course import PACKAGE, course
+from manualgrad.exercises.course import course
+from manualgrad.exercises.exercise import PACKAGE
 from tests.exercises.attempts import attempt
 
 

@@ -4,7 +4,8 @@ import subprocess
 import sys
 import time
 
-from manualgrad.exercises.course import PACKAGE, course
+from manualgrad.exercises.course import course
+from manualgrad.exercises.exercise import PACKAGE
 from tests.exercises.attempts import attempt
 
 SCRIPT = PACKAGE.parent / "experiments" / "exercises.py"
