@@ -37,8 +37,7 @@ def perform(tmp_path, capsys):
         before = set(tmp_path.glob("runs/*/*"))
         # Curves only, unless a test asks for more: the pictures have tests of their own.
         argv = ["--runs-dir", str(tmp_path / "runs"), "--log", "scalars", *argv]
-        new = hasattr(script, "Config")
-        status = launch(script.main, script.Config, argv) if new else script.main(argv)
+        status = launch(script.main, script.Config, argv)
         (folder,) = set(tmp_path.glob("runs/*/*")) - before
         metrics = json.loads((folder / "metrics.json").read_text())
         captured = capsys.readouterr()
