@@ -40,6 +40,7 @@ from manualgrad.training import (
     evaluate,
     is_first,
     launch,
+    log_times,
     require,
     setup,
 )
@@ -121,9 +122,9 @@ def main(config: Config) -> dict[str, float]:
                 training, validation = metrics.compute(), evaluate(model, loss_function, *validation_set)
                 metrics.reset()
                 run.log_metrics(loader.step, training, validation)
-                run.log_figure(
-                    "first layer", loader.step, plot_weights, model[1].weight, f"after epoch {epoch}"
-                )
+                if epoch in log_times(epochs, 5):
+                    when = f"after epoch {epoch}"
+                    run.log_figure("first layer", loader.step, plot_weights, model[1].weight, when)
                 print(f"epoch {epoch:2}   training {training}   validation {validation}")
                 checkpointer.end_epoch(training, validation)
             figures = checkpointer.load_best()

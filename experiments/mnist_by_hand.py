@@ -27,6 +27,7 @@ from manualgrad.training import (
     check_finite,
     evaluate,
     launch,
+    log_times,
     setup,
     world_size,
 )
@@ -76,7 +77,9 @@ def main(config: Config) -> dict[str, float]:
                 training, validation = metrics.compute(), evaluate(model, loss_function, *validation_set)
                 metrics.reset()
                 run.log_metrics(loader.step, training, validation)
-                run.log_figure("first layer", epoch, plot_weights, model[1].weight, f"after epoch {epoch}")
+                if epoch in log_times(epochs, 5):
+                    when = f"after epoch {epoch}"
+                    run.log_figure("first layer", loader.step, plot_weights, model[1].weight, when)
                 print(f"epoch {epoch:2}   training {training}   validation {validation}")
                 checkpointer.end_epoch(training, validation)
             figures = checkpointer.load_best()

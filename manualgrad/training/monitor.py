@@ -17,12 +17,13 @@ from manualgrad.training.run_dir import RunDir, log_times
 from manualgrad.training.spot_check import worst_relative_error
 
 BUCKETS = 40  # of a histogram; TensorBoard draws 30
+DETAILS = 8  # records with distributions and a gradient check, each of which costs several steps
 
 
 class TrainingMonitor:
     """Log diagnostics every so many steps. It changes nothing about the training.
 
-    A record has norms and stuck units, a line a layer. At ten logarithmic times it is a detailed one, with
+    A record has norms and stuck units, a line a layer. At eight logarithmic times it is a detailed one, with
     distributions and a check of the gradients against numeric ones.
 
     Parameters
@@ -56,7 +57,7 @@ class TrainingMonitor:
         self.run, self.model, self.loss_function, self.optimizer = run, model, loss_function, optimizer
         self.probe, self.every = probe, every
         self.layers = split_into_layers(model)
-        self.detailed = {1 + (step - 1) // every * every for step in log_times(last)}
+        self.detailed = {1 + (step - 1) // every * every for step in log_times(last, DETAILS)}
         self.records: list[dict[str, float]] = []
         self._generator = torch.Generator().manual_seed(0)  # its own: the global one belongs to the training
         self._weights_before: list[list[Tensor]] = []
