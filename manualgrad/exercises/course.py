@@ -149,6 +149,11 @@ def forward(input, target, weight, reduction, pos_weight):
         Step("the gradient of value", samples=("one sequence",), arguments=("value",)),
         Step("the gradients of query and key", samples=("one sequence",)),
         Step("heads, masks and scales"),
+        forward="""\
+def forward(query, key, value, mask, dropout, scale):
+    scores = scale * query @ key.mT  # (..., L, S); with a mask: + mask
+    probs = scores.softmax(-1)  # 0 in a row that is hidden as a whole
+    return probs @ value, probs  # with dropout: (probs * dropout) @ value""",
     ),
     _function("gru_gates"),
     _function("lstm_gates"),

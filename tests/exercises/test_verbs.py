@@ -94,6 +94,17 @@ def test_check_says_what_is_wrong_then_moves_on(folder, type_in):
     assert type_in("list")[1].startswith("✓ square")
 
 
+def test_a_file_may_be_named_and_one_may_stand_in_the_folder(folder, type_in, monkeypatch):
+    type_in("start", "exp")
+    (folder / "exp.py").write_text(attempt("exp", "grad_input = grad_output * output"))
+    status, out, _ = type_in("check", "my-backwards/exp.py")
+    assert status == 0
+    assert "exercises.py solution exp\n" in out
+    monkeypatch.chdir(folder)
+    assert type_in("check", "exp")[0] == type_in("check", "exp.py")[0] == 0
+    assert "exp.py is there already" in type_in("start", "exp")[2]
+
+
 def test_check_of_several_steps(folder, type_in):
     type_in("start", "linear")
     (folder / "linear.py").write_text(attempt("linear", "grad_input = grad_output @ weight"))

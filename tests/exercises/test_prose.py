@@ -1,0 +1,53 @@
+"""A lesson's text at any width."""
+
+import pytest
+
+from manualgrad.exercises.course import course
+from manualgrad.exercises.hints import hints
+from manualgrad.exercises.prose import paragraphs, styled, wrap
+
+SECTION = """\
+One sentence that goes on over
+two lines, with ``grad_output`` in it:
+
+    a = b                    where b is
+    ∂L/∂x = Σ_o G · W        G W
+
+where it goes on.
+
+- An item of a list, which is longer than a line has room for.
+- Another."""
+
+
+def test_what_belongs_together_stays_together():
+    (first, second) = paragraphs(SECTION)
+    assert first.endswith("where it goes on.")
+    assert second.startswith("- An item")
+
+
+def test_text_flows_and_formulas_keep_their_columns():
+    wide = wrap(SECTION, 80)
+    assert "goes on over two lines" in wide
+    assert "    ∂L/∂x = Σ_o G · W        G W" in wide
+    narrow = wrap(SECTION, 30).splitlines()
+    assert narrow[narrow.index("    ∂L/∂x = Σ_o G · W") + 1] == "        G W"
+    assert "  longer than a line has room" in narrow
+
+
+def test_markup_becomes_style():
+    text = styled("with ``grad_output`` in it")
+    assert text.plain == "with grad_output in it"
+    assert [span.style for span in text.spans if span.style] == ["bold"]
+
+
+@pytest.mark.parametrize("width", [80, 60])
+@pytest.mark.parametrize("exercise", course(), ids=lambda exercise: exercise.name)
+def test_every_hint_fits(exercise, width):
+    for hint in hints(exercise):
+        lines = wrap(hint, width).splitlines()
+        assert max(map(len, lines)) <= width
+        assert set(hint.split()) == set(" ".join(lines).split()), "no word is broken"
+
+
+def test_the_last_hint_is_a_formula():
+    assert all(hints(e)[-1].startswith("    ") for e in course() if e.kind == "function")
