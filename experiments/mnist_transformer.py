@@ -4,7 +4,8 @@
 
 cuts each digit into 16 patches of 7 × 7 pixels, each of which becomes a token of 64 numbers, and lets every
 token look at every other one: two blocks of attention with four heads and a small network, then a mean over
-the tokens. Trained as mnist.py is, with its options.
+the tokens. Trained as mnist.py is, with its options. Expect 97.6 % of the test images, after some two minutes
+of one CPU core.
 
 The picture "attention" shows how much the tokens of the last block look at each patch, digit by digit.
 """
