@@ -610,7 +610,7 @@ def sum_in_bfloat16(ctx, g):
     return rms_norm_backward(ctx, g)[0], grad_weight
 
 
-TALL = normal(800, 3, seed=1), normal(3, seed=2)
+TALL = normal(3000, 3, seed=1), normal(3, seed=2)
 for dtype in (torch.float32, torch.bfloat16, torch.float16):
     right(*native(dtype, *TALL), reference=rms_norm)(
         backward_of(Norm, f"rms_norm_{dtype}".replace("torch.", ""), rms_norm_backward)

@@ -18,6 +18,8 @@ def first_run(session: Session) -> None:
     subject = session.subject
     try:
         subject.fix_randomness()
+        if session.reference is not None:
+            session.reference.seed = subject.seed  # so that it draws the same
     except (Exception, SystemExit) as error:
         return _raised(session, SubjectError("forward", error))
     try:

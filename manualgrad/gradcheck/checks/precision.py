@@ -6,10 +6,12 @@ from torch import Tensor
 from manualgrad.gradcheck.checks.session import Session, same_upstream
 from manualgrad.gradcheck.running import Run, run
 from manualgrad.gradcheck.subject import as_gradient
-from manualgrad.gradcheck.tolerance import first_index, largest
+from manualgrad.gradcheck.tolerance import first_index, largest, rms
 
 DRAWS = 3  # of upstream gradients
-ROUNDINGS, SUMMED = 2, 64  # that it may lose beyond twice what the reference does, in half and in float32
+# Roundings that may be lost beyond twice what the reference loses, at the worst element and on the whole.
+# Half types are summed in float32 and rounded once; float32 is summed in itself.
+ROUNDINGS, SUMMED = (8, 3), (64, 16)
 USELESS = 0.1  # the relative error at which a reference judges nobody
 SMALL_ROW = 1e-2  # of the largest element: rows that are smaller are not judged at their own size
 FLOAT32 = 1e-6  # what is coarser than this eps is coarser than float32
@@ -83,32 +85,28 @@ def _hold_to_budget(session: Session, position: int, yours: Tensor, theirs: Tens
         return
     sizes = torch.full_like(right, largest(right))
     if right.dim() > 1:
-        sizes = (
-            right.nan_to_num()
-            .abs()
-            .amax(-1, keepdim=True)
-            .clamp(min=SMALL_ROW * largest(right))
-            .expand_as(right)
-        )
-    mine, reference = (((g - right).abs() / sizes).where(known, 0.0) for g in (yours, theirs))
-    allowed = float(reference.max())
+        rows = right.nan_to_num().abs().amax(-1, keepdim=True)
+        sizes = rows.clamp(min=SMALL_ROW * largest(right)).expand_as(right)
+    # The worst element beside its row, and all of them together: chance makes the one large, not the other.
+    worst, typical = [], []
+    for gradient in (yours, theirs):
+        error = (gradient - right).where(known, 0.0)
+        worst.append(float((error.abs() / sizes).max()))
+        typical.append(rms(error) / rms(right))
+    eps = torch.finfo(session.subject.values[position].dtype).eps
+    wide, narrow = ROUNDINGS if eps > FLOAT32 else SUMMED
     name, dtype = session.subject.name_of(position), _name(session, position)
-    if allowed > USELESS:
-        message = f"{name} cannot be judged in {dtype}: the reference itself is {allowed:.0%} off."
+    if worst[1] > USELESS:
+        message = f"{name} cannot be judged in {dtype}: the reference itself is {worst[1]:.0%} off."
         session.find("imprecise", position, message, wrong=False)
-    elif float(mine.max()) > _budget(allowed, session.subject.values[position].dtype):
-        index = tuple(int(k) for k in torch.unravel_index(mine.argmax(), right.shape))
+    elif worst[0] > 2 * worst[1] + wide * eps or typical[0] > 2 * typical[1] + narrow * eps:
+        error = ((yours - right).abs() / sizes).where(known, 0.0)
+        index = tuple(int(k) for k in torch.unravel_index(error.argmax(), right.shape))
         message = (
-            f"The gradient of {name} is off by {float(mine.max()):.1%} of its row's size in {dtype}, the "
-            f"reference by {allowed:.1%}: {_element(session, position, index, yours, right)}."
+            f"The gradient of {name} is off by {worst[0]:.1%} of its row's size in {dtype}, the "
+            f"reference by {worst[1]:.1%}: {_element(session, position, index, yours, right)}."
         )
         session.find("imprecise", position, message, index)
-
-
-def _budget(reference: float, dtype: torch.dtype) -> float:
-    """Return what may be lost: half types are summed in float32 and rounded once, float32 in itself."""
-    eps = torch.finfo(dtype).eps
-    return 2 * reference + (ROUNDINGS if eps > FLOAT32 else SUMMED) * eps
 
 
 def _name(session: Session, position: int) -> str:
