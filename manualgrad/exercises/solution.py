@@ -55,4 +55,4 @@ def their_solution(exercise: Exercise, text: str) -> str:
     if not found:
         return text
     lines = text.splitlines()[found[-1].lineno - 1 : found[-1].end_lineno]
-    return textwrap.dedent("\n".join(lines))
+    return textwrap.dedent("\n".join(line for line in lines if "# -----" not in line))
