@@ -39,7 +39,8 @@ def main() -> None:
             if repeats > 1 and not all(_is_matrix(argument) for argument in sample.args):
                 continue  # a shape among the arguments would not be repeated
             args = tuple(_repeat(argument, repeats) for argument in sample.args)
-            pair = [partial(function, *args, **sample.kwargs) for function in (info.reference, info.function)]
+            functions = (info.reference, info.function)
+            pair: list[Callable[[], Any]] = [partial(each, *args, **sample.kwargs) for each in functions]
             forward = _time(pair, calls, rounds)
             both = _time([_with_backward(call, args) for call in pair], calls, rounds)
             saved = " / ".join(f"{_saved_bytes(call) / 1024:.3g}" for call in reversed(pair))

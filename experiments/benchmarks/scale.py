@@ -64,12 +64,15 @@ def _candidates(width: int, depth: int, batch: int, steps: int) -> list[Candidat
     sizes = [width] * (depth + 1) + [CLASSES]
     network = Classifier(_build(torch.nn, sizes))
 
+    gradient = network.parameters.grad
+    assert gradient is not None  # it is always there
+
     def by_hand() -> None:
         for _ in range(steps):
             network.forward(inputs, labels)
             network.backward()
             with torch.no_grad():
-                network.parameters -= LEARNING_RATE * network.parameters.grad
+                network.parameters.sub_(gradient, alpha=LEARNING_RATE)
 
     return [
         Candidate("torch.nn", _autograd(torch.nn, sizes, inputs, labels, steps), steps),

@@ -89,7 +89,10 @@ def _autograd(nn: Any) -> Callable[[], None]:
             loss_function(model(inputs), targets).backward()
             with torch.no_grad():
                 for parameter in parameters:
-                    parameter -= LEARNING_RATE / 2 * parameter.grad  # the loss is twice the notebook's
+                    assert parameter.grad is not None
+                    parameter.sub_(
+                        parameter.grad, alpha=LEARNING_RATE / 2
+                    )  # the loss is twice the notebook's
 
     return run
 
