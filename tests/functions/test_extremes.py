@@ -91,7 +91,12 @@ def calls(draw, name):
         kwargs = {"running_mean": ones, "running_var": ones, "training": training, "eps": 0.1}
     elif name == "group_norm":
         channels = draw(st.sampled_from([2, 4]))
-        args = [draw(tensors(dtype, [draw(st.integers(0, 3)), channels, *shape[:1]], usual)), channels // 2]
+        size = [
+            draw(st.integers(0, 3)),
+            channels,
+            *[size + 1 for size in shape[:1]],
+        ]  # PyTorch takes no empty image
+        args = [draw(tensors(dtype, size, usual)), channels // 2]
         args += [draw(tensors(dtype, [channels], ordinary)), None, 0.1]
     elif name == "rms_norm":
         row = [draw(st.integers(1, 4)) for _ in range(draw(st.integers(1, 2)))]
