@@ -49,21 +49,17 @@ def main(config: Config) -> dict[str, float]:
     optimizer = torch.optim.Adam(
         [network.parameters], config.learning_rate, eps=mnist.KERAS_EPSILON, fused=True
     )
-    loader = BatchLoader(*training_set, config.batch_size, config.seed, 2 if config.dry_run else None)
-    epochs = 1 if config.dry_run else config.epochs
-    steps = epochs * len(loader)
+    max_batches = 2 if config.dry_run else None
+    loader = BatchLoader(*training_set, config.batch_size, config.seed, max_batches)
+    steps = config.epochs * len(loader)
     metrics = MetricAccumulator(device)
 
     with RunDir("mnist_by_hand", config, device) as run:
         probe = validation_set[0][: mnist.PROBE]
         monitor = TrainingMonitor(run, model, loss_function, optimizer, probe, mnist.MONITOR_EVERY, steps)
-        with (
-            Checkpointer(
-                run, model, loader, optimizer=optimizer, metrics=metrics, monitor=monitor
-            ) as checkpointer,
-            progress("training", steps) as bar,
-        ):
-            for epoch in loader.epochs(epochs):
+        checkpointer = Checkpointer(run, model, loader, optimizer=optimizer, metrics=metrics, monitor=monitor)
+        with checkpointer, progress("training", steps) as bar:
+            for epoch in loader.epochs(config.epochs):  # --resume: from the epoch and batch where it stopped
                 for x, y in loader:
                     loss = network.forward(x, y)
                     network.backward()
@@ -74,16 +70,17 @@ def main(config: Config) -> dict[str, float]:
                     metrics.update(loss, network.logits, y)
                     bar(loader.step, metrics)
                     checkpointer.after_step()
-                training, validation = metrics.compute(), evaluate(model, loss_function, *validation_set)
+                training = metrics.compute()
+                validation = evaluate(model, loss_function, *validation_set)
                 metrics.reset()
                 run.log_metrics(loader.step, training, validation)
-                if epoch in log_times(epochs, 5):
+                if epoch in log_times(config.epochs, 5):
                     when = f"after epoch {epoch}"
                     run.log_figure("first layer", loader.step, plot_weights, model[1].weight, when)
                 print(f"epoch {epoch:2}   training {training}   validation {validation}")
                 checkpointer.end_epoch(training, validation)
             figures = checkpointer.load_best()
-        return mnist.finish(config, run, monitor, model, figures, test_set)
+        return mnist.finish(config, run, monitor, model, loader.step, figures, test_set)
 
 
 if __name__ == "__main__":

@@ -88,29 +88,25 @@ def main(config: Config) -> dict[str, float]:
     device = setup(config)
     training_set, validation_set, test_set = mnist.load_sets(config, device)
     model = build_model().to(device)
-    parallel = distribute(model)
+    wrapped = distribute(model)
     loss_function = nn.CrossEntropyLoss()
     optimizer = torch.optim.Adam(model.parameters(), config.learning_rate, fused=True)
-    loader = BatchLoader(*training_set, config.batch_size, config.seed, 2 if config.dry_run else None)
-    epochs = 1 if config.dry_run else config.epochs
-    steps = epochs * len(loader)
+    max_batches = 2 if config.dry_run else None
+    loader = BatchLoader(*training_set, config.batch_size, config.seed, max_batches)
+    steps = config.epochs * len(loader)
     metrics = MetricAccumulator(device)
 
     with RunDir("mnist_rnn", config, device) as run:
         log_gradients(run, model, validation_set, 0, "before training")
         probe = validation_set[0][: mnist.PROBE]
         monitor = TrainingMonitor(run, model, loss_function, optimizer, probe, mnist.MONITOR_EVERY, steps)
-        with (
-            Checkpointer(
-                run, model, loader, optimizer=optimizer, metrics=metrics, monitor=monitor
-            ) as checkpointer,
-            progress("training", steps, shown=is_first()) as bar,
-        ):
-            for epoch in loader.epochs(epochs):
+        checkpointer = Checkpointer(run, model, loader, optimizer=optimizer, metrics=metrics, monitor=monitor)
+        with checkpointer, progress("training", steps, shown=is_first()) as bar:
+            for epoch in loader.epochs(config.epochs):  # --resume: from the epoch and batch where it stopped
                 model.train()
                 for x, y in loader:
                     optimizer.zero_grad()
-                    logits = parallel(x)
+                    logits = wrapped(x)
                     loss = loss_function(logits, y)
                     loss.backward()
                     check_finite(loader.step, loss, model, loss_function, x, y)
@@ -121,14 +117,15 @@ def main(config: Config) -> dict[str, float]:
                     bar(loader.step, metrics)
                     checkpointer.after_step()
                 model.eval()
-                training, validation = metrics.compute(), evaluate(model, loss_function, *validation_set)
+                training = metrics.compute()
+                validation = evaluate(model, loss_function, *validation_set)
                 metrics.reset()
                 run.log_metrics(loader.step, training, validation)
                 log_gradients(run, model, validation_set, loader.step, f"after epoch {epoch}")
                 print(f"epoch {epoch:2}   training {training}   validation {validation}")
                 checkpointer.end_epoch(training, validation)
             figures = checkpointer.load_best()
-        return mnist.finish(config, run, monitor, model, figures, test_set)
+        return mnist.finish(config, run, monitor, model, loader.step, figures, test_set)
 
 
 def build_model() -> nn.Sequential:

@@ -27,7 +27,7 @@ class Windows:
         (k, m), (down, right) = self.kernel, self.dilation
         return down * (k - 1) + 1, right * (m - 1) + 1
 
-    def rest(self, size: tuple[int, int]) -> tuple[int, int]:
+    def output_padding(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return how many of an image's rows and columns lie behind the last window."""
         rows, columns = (
             (length + 2 * padding - extent) % stride

@@ -105,18 +105,18 @@ class BatchNorm(Function):
         input_needs_grad, _, _, weight_needs_grad, bias_needs_grad, *_ = ctx.needs_input_grad
         normalized, rstd = normalize(input, ctx.dims, ctx.eps, *statistics)  # (N, C, ...), (1, C, 1, ...)
         grad_output = to_float32(grad_output)  # (N, C, ...)
-        sum_gx = (grad_output * normalized).sum(ctx.dims)  # (N, C, ...) -> (C,)
+        sum_gxhat = (grad_output * normalized).sum(ctx.dims)  # (N, C, ...) -> (C,)
         sum_g = grad_output.sum(ctx.dims)  # (N, C, ...) -> (C,)
         grad_input = None
         if input_needs_grad:
             scale = rstd if weight is None else rstd * per_channel(weight, input)  # (1, C, 1, ...)
             if ctx.training:  # in evaluation μ and r are constants
                 count = input.numel() // input.shape[1]  # M
-                mean_g, mean_gx = (per_channel(total / count, input) for total in (sum_g, sum_gx))
-                grad_output = grad_output - mean_g - normalized * mean_gx  # (N, C, ...)
+                mean_g, mean_gxhat = (per_channel(total / count, input) for total in (sum_g, sum_gxhat))
+                grad_output = grad_output - mean_g - normalized * mean_gxhat  # (N, C, ...)
             grad_input = (scale * grad_output).to(input.dtype)  # (N, C, ...)
         dtype = input.dtype if weight is None else weight.dtype
-        grad_weight = sum_gx.to(dtype) if weight_needs_grad else None
+        grad_weight = sum_gxhat.to(dtype) if weight_needs_grad else None
         grad_bias = sum_g.to(dtype) if bias_needs_grad else None
         return grad_input, None, None, grad_weight, grad_bias, None, None, None
 
@@ -127,8 +127,8 @@ class BatchNorm(Function):
         normalized, rstd = normalize(input, ctx.dims, ctx.eps, *statistics)
         t = to_float32(input_tangent)
         if ctx.training:
-            mean_t, mean_tx = (each.mean(ctx.dims, keepdim=True) for each in (t, t * normalized))
-            t = t - mean_t - normalized * mean_tx
+            mean_t, mean_txhat = (each.mean(ctx.dims, keepdim=True) for each in (t, t * normalized))
+            t = t - mean_t - normalized * mean_txhat
         output_tangent = rstd * t
         if weight is not None:
             weight, weight_tangent = (per_channel(each, input) for each in (weight, weight_tangent))

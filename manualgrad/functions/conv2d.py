@@ -31,8 +31,8 @@ dilation have changed places, and what it sums as channels is the batch.
 
 b[o] is added everywhere:   ∂L/∂b[o] = Σ_{n,i} G[n,o,i]
 
-With g *groups* the channels form g parts, each with a convolution of its own. To keep them apart, the
-convolution that gives W's gradient has g groups as well, of N channels each.
+With *groups* (written g in shapes) the channels form g parts, each with a convolution of its own. To keep
+them apart, the convolution that gives W's gradient has g groups as well, of N channels each.
 
 Forward mode
 ------------
@@ -44,7 +44,7 @@ x if W needs a gradient, W if x does. No rule reads b, so b is not kept.
 
 Pitfalls
 --------
-- A kernel that is not flipped: right for a symmetric one, and for 1 × 1.
+- A backward that forgets to flip the kernel is right for a symmetric one, and for 1 × 1.
 - Rows behind the last window can give W's gradient more than k rows: cut them off.
 - The same W works at every place: its gradient is a sum over all of them, and grows with the image.
 - Mathematics calls the forward a cross-correlation. Its convolution is the one that flips the kernel.
@@ -92,9 +92,9 @@ class Conv2d(Function):
         stride, padding, dilation = windows.stride, windows.padding, windows.dilation
         grad_input = grad_weight = grad_bias = None
         if input_needs_grad:
-            behind = windows.rest(ctx.shape[2:])
+            output_padding = windows.output_padding(ctx.shape[2:])
             grad_input = torch.conv_transpose2d(
-                grad_output, weight, None, stride, padding, behind, groups, dilation
+                grad_output, weight, None, stride, padding, output_padding, groups, dilation
             )  # (N, O, H', W') * (O, C/g, k, k') -> (N, C, H, W)
         if weight_needs_grad and not len(grad_output):  # an empty sum, which conv2d does not take
             shape = grad_output.shape[1], ctx.shape[1] // groups, *windows.kernel
@@ -189,7 +189,8 @@ def conv2d(
     if input.dim() == 3:
         return conv2d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
     if isinstance(padding, str):
-        _check(input, weight, bias, stride, padding, dilation, groups)  # its name, and "same" with stride 1
+        # unchecked, any other word would mean "same", and "same" would take any stride
+        _check(input, weight, bias, stride, padding, dilation, groups)
     windows, (rows, columns) = convolution_windows(weight.shape[2:], stride, padding, dilation)
     output = apply(Conv2d, input, weight, bias, windows, groups, autocast="lower-precision")
     return output[..., rows:, columns:] if rows or columns else output

@@ -21,9 +21,9 @@ The output y, so that no exponential is computed twice.
 
 Pitfalls
 --------
-- G · x, from saving the input and forgetting to exponentiate it.
+- Whoever saves the input and forgets to exponentiate it returns G · x.
 - The output overflows to infinity above x = 88.7 in float32 (709.8 in float64). A softmax built from bare
-  exponentials fails there; ``softmax_nll`` subtracts the largest logit first.
+  exponentials fails there; ``log_softmax`` subtracts the largest logit first.
 
 Sources
 -------

@@ -97,8 +97,8 @@ class GroupNorm(Function):
             g = grad_output if weight is None else grad_output * per_channel(weight, input)  # (N, C, ...)
             g = _group(g, ctx.groups)  # (N, C, ...) -> (N, groups, M)
             mean_g = g.mean(-1, keepdim=True)  # (N, groups, 1)
-            mean_gx = (g * normalized).mean(-1, keepdim=True)  # (N, groups, 1)
-            grad_input = rstd * (g - mean_g - normalized * mean_gx)  # (N, groups, M)
+            mean_gxhat = (g * normalized).mean(-1, keepdim=True)  # (N, groups, 1)
+            grad_input = rstd * (g - mean_g - normalized * mean_gxhat)  # (N, groups, M)
             grad_input = grad_input.reshape(input.shape).to(input.dtype)  # (N, C, ...)
         if weight_needs_grad:
             grad_weight = (grad_output * normalized.reshape(input.shape)).sum(dims).to(dtype)  # -> (C,)
@@ -112,8 +112,8 @@ class GroupNorm(Function):
         _, weight_tangent, bias_tangent, _ = tangents
         normalized, rstd = normalize(_group(input, ctx.groups), (-1,), ctx.eps)
         t = to_float32(_group(input_tangent, ctx.groups))
-        mean_t, mean_tx = t.mean(-1, keepdim=True), (t * normalized).mean(-1, keepdim=True)
-        output_tangent = (rstd * (t - mean_t - normalized * mean_tx)).reshape(input.shape)
+        mean_t, mean_txhat = t.mean(-1, keepdim=True), (t * normalized).mean(-1, keepdim=True)
+        output_tangent = (rstd * (t - mean_t - normalized * mean_txhat)).reshape(input.shape)
         if weight is not None:
             weight, weight_tangent = (per_channel(each, input) for each in (weight, weight_tangent))
             output_tangent = output_tangent * weight + normalized.reshape(input.shape) * weight_tangent

@@ -45,8 +45,9 @@ Pitfalls
 --------
 - g · r alone takes the mean and the variance for constants. The loss may still fall, so nobody notices.
 - An upstream gradient of ones tells nothing where w is 1: a row's x̂ sums to 0 whatever x is, so the right
-  gradient is 0. A backward that returns zeros passes, and one without the variance's path. So it is with
-  ``(y ** 2).sum()``, as the squares sum to M (where ε is small). Check with random numbers.
+  gradient is 0. With w = 1 and b = 0 a backward of zeros passes under ``.sum()``, and so does one without the
+  variance's path. Under ``(y ** 2).sum()`` zeros pass again (where ε is small), and so does one without the
+  mean's path. Check with random numbers.
 - Bessel's correction: v divides by M, where ``torch.var`` divides by M - 1 unless told otherwise.
 - In half precision a mean loses digits that x - μ needs: the arithmetic is float32's, here as in PyTorch.
 
@@ -90,13 +91,14 @@ class LayerNorm(Function):
         input_needs_grad, _, weight_needs_grad, bias_needs_grad, _ = ctx.needs_input_grad
         normalized, rstd = normalize(input, ctx.dims, ctx.eps)  # (..., M), (..., 1)
         grad_output = to_float32(grad_output)  # (..., M)
-        row, dtype = input.shape[ctx.dims[0] :], input.dtype if weight is None else weight.dtype
+        row = input.shape[ctx.dims[0] :]  # M
+        dtype = input.dtype if weight is None else weight.dtype
         grad_input = grad_weight = grad_bias = None
         if input_needs_grad:
             g = grad_output if weight is None else grad_output * weight  # (..., M)
             mean_g = g.mean(ctx.dims, keepdim=True)  # (..., 1)
-            mean_gx = (g * normalized).mean(ctx.dims, keepdim=True)  # (..., 1)
-            grad_input = (rstd * (g - mean_g - normalized * mean_gx)).to(input.dtype)  # (..., M)
+            mean_gxhat = (g * normalized).mean(ctx.dims, keepdim=True)  # (..., 1)
+            grad_input = (rstd * (g - mean_g - normalized * mean_gxhat)).to(input.dtype)  # (..., M)
         if weight_needs_grad:
             grad_weight = (grad_output * normalized).sum_to_size(row).to(dtype)  # (..., M) -> (M,)
         if bias_needs_grad:
@@ -110,8 +112,8 @@ class LayerNorm(Function):
         normalized, rstd = normalize(input, ctx.dims, ctx.eps)
         t = to_float32(input_tangent)
         mean_t = t.mean(ctx.dims, keepdim=True)
-        mean_tx = (t * normalized).mean(ctx.dims, keepdim=True)
-        output_tangent = rstd * (t - mean_t - normalized * mean_tx)
+        mean_txhat = (t * normalized).mean(ctx.dims, keepdim=True)
+        output_tangent = rstd * (t - mean_t - normalized * mean_txhat)
         if weight is not None:
             output_tangent = output_tangent * weight + normalized * weight_tangent
         if bias_tangent is not None:

@@ -28,7 +28,7 @@ The labels and the class weights. Of x nothing but its shape matters.
 Pitfalls
 --------
 - x holds log-probabilities. A derivative of -1/p belongs to a loss of p: the logarithm is not part of this.
-- Dividing by N for ``"sum"``, or by N where the weights' sum Z belongs.
+- ``"sum"`` divides by nothing, and the mean by the weights' sum Z, not by N.
 - The columns must be chosen row by row: ``grad[:, target]`` chooses whole columns, in every row.
 
 Sources

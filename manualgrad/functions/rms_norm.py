@@ -87,8 +87,8 @@ class RMSNorm(Function):
         grad_input = grad_weight = None
         if input_needs_grad:
             g = grad_output if weight is None else grad_output * weight  # (..., M)
-            mean_gx = (g * normalized).mean(ctx.dims, keepdim=True)  # (..., 1)
-            grad_input = (rrms * (g - normalized * mean_gx)).to(input.dtype)  # (..., M)
+            mean_gxhat = (g * normalized).mean(ctx.dims, keepdim=True)  # (..., 1)
+            grad_input = (rrms * (g - normalized * mean_gxhat)).to(input.dtype)  # (..., M)
         if weight_needs_grad:
             row = input.shape[ctx.dims[0] :]  # M
             grad_weight = (grad_output * normalized).sum_to_size(row).to(ctx.weight_dtype)  # (..., M) -> (M,)

@@ -24,13 +24,14 @@ A small change ẋ of the input changes the output by ẏ = y · (1 - y) · ẋ.
 
 Saved
 -----
-The output y. The input is not needed again.
+The output y.
 
 Pitfalls
 --------
-- y · (1 - y) is at most ¼, at x = 0. Ten sigmoid layers shrink a gradient by 4¹⁰, about a million.
+- y · (1 - y) is at most ¼, at x = 0. Ten sigmoids in a row shrink a gradient by at least 4¹⁰, a million.
 - For large |x| the unit *saturates*: y(1 - y) is nearly 0 and hardly any gradient passes.
-- exp(-x) overflows for x below -88 in float32. ``torch.sigmoid`` uses exp(x) / (1 + exp(x)) on that side.
+- exp(-x) overflows for x below -88 in float32. 1 / (1 + ∞) = 0 is still right, but the derivative written as
+  exp(-x) / (1 + exp(-x))² is ∞ / ∞ = NaN.
 - The formula is in y. Putting x in its place gives a wrong gradient that often looks plausible.
 
 Sources
@@ -57,7 +58,7 @@ class Sigmoid(Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
         ctx.save_for_backward(output)
-        ctx.save_for_forward(output)
+        ctx.save_for_forward(output)  # for jvp
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Tensor:
@@ -84,4 +85,4 @@ def sigmoid(input: Tensor) -> Tensor:
     Tensor
         Same shape, values between 0 and 1.
     """
-    return apply(Sigmoid, input)
+    return apply(Sigmoid, input)  # Sigmoid.apply, also under torch.compile and autocast

@@ -35,9 +35,9 @@ x, the labels and the class weights. p is computed again from x: keeping it woul
 
 Pitfalls
 --------
-- exp overflows above 88 (float32): subtract the largest logit of each row first.
-- Only the label's column. Softmax ties all classes together, so every logit of the row gets a gradient.
-- Dividing by N for ``"sum"``, or by N where the weights' sum Z belongs.
+- exp overflows above 88 (float32): subtract the largest logit of each row first. ``log_softmax`` does it.
+- The label's column is not all: softmax ties the classes together, so every logit of the row gets a gradient.
+- ``"sum"`` divides by nothing, and the mean by the weights' sum Z, not by N.
 - A label of -1 used as an index silently means the last class. Labels out of range are refused.
 - 0 · ℓ for an ignored row is NaN where ℓ is infinite. Select instead of multiplying.
 - With an infinite g every gradient of the row is NaN, as in PyTorch: ∞ - ∞, the price of g inside the sum.
@@ -94,11 +94,11 @@ class SoftmaxNLL(Function):
         label, counts, label_weight = split_labels(target, weight, ignore_index)  # (..., 1)
         g = expand_grad_rows(grad_output, counts, label_weight, reduction)  # (..., 1)
         probs = torch.softmax(input, -1)  # (..., C)
-        gq = apply_weight(g, label_weight)  # (..., 1), in the label's column
-        grad_input = (probs * gq).scatter_add(-1, label, -gq)  # (..., C)
+        gq_label = apply_weight(g, label_weight)  # (..., 1)
+        grad_input = (probs * gq_label).scatter_add(-1, label, -gq_label)  # (..., C)
         if label_smoothing:
-            gq = apply_weight(g.expand_as(input), weight) / input.shape[-1]  # (..., C)
-            grad_share = probs * gq.sum(-1, keepdim=True) - gq  # (..., C)
+            gq_share = apply_weight(g.expand_as(input), weight) / input.shape[-1]  # (..., C)
+            grad_share = probs * gq_share.sum(-1, keepdim=True) - gq_share  # (..., C)
             grad_input = (1 - label_smoothing) * grad_input + label_smoothing * grad_share
         return grad_input, None, None, None, None, None
 
@@ -166,9 +166,9 @@ def softmax_nll(
         return softmax_cross_entropy(input, target, weight, reduction, label_smoothing)
     class_dim = check_labels(name, input, target, weight, ignore_index, reduction)
     check_label_smoothing(name, label_smoothing)
+    input = classes_last(input, class_dim)
+    options = (ignore_index, reduction, label_smoothing)
     try:
-        input = classes_last(input, class_dim)
-        options = (ignore_index, reduction, label_smoothing)
         return apply(SoftmaxNLL, input, target, weight, *options, autocast="float32")
     except (IndexError, RuntimeError) as error:
         raise label_error(name, input.shape[-1], error) from error

@@ -48,11 +48,11 @@ class Checkpointer:
     Parameters
     ----------
     run : RunDir
-        Of a ``TrainConfig``.
+        The run that is saved; its settings are a ``TrainConfig``.
     model : Module
-        Whose weights are learnt.
+        The network whose weights are learnt.
     loader : BatchLoader
-        Counts the steps.
+        The batches, which count the steps.
     **others : Stateful
         Everything else that the next step depends on, such as the optimizer.
     """
@@ -104,10 +104,11 @@ class Checkpointer:
         """
         step, every = self.loader.step, self.config.checkpoint_steps
         late = time.perf_counter() - self._saved_at >= 60 * self.config.checkpoint_minutes
-        stop, late = parallel.any_rank(self._shutdown.requested, late)
-        if not self.loader.at_last_batch() and (stop or late or (every and step % every == 0)):
+        stop, save = parallel.any_rank(self._shutdown.requested, late)
+        if not self.loader.at_last_batch() and (stop or save or (every and step % every == 0)):
             self._save()
-            self._stop(stop)
+            if stop:
+                raise Interrupted
 
     def end_epoch(self, training: Metrics, validation: Metrics) -> None:
         """Keep the weights if they are the best on the validation images so far, and save.
@@ -130,10 +131,11 @@ class Checkpointer:
             # First: last.pt may never know of better weights than there are.
             self._write(self._best, {"model": self.model.state_dict()})
         affordable = time.perf_counter() - self._saved_at >= self._cost / MAX_OVERHEAD
-        stop, affordable = parallel.any_rank(self._shutdown.requested, affordable)
-        if stop or affordable or epoch >= self.config.epochs:
+        stop, save = parallel.any_rank(self._shutdown.requested, affordable)
+        if stop or save or epoch >= self.config.epochs:
             self._save()
-        self._stop(stop)
+        if stop:
+            raise Interrupted
 
     def load_best(self) -> dict[str, float]:
         """Give the model its best weights.
@@ -156,10 +158,6 @@ class Checkpointer:
         self._write(self._last, state | {"run": self.run.state_dict(), "generators": generators})
         self._saved_at = time.perf_counter()
         self._cost = self._saved_at - began
-
-    def _stop(self, requested: bool) -> None:
-        if requested:
-            raise Interrupted
 
     def _write(self, path: Path, content: dict[str, Any]) -> None:
         if parallel.is_first():
@@ -249,16 +247,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint of ours, all tensors on the CPU, or raise a UserError."""
     if not path.is_file():
         raise UserError(f"{path}: there is no such checkpoint")
-    file = path.read_bytes()
+    data = path.read_bytes()
     try:
-        archive = zipfile.ZipFile(io.BytesIO(file))
+        archive = zipfile.ZipFile(io.BytesIO(data))
         # PyTorch's reader compares no checksums: it would load a flipped bit as a slightly wrong weight.
-        if archive.testzip() or sum(member.file_size for member in archive.infolist()) > len(file):
+        if archive.testzip() or sum(member.file_size for member in archive.infolist()) > len(data):
             raise UserError("a part of it was changed")
-        content = torch.load(io.BytesIO(file), weights_only=True, map_location="cpu")
+        content = torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
         # Before torch 2.10 a tensor may claim more bytes than the file has, and crash its reader.
         storages = [tensor.untyped_storage() for tensor in _tensors(content)]
-        if sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values()) > len(file):
+        if sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values()) > len(data):
             raise UserError("its tensors are larger than the file")
     except UserError as wrong:
         raise UserError(f"{path} cannot be used: {wrong}") from wrong

@@ -78,10 +78,12 @@ def test_dry_run_is_two_batches(tmp_path, name):
     steps = []
     handle = register_optimizer_step_post_hook(lambda *_: steps.append(1))
     try:
-        train(tmp_path, name, dry_run=True)
+        _, folder = train(tmp_path, name, dry_run=True)
     finally:
         handle.remove()
     assert len(steps) == 2
+    with pytest.raises(UserError, match="is finished"):
+        train(tmp_path, name, dry_run=True, resume=folder)
 
 
 def test_accuracy_that_is_required(tmp_path):

@@ -1,4 +1,7 @@
-"""Mistakes that show in the returned gradient itself: nothing of it, its sign, its size, its order."""
+"""Mistakes that show in the returned gradient itself: nothing of it, its sign, its size, its order.
+
+Each function returns the sentence if its mistake fits, else None; its docstring describes the mistake.
+"""
 
 import itertools
 from collections.abc import Sequence
@@ -13,11 +16,16 @@ from manualgrad.gradcheck.diagnoses.replay import transposed_operand
 from manualgrad.gradcheck.judge import Point
 from manualgrad.gradcheck.tolerance import largest, same
 
+NEGLIGIBLE = 1e-9  # a derivative that is smaller than this share of yours counts as 0
+SAME_FACTOR = 1e-3  # how far factors at several points may differ, relative to the first
+NEARLY_ONE = (
+    0.02  # a factor that is closer to 1 is told as an error, and not named: no size or exponent is meant
+)
 MOST_SLICES = 64  # of a dimension whose order is looked at
 
 
 def missing_gradient(case: Case) -> str | None:
-    """Return nothing, or zeros, where the result does depend on the argument."""
+    """The gradient is None or zero everywhere, but the result depends on the argument."""
     if any(bool(case.yours(point).any()) for point in case.points):
         return None
     if all(point.run.gradients[case.position] is None for point in case.points):
@@ -26,7 +34,7 @@ def missing_gradient(case: Case) -> str | None:
 
 
 def non_finite(case: Case) -> str | None:
-    """Return NaN or infinity somewhere."""
+    """The gradient is NaN or infinite where the right one is finite."""
     for point in case.points:
         if bool((~case.yours(point).isfinite() & case.right(point).isfinite()).any()):
             return f"The gradient of {case.name} is NaN or infinite where the true one is finite."
@@ -34,19 +42,19 @@ def non_finite(case: Case) -> str | None:
 
 
 def no_dependence(case: Case) -> str | None:
-    """Return something where the result does not depend on the argument: a step function, say."""
+    """The gradient is not zero, but the result does not depend on the argument: a step function, say."""
     for point in case.points:
         yours, right = case.yours(point), case.right(point)
-        if not bool(right.isfinite().all()) or largest(right) > 1e-9 * largest(yours):
+        if not bool(right.isfinite().all()) or largest(right) > NEGLIGIBLE * largest(yours):
             return None
     return (
         f"The result does not depend on {case.name}: the derivative is 0 here, and this gradient is not. If "
-        f"it is meant to be another function's (straight-through), pass that as surrogate."
+        "it is meant to be another function's (straight-through), pass that as surrogate."
     )
 
 
 def ignores_upstream(case: Case) -> str | None:
-    """Return what is not proportional to the upstream gradient."""
+    """The gradient is not proportional to the upstream gradient."""
     point = case.point
     yours = case.yours(point)
     zero = case.with_upstream(point, torch.zeros_like)
@@ -61,13 +69,13 @@ def ignores_upstream(case: Case) -> str | None:
     if not same(double, 2 * yours):
         return (
             f"The gradient of {case.name} is not proportional to the upstream gradient "
-            f"(grad_output): doubling that does not double yours."
+            "(grad_output): twice the upstream gradient does not give twice yours."
         )
     return None
 
 
 def uniform_upstream(case: Case) -> str | None:
-    """Take one element, the mean or the sum of the upstream gradient for all of it."""
+    """The gradient takes one element, the mean or the sum of the upstream gradient for all of it."""
     upstream = case.point.run.upstream
     if len(upstream) != 1 or upstream[0].numel() < 2:
         return None
@@ -94,40 +102,40 @@ def uniform_upstream(case: Case) -> str | None:
 
 
 def sign(case: Case) -> str | None:
-    """Return minus the right one."""
+    """The gradient is minus the right one."""
     if case.explained_by(lambda point: -case.right(point)):
         return f"The gradient of {case.name} has the wrong sign."
     return None
 
 
 def scale(case: Case) -> str | None:
-    """Return one constant times the right one, the same at every point."""
+    """The gradient is the right one times a constant, the same at every point."""
     factors = [case.factor(point) for point in case.points]
     factor = factors[0]
-    if factor is None or any(f is None or abs(f - factor) > 1e-3 * abs(factor) for f in factors):
+    if factor is None or any(f is None or abs(f - factor) > SAME_FACTOR * abs(factor) for f in factors):
         return None
     if not case.explained_by(lambda point: factor * case.right(point)):
         return None
-    if abs(factor - 1) < 0.02:
+    if abs(factor - 1) < NEARLY_ONE:
         return f"The gradient of {case.name} is off by {abs(factor - 1):.1g} of its size, everywhere."
     return f"The gradient of {case.name} is {name_factor(factor, case)} × the right one, everywhere."
 
 
 def conjugated(case: Case) -> str | None:
-    """Return the conjugate of the right gradient of a complex argument."""
+    """The gradient of a complex argument is the conjugate of the right one."""
     if not case.point.values[case.position].is_complex():
         return None
     turned = torch.tensor([1.0, -1.0], dtype=torch.float64)
     if case.explained_by(lambda point: case.right(point) * turned):
         return (
             f"The gradient of {case.name} is the conjugate of the right one: PyTorch's is upstream × "
-            f"conj(∂y/∂x) for a holomorphic function."
+            "conj(∂y/∂x) for a holomorphic function."
         )
     return None
 
 
 def swapped_inputs(case: Case) -> str | None:
-    """Return the right gradient of another argument."""
+    """The gradient is the right one of another argument."""
     for other, right in case.point.right.items():
         if other == case.position or right.numel() != case.right(case.point).numel():
             continue
@@ -137,7 +145,7 @@ def swapped_inputs(case: Case) -> str | None:
 
 
 def transposed(case: Case) -> str | None:
-    """Return the right numbers with two dimensions exchanged, or in another order."""
+    """The gradient has the right numbers with two dimensions exchanged, or in another order."""
     shape = case.shape
     orders = itertools.permutations(range(len(shape))) if 2 <= len(shape) <= 4 else ()
     for order in itertools.islice(orders, 1, None):
@@ -155,7 +163,7 @@ def _laid_out(point: Point, case: Case, order: Sequence[int]) -> Tensor:
 
 
 def _reordered(case: Case) -> str | None:
-    """Find the right slices of one dimension in another order: a permutation that was not inverted."""
+    """The right slices of one dimension come in another order: a permutation was not inverted."""
     for d, size in enumerate(case.shape):
         if not 2 <= size <= MOST_SLICES:
             continue
