@@ -2,9 +2,9 @@
 
     python -m manualgrad.gradcheck path/to/file.py:ClassName
 
-checks a torch.autograd.Function. Beside it the file has a function `inputs()` that returns the arguments
-of `apply` as a tuple; it may have a function `reference(...)` with the same arguments, whose gradient is
-trusted.
+checks a torch.autograd.Function. Beside it the file has a function `inputs()`
+that returns the arguments of `apply` as a tuple; it may have a function
+`reference(...)` with the same arguments, whose gradient is trusted.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from manualgrad.errors import UserError
 from manualgrad.gradcheck import gradcheck
 from manualgrad.gradcheck.file import load_target
 from manualgrad.gradcheck.hints import HINTS
+from manualgrad.gradcheck.report import WIDTH
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,7 +28,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("target", help="path/to/file.py:ClassName")
     parser.add_argument("--seed", type=int, default=0, help="of the upstream gradients (default 0)")
     parser.add_argument(
-        "--allow", action="append", choices=HINTS, default=[], help="a kind that is a note only"
+        "--allow",
+        action="append",
+        choices=HINTS,
+        metavar="KIND",
+        default=[],
+        help=f"a kind that is a note only: {', '.join(HINTS)}",
     )
     parser.add_argument("--no-magnitudes", action="store_true", help="look at the given inputs alone")
     options = parser.parse_args(argv)
@@ -45,8 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         seed=options.seed,
     )
     report.title = target.name
-    # A file or a pipe has no width of its own.
-    Console(width=None if sys.stdout.isatty() else 100).print(report)
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(report)
     return 0 if report.ok else 1
 
 

@@ -56,7 +56,14 @@ def load_target(target: str) -> Target:
         there = f"did you mean {' or '.join(similar)}?" if similar else f"there is {', '.join(functions)}"
         raise UserError(f"{path}: has no torch.autograd.Function called {name!r}: {there}")
     if not callable(getattr(module, "inputs", None)):
-        raise UserError(f"{path}: needs a function inputs() that returns the arguments of {name}.apply")
+        if functions[name].__base__.__module__ == "manualgrad.exercises.given":
+            raise UserError(
+                f"{path}: is a file of the course, which `python -m manualgrad.exercises check {path}` checks"
+            )
+        raise UserError(
+            f"{path}: needs a function inputs() that returns the arguments of {name}.apply: "
+            "def inputs(): return (torch.randn(3, 4, dtype=torch.float64),)"
+        )
     try:
         inputs = module.inputs()
     except Exception as problem:

@@ -2,6 +2,7 @@
 
 import html
 import io
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from manualgrad.gradcheck.hints import HINTS
 
-WIDTH = 100
+WIDTH = 100  # a file or a pipe has no width of its own
 MOST_NUMBERS = 6  # of an upstream gradient that is written out
 
 # The columns of the table, dropped from the first on where a terminal is too narrow for all of them.
@@ -138,10 +139,12 @@ class Report:
         }
 
     def __str__(self) -> str:
-        # Not cut, not wrapped and never sent to a notebook's cell: the first line is what a test log shows.
-        console = Console(file=io.StringIO(), width=WIDTH, color_system=None, force_jupyter=False)
-        for part in self._parts(WIDTH, console):
-            console.print(part, soft_wrap=True)
+        # In a log not cut, not wrapped and never sent to a notebook's cell: a test log shows the first line.
+        terminal = sys.stdout.isatty()
+        width = Console().width if terminal else WIDTH
+        console = Console(file=io.StringIO(), width=width, color_system=None, force_jupyter=False)
+        for part in self._parts(width, console):
+            console.print(part, soft_wrap=not terminal)
         return console.file.getvalue().rstrip()  # type: ignore[attr-defined]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:

@@ -59,7 +59,10 @@ def test_a_kind_can_be_allowed(somebodys, capsys):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("def inputs", "def given"), "needs a function inputs()"),
+        (
+            ("def inputs", "def given"),
+            "needs a function inputs() that returns the arguments of Sigmoid.apply",
+        ),
         (("class Sigmoid", "class Other"), "called 'Sigmoid': there is Other"),
         (("class Sigmoid", "class Sigmiod"), "called 'Sigmoid': did you mean Sigmiod?"),
         (("class Sigmoid(torch.autograd.Function)", "class Sigmoid"), "has no class that derives from"),
@@ -74,6 +77,13 @@ def test_a_broken_file_is_one_line(change, message, somebodys, capsys):
     err = capsys.readouterr().err
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_a_file_of_the_course_is_for_the_course(tmp_path, capsys):
+    file = tmp_path / "sigmoid.py"
+    file.write_text("from manualgrad.exercises import given\n\n\nclass Sigmoid(given.Sigmoid): ...\n")
+    assert main([f"{file}:Sigmoid"]) == 1
+    assert f"`python -m manualgrad.exercises check {file}`" in capsys.readouterr().err
 
 
 def test_without_a_class_the_files_classes_are_listed(somebodys, capsys):

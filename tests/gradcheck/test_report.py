@@ -228,6 +228,14 @@ def test_no_line_is_cut_or_broken_in_a_narrow_terminal(width):
     assert any(line.split()[:1] + line.split()[-1:] == ["weight", "scale"] for line in lines) or width < 80
 
 
+def test_its_text_fits_the_terminal(monkeypatch):
+    report = gradcheck(HalfWeight, affine(), lambda x, w, b: nn.functional.linear(x, w, b))
+    assert max(map(len, str(report).splitlines())) > 80
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    assert max(map(len, str(report).splitlines())) <= 80
+
+
 def test_a_notebook_gets_a_table_and_plain_text_stays_plain(monkeypatch):
     report = gradcheck(HalfWeight, affine())
     page = report._repr_html_()
