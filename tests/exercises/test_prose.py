@@ -49,5 +49,7 @@ def test_every_hint_fits(exercise, width):
         assert set(hint.split()) == set(" ".join(lines).split()), "no word is broken"
 
 
-def test_the_last_hint_is_a_formula():
-    assert all(hints(e)[-1].startswith("    ") for e in course() if e.kind == "function")
+def test_the_last_hint_alone_has_the_formula_and_the_sentence_that_leads_to_it():
+    for *others, last in (hints(e) for e in course() if e.kind == "function"):
+        assert "\n    " in f"\n{last}"
+        assert not any(hint.endswith(":") for hint in others)
