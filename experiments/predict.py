@@ -4,10 +4,13 @@
     python experiments/predict.py runs/mnist/20260101-120000-default-seed0 --test-set
 
 reads PNG and JPEG pictures with the best weights of a run of mnist.py, and prints which digit each shows, how
-probable that is to the network, and what is unusual about it. Photograph or draw one digit a picture, dark
-on light or light on dark, with paper all around it. Expect a few seconds, and a wrong answer now and then. In
-TensorBoard, Images shows what the network saw. --test-set reads MNIST's 10 000 test images instead: the
-accuracy must be the run's own.
+probable that is to the network, and what is unusual about it.
+
+Photograph or draw one digit a picture, dark on light or light on dark, with paper all around it.
+
+Expect a few seconds, and a wrong answer now and then; in TensorBoard, Images shows what the network saw.
+
+--test-set reads MNIST's 10 000 test images instead: the accuracy must be the run's own.
 """
 
 import json
