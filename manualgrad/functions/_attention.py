@@ -81,5 +81,5 @@ def draw_dropout(query: Tensor, key: Tensor, dropout_p: float) -> Tensor | None:
 
 
 def widen(tensor: Tensor) -> Tensor:
-    """Give half precision the digits of float32: it would round scores of some hundreds to whole numbers."""
+    """Give half precision the digits of float32: scores are rounded to whole numbers, differences cancel."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

@@ -80,10 +80,11 @@ class ScaledDotProductAttention(Function):
         scores = (scale * widen(query)) @ widen(key).mT  # (..., L, E) @ (..., E, S) -> (..., L, S)
         if mask is not None:
             scores = scores + mask
-        probs = scores.softmax(-1).to(query.dtype)
+        probs = scores.softmax(-1)
         if mask is not None:
             probs = probs.masked_fill((scores == -math.inf).all(-1, keepdim=True), 0.0)
-        return _drop(probs, dropout) @ value, probs  # (..., L, S) @ (..., S, V) -> (..., L, V)
+        output = _drop(probs, dropout) @ widen(value)  # (..., L, S) @ (..., S, V) -> (..., L, V)
+        return output.to(query.dtype), probs
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -96,31 +97,37 @@ class ScaledDotProductAttention(Function):
     def backward(
         ctx: Any, grad_output: Tensor, grad_probs: Tensor
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None, None, None]:
-        query, key, value, probs, dropout = ctx.saved_tensors
+        *inputs, probs, dropout = ctx.saved_tensors
+        query, key, value, grad_output = map(widen, (*inputs, grad_output))
         query_needs_grad, key_needs_grad, value_needs_grad, mask_needs_grad, *_ = ctx.needs_input_grad
-        grad_query = grad_key = grad_value = None
+        grad_query = grad_key = grad_value = grad_mask = None
         grad_probs = grad_probs + _drop(grad_output @ value.mT, dropout)  # (..., L, S)
         grad_scores = probs * (grad_probs - (grad_probs * probs).sum(-1, keepdim=True))  # (..., L, S)
+        dtype = inputs[0].dtype
         if query_needs_grad:
-            grad_query = ctx.scale * (grad_scores @ key)  # (..., L, S) @ (..., S, E) -> (..., L, E)
+            grad_query = (ctx.scale * (grad_scores @ key)).to(dtype)  # (..., L, S) @ (..., S, E)
         if key_needs_grad:
-            grad_key = ctx.scale * (grad_scores.mT @ query)  # (..., S, L) @ (..., L, E) -> (..., S, E)
+            grad_key = (ctx.scale * (grad_scores.mT @ query)).to(dtype)  # (..., S, L) @ (..., L, E)
         if value_needs_grad:
-            grad_value = _drop(probs, dropout).mT @ grad_output  # (..., S, L) @ (..., L, V) -> (..., S, V)
-        return grad_query, grad_key, grad_value, grad_scores if mask_needs_grad else None, None, None
+            grad_value = (_drop(probs, dropout).mT @ grad_output).to(dtype)  # (..., S, L) @ (..., L, V)
+        if mask_needs_grad:
+            grad_mask = grad_scores.to(dtype)
+        return grad_query, grad_key, grad_value, grad_mask, None, None
 
     @staticmethod
     def jvp(
         ctx: Any, query_tangent: Tensor, key_tangent: Tensor, value_tangent: Tensor, *tangents: Any
     ) -> tuple[Tensor, Tensor]:
-        query, key, value, probs, dropout = ctx.saved_tensors
+        *inputs, probs, dropout = ctx.saved_tensors
+        query, key, value = map(widen, inputs)
+        query_tangent, key_tangent, value_tangent = map(widen, (query_tangent, key_tangent, value_tangent))
         mask_tangent, _, _ = tangents
         scores_tangent = ctx.scale * (query_tangent @ key.mT + query @ key_tangent.mT)  # (..., L, S)
         if mask_tangent is not None:
             scores_tangent = scores_tangent + mask_tangent
         probs_tangent = probs * (scores_tangent - (probs * scores_tangent).sum(-1, keepdim=True))
         output_tangent = _drop(probs_tangent, dropout) @ value + _drop(probs, dropout) @ value_tangent
-        return output_tangent, probs_tangent
+        return output_tangent.to(inputs[0].dtype), probs_tangent
 
 
 def _drop(probs: Tensor, dropout: Tensor | None) -> Tensor:
