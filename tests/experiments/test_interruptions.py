@@ -19,7 +19,7 @@ RUNS = {  # settings, and the seed of what happens to the run
     "by hand, every 7 steps": (["by-hand", "--epochs", "200", "--checkpoint-steps", "7"], 1),
     "full log": (["--batch-size", "48", "--epochs", "60", "--checkpoint-steps", "5"], 2),
 }
-INTERRUPTIONS = 5  # of each run
+INTERRUPTIONS = 3  # of each run
 
 
 def start(runs_dir, *argv):
