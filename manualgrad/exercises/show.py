@@ -2,10 +2,8 @@
 
 import textwrap
 
-from rich.columns import Columns
 from rich.console import Console
 from rich.markup import escape
-from rich.panel import Panel
 from rich.syntax import Syntax
 from rich.text import Text
 
@@ -78,17 +76,12 @@ def show_verdict(console: Console, exercise: Exercise, verdict: Verdict) -> None
 
 
 def show_solution(console: Console, theirs: str, ours: str) -> None:
-    """Print two pieces of code beside one another, or below one another where the terminal is narrow."""
-    panels = [
-        Panel(Syntax(code, "python", word_wrap=True, background_color="default"), title=title)
-        for title, code in (("yours", theirs), ("ours", ours))
-        if code
-    ]
-    if console.width < 140:
-        for panel in panels:
-            console.print(panel)
-        return
-    console.print(Columns(panels, width=console.width // 2 - 1))
+    """Print two pieces of code below one another; a line that is too long is the terminal's to break."""
+    for title, code in (("yours", theirs), ("ours", ours)):
+        if code:
+            console.rule(title, style="dim")
+            lines = Syntax(code, "python", background_color="default").highlight(code)
+            console.print(lines, soft_wrap=True)
 
 
 def _show_printed(console: Console, printed: str) -> None:
