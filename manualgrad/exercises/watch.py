@@ -88,6 +88,7 @@ class Watch:
     def _start(self, exercise: Exercise) -> None:
         """Check what was saved; a check of what was there before is of no use any more."""
         self._stop()
+        self.current = exercise  # what hints are about
         self.session.console.clear()
         self.session.say(f"checking {exercise.name}.py ...")
         self.running = exercise, self.checker.start(self.session.request(exercise))

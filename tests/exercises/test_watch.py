@@ -10,8 +10,12 @@ import time
 import pytest
 
 from experiments import exercises
-from manualgrad.exercises.course import course
+from manualgrad.exercises.checker import Checker
+from manualgrad.exercises.course import course, find
 from manualgrad.exercises.exercise import PACKAGE
+from manualgrad.exercises.folder import Folder
+from manualgrad.exercises.session import Session
+from manualgrad.exercises.watch import Watch
 from tests.exercises.attempts import attempt
 
 
@@ -81,6 +85,22 @@ def test_it_checks_on_save_and_moves_on(watched, tmp_path):
     out = watched.out.read_text()
     assert "Traceback" not in out
     assert out.endswith(f"passed just now: square, exp, sin; 3 of {len(course())} exercises done\n")
+
+
+def test_a_hint_is_about_what_was_checked_last(tmp_path, monkeypatch, capsys):
+    session = Session(Folder(tmp_path, "exercises"))
+    session.start(find("tanh"))
+    keyboard, terminal = pty.openpty()
+    with os.fdopen(terminal) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        watch = Watch(session, Checker())
+        watch._turn_to_next()
+        watch._start(find("tanh"))
+        watch._stop()
+        os.write(keyboard, b"h\n")
+        watch._wait()
+    os.close(keyboard)
+    assert "tanh, hint 1 of" in capsys.readouterr().out
 
 
 def test_its_keys_are_shown_at_once(tmp_path, monkeypatch, capsys):
