@@ -4,9 +4,10 @@
     python experiments/exercises.py start square
     python experiments/exercises.py watch
 
-The course writes a file with the forward given and the backward missing. You write it, save it, and are told
-at once what is right, what is wrong and why. It leaves no run folder, and so has no --device, --seed and
---runs-dir, which the other scripts have.
+The course writes a file with the forward given and the backward missing. You
+write it, save it, and are told at once what is right, what is wrong and why.
+It leaves no run folder, and so has no --device, --seed and --runs-dir, which
+the other scripts have.
 """
 
 import os

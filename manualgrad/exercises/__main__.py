@@ -4,8 +4,8 @@
     python -m manualgrad.exercises start square
     python -m manualgrad.exercises watch
 
-The course writes a file with the forward given and the backward missing. You write it, save it, and are told
-at once what is right, what is wrong and why.
+The course writes a file with the forward given and the backward missing. You
+write it, save it, and are told at once what is right, what is wrong and why.
 """
 
 from manualgrad.exercises import cli
