@@ -77,7 +77,7 @@ def main(config: Config) -> dict[str, float]:
                 if epoch in log_times(config.epochs, 5):
                     when = f"after epoch {epoch}"
                     run.log_figure("first layer", loader.step, plot_weights, model[1].weight, when)
-                print(f"epoch {epoch:2}   training {training}   validation {validation}")
+                print(f"epoch {epoch:2}  train {training}  val {validation}")
                 checkpointer.end_epoch(training, validation)
             figures = checkpointer.load_best()
         return mnist.finish(config, run, monitor, model, loader.step, figures, test_set)

@@ -90,7 +90,7 @@ def main(config: Config) -> dict[str, float]:
                 run.log_figure("filters", loader.step, plot_filters, model[1].weight, f"after epoch {epoch}")
                 maps, label = feature_maps(model, probe[0]), f"{validation_set[1][0]}"
                 run.log_figure("feature maps", loader.step, plot_feature_maps, probe[0], maps, label)
-                print(f"epoch {epoch:2}   training {training}   validation {validation}")
+                print(f"epoch {epoch:2}  train {training}  val {validation}")
                 checkpointer.end_epoch(training, validation)
             figures = checkpointer.load_best()
         return mnist.finish(config, run, monitor, model, loader.step, figures, test_set)

@@ -122,7 +122,7 @@ def main(config: Config) -> dict[str, float]:
                 metrics.reset()
                 run.log_metrics(loader.step, training, validation)
                 log_gradients(run, model, validation_set, loader.step, f"after epoch {epoch}")
-                print(f"epoch {epoch:2}   training {training}   validation {validation}")
+                print(f"epoch {epoch:2}  train {training}  val {validation}")
                 checkpointer.end_epoch(training, validation)
             figures = checkpointer.load_best()
         return mnist.finish(config, run, monitor, model, loader.step, figures, test_set)

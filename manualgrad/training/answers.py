@@ -79,7 +79,7 @@ def _unstuck(parts: dict[str, float], learnt: bool) -> str:
         return f"yes: at most {parts[worst]:.2f} of a layer's units are stuck ({worst})"
     stuck = f"{parts[worst]:.2f} of {worst}'s units are stuck"
     if learnt:  # an output that is right is at the flat end of its activation
-        return f"yes, they have learnt; by now {stuck}"
+        return f"yes: {stuck}, as is normal once answers are right: saturated near 0 and 1"
     return f"no: {stuck}; try a smaller learning rate or initial weights"
 
 

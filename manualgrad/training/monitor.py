@@ -1,6 +1,7 @@
 """What TensorBoard shows of a network's training. The loop calls it in the open, after backward and step."""
 
 import math
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -139,7 +140,8 @@ class TrainingMonitor:
             Question to answer.
         """
         answers = answer(self.records, accuracy, guessing, training_accuracy)
-        print("\n".join(f"{question} {text}" for question, text in answers.items()))
+        for question, text in answers.items():
+            print(textwrap.fill(f"{question} {text}", 80, subsequent_indent="  "))
         rows = [f"| {question} | {text} |" for question, text in answers.items()]
         head = [
             "Custom Scalars has the charts, by the same numbers.",

@@ -64,7 +64,9 @@ def test_do_the_units_still_learn():
 
 def test_outputs_that_are_right_may_be_saturated():
     text = answer(records(stuck=(0.2, 1.0)), accuracy=1, guessing=0.5)[UNSTUCK]
-    assert text == "yes, they have learnt; by now 1.00 of layer 2's units are stuck"
+    assert text == (
+        "yes: 1.00 of layer 2's units are stuck, as is normal once answers are right: saturated near 0 and 1"
+    )
 
 
 def test_what_the_units_did_long_ago_does_not_count():
