@@ -3,8 +3,8 @@
     python experiments/compare.py xor my-backwards/sigmoid.py
     python experiments/compare.py mnist my-backwards/relu.py --epochs 1
 
-trains the same script twice, with our function and with yours in its place, and nothing else changed. It
-shows both figures side by side, both curves in one TensorBoard, and ends with what `check` says of the file.
+says what `check` says of the file, then trains the same script twice, with our function and with yours in
+its place, and nothing else changed. It shows both figures side by side, and both curves in one TensorBoard.
 Try a wrong one: many wrong gradients still learn, and the table says how much worse.
 """
 
@@ -30,6 +30,7 @@ from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.show import show_verdict
 from manualgrad.exercises.student import in_place_of_ours, load_function
 from manualgrad.exercises.verdict import Request
+from manualgrad.gradcheck.report import WIDTH
 from manualgrad.table import print_table
 from manualgrad.training import Config as BaseConfig
 from manualgrad.training import launch, require
@@ -62,7 +63,11 @@ def main(config: Config) -> dict[str, Any]:
     """Train twice, and return the figures of the run with the student's function."""
     info, theirs = load_function(config.file)
     exercise = exercise_of(config.file, info)
-    request = Request(exercise.name, config.file.resolve(), config.file.read_bytes())
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    request = Request(
+        exercise.name, config.file.resolve(), config.file.read_bytes(), width=console.width,
+        colour=console.is_terminal,
+    )  # fmt: skip
     verdict = Checker().check(request)
     if verdict.kind in USELESS:
         raise UserError(f"{config.file}: {' '.join(verdict.message.split())}")
@@ -72,7 +77,8 @@ def main(config: Config) -> dict[str, Any]:
             f"{config.script}'s network never calls {info.name}: nothing of {config.file} would be trained"
         )
     runs = config.runs_dir / f"compare-{info.name}"
-    print("first with our function")
+    show_verdict(console, exercise, verdict)
+    print("\nfirst with our function")
     ours = learning(train(script, settings(script, config, runs / "ours")))
     print(f"\nthe same with {info.name} of {config.file}")
     with in_place_of_ours(info, theirs):
@@ -80,8 +86,9 @@ def main(config: Config) -> dict[str, Any]:
     rows = [(name, f"{ours[name]:.6g}", f"{value:.6g}") for name, value in yours.items()]
     print(f"\nWith our {info.name} and with yours")  # a title is no wider than its table
     print_table("", ("figure", "ours", "yours"), rows)
+    if yours == ours:
+        print("the same to the last bit")
     print(f"look at both: tensorboard --logdir {shlex.quote(str(runs))}")
-    show_verdict(Console(), exercise, verdict)
     return yours
 
 

@@ -93,6 +93,7 @@ def main(config: Config) -> dict[str, Any]:
         as_given = all(settings[name] == value for name, value in document.given.items() if name != "epochs")
         comparison = compare(f"xor_{config.preset}", ours if as_given else {})
         metrics = {"accuracy": sum(correct.values()) / len(seeds), "networks_that_learnt": len(learnt)}
+        metrics |= {"mean_absolute_error": list(errors[config.seed].values())[-1]}
         outputs = {"answers": [y.flatten().tolist() for y in answers.values()]}
         metrics = run.finish(metrics | outputs | comparison.metrics)
     comparison.raise_if_different()

@@ -34,9 +34,11 @@ def test_both_are_trained_shown_and_judged(type_in, tmp_path):
     assert [folder.parts[-3] for folder in folders] == ["ours", "yours"]
     answers = [json.loads((folder / "metrics.json").read_text())["answers"] for folder in folders]
     assert answers[0] != answers[1]
+    assert out.index("✗ sigmoid") < out.index("scale") < out.index("first with our function")
     assert "With our sigmoid and with yours" in out
-    assert "✗ sigmoid" in out
-    assert "scale" in out
+    (row,) = (line.split() for line in out.splitlines() if line.strip().startswith("mean absolute error"))
+    assert row[-1] != row[-2]
+    assert "to the last bit" not in out
     assert F.Sigmoid is ours
 
 
@@ -45,7 +47,14 @@ def test_figures_that_are_not_the_documents_are_no_error(type_in):
     half = "grad_input = 0.5 * grad_output * output * (1 - output)"
     status, out, _ = type_in("xor", "sigmoid", half, epochs=())
     assert status == 0
-    assert out.index(" figures agree") < out.index("With our sigmoid") < out.index("✗ sigmoid")
+    assert out.index("✗ sigmoid") < out.index(" figures agree") < out.index("With our sigmoid")
+
+
+def test_the_same_figures_are_said_to_be_the_same(type_in):
+    status, out, _ = type_in("xor", "sigmoid", "grad_input = grad_output * output * (1 - output)")
+    assert status == 0
+    assert "✓ sigmoid is right" in out
+    assert "the same to the last bit" in out
 
 
 @pytest.mark.parametrize(
