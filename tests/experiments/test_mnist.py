@@ -220,7 +220,8 @@ def test_a_run_that_goes_wrong_says_so(tmp_path, monkeypatch, capsys, settings, 
     if "backward" in planted:
         monkeypatch.setattr("manualgrad.functions.ReLU.backward", staticmethod(planted["backward"]))
     train(tmp_path, **settings)
-    answers = re.findall(r"^(\d) .*?\? (.*)$", capsys.readouterr().out, re.MULTILINE)
+    unwrapped = capsys.readouterr().out.replace("\n  ", " ")
+    answers = re.findall(r"^(\d) .*?\? (.*)$", unwrapped, re.MULTILINE)
     said = {int(number): text for number, text in answers if text.startswith("no: ")}
     assert set(noes) <= set(said), answers
     for number, word in noes.items():
