@@ -168,12 +168,16 @@ def assert_agree(ours, theirs, roundings=16):
         torch.testing.assert_close(our, their, rtol=0, atol=roundings * precision * size, equal_nan=True)
 
 
+MANY = 1000
+
+
 @pytest.mark.parametrize(("operator", "function", "dtype"), cases())
 def test_functions_give_what_pytorch_gives(operator, function, dtype):
     # Some samples come only where no gradient is asked for; it is compared all the same.
     samples = [*operator.sample_inputs("cpu", dtype, requires_grad=False)]
     assert samples
-    for sample in samples:
+    few = dtype != torch.float64 and len(samples) > MANY  # max_pool2d has 1440, each for nine dtypes
+    for sample in samples[:: 10 if few else 1]:
         if message := refused(operator.name, sample):
             with pytest.raises(ValueError, match=message):
                 function(sample.input, *sample.args, **sample.kwargs)
