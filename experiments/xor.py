@@ -6,9 +6,8 @@
 
 trains a small network on the four rows of XOR, as a source document does:
 
-    sigmoid   2-5-1, sigmoid twice, no bias; gradient descent on half the squared error, 20 000 epochs
-    tanh      the same with tanh
-    keras     2-4-1, tanh, then a sigmoid; Adam on binary cross-entropy, 1000 epochs
+    sigmoid, tanh   2-5-1, it twice, no bias; gradient descent on half the squared error, 20 000 epochs
+    keras           2-4-1, tanh, then a sigmoid; Adam on binary cross-entropy, 1000 epochs
 
 Expect every row correct, and all the errors and outputs that the document prints. Where the weights start
 decides much: --seeds trains many networks, and shows which of them learn. One takes about ten seconds.
