@@ -108,7 +108,7 @@ class GRUGates(Function):
 
 
 def _open(input_gates: Tensor, hidden_gates: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Squash the blocks: twice (N, 3H) -> r, z, n, and u₃ as it is, each (N, H)."""
+    """Apply the activations: twice (N, 3H) -> r, z, n, and u₃ as it is, each (N, H)."""
     a1, a2, a3 = input_gates.chunk(3, dim=-1)
     u1, u2, u3 = hidden_gates.chunk(3, dim=-1)
     r = torch.sigmoid(a1 + u1)

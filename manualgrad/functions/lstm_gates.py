@@ -117,7 +117,7 @@ class LSTMGates(Function):
 
 
 def _open(gates: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Squash the four blocks: (N, 4H) -> i, f, g and o, each (N, H)."""
+    """Apply the activations: (N, 4H) -> i, f, g and o, each (N, H)."""
     i, f, g, o = gates.chunk(4, dim=-1)
     return i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
 
