@@ -56,8 +56,9 @@ def reduce(losses: Tensor, reduction: str) -> Tensor:
 def reduce_rows(losses: Tensor, counts: Tensor, label_weight: Tensor | None, reduction: str) -> Tensor:
     """Reduce; the mean is over the rows' weights, Σ ℓ / Σ w: (..., 1) -> (...) or ()."""
     if reduction == "mean":
-        exact = _at_least_float32(losses)
-        return (losses.sum(dtype=exact) / _total_weight(counts, label_weight)).to(losses.dtype)
+        mean = losses.sum(dtype=_at_least_float32(losses)) / _total_weight(counts, label_weight)
+        # Under torch.compile of 2.11 what ``.to`` hands on as it is gets no gradient (pytorch#180642).
+        return mean if mean.dtype == losses.dtype else mean.to(losses.dtype)
     return reduce(losses.squeeze(-1), reduction)
 
 

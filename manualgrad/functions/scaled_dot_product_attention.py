@@ -84,7 +84,8 @@ class ScaledDotProductAttention(Function):
         if mask is not None:
             probs = probs.masked_fill((scores == -math.inf).all(-1, keepdim=True), 0.0)
         output = _drop(probs, dropout) @ widen(value)  # (..., L, S) @ (..., S, V) -> (..., L, V)
-        return output.to(query.dtype), probs
+        # Under torch.compile of 2.11 what ``.to`` hands on as it is gets no gradient (pytorch#180642).
+        return output if output.dtype == query.dtype else output.to(query.dtype), probs
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
