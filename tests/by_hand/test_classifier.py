@@ -78,7 +78,7 @@ def test_a_step_makes_no_new_tensor_of_a_layer_s_size():
     inputs, labels = draw(64)
     network.forward(inputs, labels)
     network.backward()
-    with torch.profiler.profile(profile_memory=True) as profile:
+    with torch.profiler.profile(profile_memory=True, acc_events=True) as profile:
         network.forward(inputs, labels)
         network.backward()
     largest = max(event.cpu_memory_usage for event in profile.events())
