@@ -240,7 +240,7 @@ def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
     """Write plain values and tensors atomically."""
     saved = io.BytesIO()  # in memory first: a full disk is then an OSError, and not one of PyTorch's
     torch.save({"format": FORMAT} | content, saved)
-    write_atomically(path, saved.getbuffer())
+    write_atomically(path, saved.getvalue())
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
