@@ -61,7 +61,6 @@ class Subject:
             raise ValueError("gradcheck needs at least one floating-point tensor among the inputs")
         self.values = [copy_of(a) for a in arguments]
         self.seed: int | None = None
-        self._forward_alone = is_function_class(fn)
         self._needs_graph = False
         self._reseeded = 0
         self.clock = Clock(None)
@@ -86,38 +85,25 @@ class Subject:
         return tuple(_tensors_in(fn(*values[: self.inputs])))
 
     def evaluate(self, values: Sequence[Any]) -> tuple[Tensor, ...]:
-        """Do as :meth:`call` does, outside autograd; a Function's forward can then be batched by vmap."""
-        if self._needs_graph:
-            values = [self._leaf(i, v) for i, v in enumerate(values)]
-            with torch.enable_grad():
-                return tuple(t.detach() for t in self.call(values))
-        if not self._forward_alone:
-            return self.call(values)
-        combined = self.fn.setup_context is Function.setup_context
-        context = [_Context(len(values))] if combined else []
-        return self.call(values, lambda *arguments: self.fn.forward(*context, *arguments))
-
-    def _leaf(self, position: int, value: Any) -> Any:
-        copy = copy_of(value)
-        return copy.requires_grad_() if position in self.checked else copy
+        """Do as :meth:`call` does on copies, outside autograd unless the function needs that itself."""
+        copies = [copy_of(value) for value in values]
+        if not self._needs_graph:
+            with torch.no_grad():
+                return self.call(copies)
+        for position in self.checked:
+            copies[position].requires_grad_()
+        with torch.enable_grad():
+            return tuple(t.detach() for t in self.call(copies))
 
     def fix_randomness(self) -> None:
         """Seed each forward from now on, if the function draws random numbers (dropout does)."""
         try:
-            first, second = (self.call([copy_of(v) for v in self.values]) for _ in range(2))
+            first, second = (self.evaluate(self.values) for _ in range(2))
         except Exception:  # it may differentiate something by itself, and need a graph for that
             self._needs_graph = True
             first, second = (self.evaluate(self.values) for _ in range(2))
         if not all(same_bits(a, b) for a, b in zip(first, second, strict=True)):
             self.seed = 0
-        if self._forward_alone:  # a forward may need more of its ctx than a stand-in has
-            try:
-                alone = self.evaluate([copy_of(v) for v in self.values])
-                if self.seed is not None:
-                    first = self.call([copy_of(v) for v in self.values])
-                self._forward_alone = all(map(same_bits, alone, first))
-            except Exception:
-                self._forward_alone = False
 
     def reseed(self) -> None:
         """Before a backward: a fixed forward must not fix what backward draws."""
@@ -145,21 +131,6 @@ class _Held(nn.Module):
 
     def forward(self) -> Any:
         return self.body(self.module)
-
-
-class _Context:
-    """Takes what a forward does with its ctx, and keeps only what it hangs there itself."""
-
-    def __init__(self, count: int) -> None:
-        self.needs_input_grad = (False,) * count
-
-    def save_for_backward(self, *tensors: Tensor | None) -> None:
-        """Nothing will be read back."""
-
-    save_for_forward = mark_dirty = mark_non_differentiable = save_for_backward
-
-    def set_materialize_grads(self, value: bool) -> None:
-        """There will be no backward."""
 
 
 def is_function_class(fn: Any) -> bool:

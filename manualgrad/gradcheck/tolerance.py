@@ -1,6 +1,7 @@
 """What counts as equal: one tolerance, one comparison."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,10 +31,9 @@ class Tolerance:
         # In float64 a factor is left for a mask or a constant that went through float32.
         return cls(max(1e-5, 2 * eps**0.5), max(1e-6, 2 * eps**0.5))
 
-    def bound(self, right: Tensor, error: Tensor | float = 0.0, size: float | None = None) -> Tensor:
+    def bound(self, right: Any, error: Any, size: float) -> Any:
         """Return how far each element may be from the right one, given how well that is known."""
-        size = largest(right) if size is None else size
-        return self.relative * right.abs() + self.scaled * size + self.absolute + 5 * error
+        return self.relative * abs(right) + self.scaled * size + self.absolute + 5 * error
 
 
 # Diagnoses are compared less strictly than gradients are judged: the question is which, not whether.
@@ -53,6 +53,7 @@ def close(
     size: float | None = None,
 ) -> Tensor:
     """Return where two tensors agree; an element that is not known (NaN or infinite in ``right``) does."""
+    size = largest(right) if size is None else size
     return ((a - right).abs() <= tolerance.bound(right, error, size)) | ~right.isfinite()
 
 

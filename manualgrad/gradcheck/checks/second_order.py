@@ -2,21 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from manualgrad.gradcheck.checks.session import Session
 from manualgrad.gradcheck.judge import random_upstream
-from manualgrad.gradcheck.numeric.derivative import agrees, derivative
+from manualgrad.gradcheck.numeric.derivative import derivative
 from manualgrad.gradcheck.numeric.evaluator import Evaluator
 from manualgrad.gradcheck.running import Run, SubjectError, run
 from manualgrad.gradcheck.subject import as_gradient, real
 from manualgrad.gradcheck.tolerance import Tolerance, close, first_index
 
-MOST_DIRECTIONS = 24  # a derivative of the gradient costs a forward and a backward each
+GROUPS = 1  # a derivative of the gradient costs a forward and a backward each
 BIG = 20_000  # elements of which no second derivative is measured
 REFUSED = (
     "The gradient is right, but refuses to be differentiated again: gradient penalties (WGAN-GP, R1), "
@@ -51,14 +49,9 @@ def second_order(session: Session) -> None:
         return session.find("second-order", None, f"{REFUSED}: it is once_differentiable.", wrong=False)
     if not weights:  # no gradient at all, where none is due
         return None
-    frozen = [u.detach() for u in upstreams]
-    for k, target in enumerate([*first.leaves.values(), *upstreams]):
-        claimed = as_gradient(second[k], target)
-        if not claimed.numel():
-            continue
-        moved = partial(_gradients_at, session, first, weights, frozen, k)
-        if _is_wrong(session, k, first, moved, tuple(map(real, weights.values())), target.detach(), claimed):
-            return None
+    targets = [*first.leaves.values(), *upstreams]
+    claimed = [as_gradient(g, target) for g, target in zip(second, targets, strict=True)]
+    _compare(session, first, weights, [t.detach() for t in targets], claimed)
     return None
 
 
@@ -94,51 +87,52 @@ def _differentiate(first: Run, weights: dict[int, Tensor], targets: list[Tensor]
         raise SubjectError("double backward", error) from error
 
 
-def _gradients_at(
-    session: Session, first: Run, weights: dict[int, Tensor], frozen: list[Tensor], k: int, x: Tensor
-) -> tuple[Tensor, ...]:
-    """Return the gradients with one argument or upstream gradient moved."""
-    values, upstream = list(session.base.values), list(frozen)
-    positions = list(first.leaves)
-    if k < len(positions):
-        values[positions[k]] = torch.view_as_complex(x) if values[positions[k]].is_complex() else x
-    else:
-        j = k - len(positions)
-        upstream[j] = torch.view_as_complex(x) if upstream[j].is_complex() else x
-    record = run(session.subject, values, lambda _: upstream, recorded=False)
-    moved = {i: record.gradients[i] for i in weights}
-    return tuple(real(torch.zeros_like(weights[i]) if g is None else g.detach()) for i, g in moved.items())
+def _compare(
+    session: Session, first: Run, weights: dict[int, Tensor], targets: list[Tensor], claimed: list[Tensor]
+) -> None:
+    """Hold the claimed second derivative against differences; arguments and upstream move as one vector."""
+    shapes = [real(t).shape for t in targets]
 
+    def gradients(x: Tensor) -> list[Tensor]:
+        values = list(session.base.values)
+        parts = [
+            part.view(shape) for part, shape in zip(x.split([s.numel() for s in shapes]), shapes, strict=True)
+        ]
+        moved = [
+            (torch.view_as_complex(part.clone()) if target.is_complex() else part).to(target)
+            for part, target in zip(parts, targets, strict=True)
+        ]
+        for position in first.leaves:
+            values[position] = moved.pop(0)
+        record = run(session.subject, values, lambda _: moved, recorded=False)
+        return [
+            real(torch.zeros_like(w) if g is None else g.detach())
+            for w, g in ((w, record.gradients[i]) for i, w in weights.items())
+        ]
 
-def _is_wrong(
-    session: Session,
-    k: int,
-    first: Run,
-    moved: Any,
-    weights: tuple[Tensor, ...],
-    target: Tensor,
-    claimed: Tensor,
-) -> bool:
     noise = max(session.judge.eps, *session.base.noise.values())
-    evaluator = Evaluator(moved, real(target), batched=False, noise=noise)
+    at, flat = (torch.cat([real(t).reshape(-1) for t in tensors]) for tensors in (targets, claimed))
+    evaluator = Evaluator(gradients, at, [real(w) for w in weights.values()], noise)
     strict = session.judge.tolerance_at(noise)
     tolerance = Tolerance(max(1e-4, strict.relative), max(1e-5, strict.scaled))
-    if agrees(evaluator, weights, claimed, tolerance, session.generator):
-        return False
-    estimate = derivative(evaluator, weights, claimed, tolerance, MOST_DIRECTIONS, session.generator)
+    estimate = derivative(evaluator, flat, tolerance, session.generator, GROUPS)
     error = estimate.error.nan_to_num(0.0, 0.0)
-    index = first_index(~close(claimed, estimate.value, tolerance, error) & ~estimate.kink)
+    index = first_index(~close(flat, estimate.value, tolerance, error) & ~estimate.kink)
     if index is None:
-        return False
+        return
+    k, place = 0, index[0]
+    while place >= shapes[k].numel():
+        place -= shapes[k].numel()
+        k += 1
     position = list(first.leaves)[k] if k < len(first.leaves) else None
     name = "grad_output" if position is None else session.subject.name_of(position)
+    element = tuple(int(i) for i in torch.unravel_index(torch.tensor(place), shapes[k]))
     message = (
         f"The gradient is right, but its own derivative with respect to {name} is not, and nothing raises: "
-        f"at {name}{list(index) if index else ''} it is {claimed[index]:.6g}, should be "
+        f"at {name}{list(element) if element else ''} it is {flat[index]:.6g}, should be "
         f"{estimate.value[index]:.6g}. Something in backward is cut off from the graph."
     )
-    session.find("second-order", position, message, index)
+    session.find("second-order", position, message, element)
     if position is None:
         last = session.report.findings.pop()
         session.report.findings.append(replace(last, argument="grad_output"))
-    return True

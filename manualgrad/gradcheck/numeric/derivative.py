@@ -12,14 +12,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from manualgrad.gradcheck.numeric.evaluator import Evaluator, Outputs
-from manualgrad.gradcheck.numeric.slopes import Directions, slopes, step_sizes
+from manualgrad.gradcheck.numeric.evaluator import Direction, Evaluator, Slope
 from manualgrad.gradcheck.tolerance import Tolerance, largest
 
-MOST_DIRECTIONS = 64  # more elements than this are first moved in groups
-BIG = 100_000  # elements of which fewer are looked at: a call takes long, and a direction is as large
-FEW = 8  # groups of a big tensor
-KNOWN = ("value", "error", "left", "right")
+GROUPS = 8  # more elements than twice this are first moved in so many groups
+MOST_ELEMENTS, MOST_OF_BIG = 1024, 64  # that are moved one at a time
+BIG = 100_000  # elements: a call takes long
+SAMPLE = 64  # elements that are moved where nothing is claimed
 
 
 @dataclass
@@ -46,32 +45,34 @@ class Estimate:
         nothing = torch.full(shape, math.nan, dtype=torch.float64)
         return cls(nothing, nothing, nothing, nothing, torch.zeros(shape, dtype=torch.bool))
 
+    def between_slopes(self, yours: Tensor) -> Tensor:
+        """Return where a gradient lies between the slopes on the left and the right of a kink."""
+        low, high = torch.minimum(self.left, self.right), torch.maximum(self.left, self.right)
+        slack = 1e-3 * (high - low)
+        return self.kink & (yours >= low - slack) & (yours <= high + slack)
+
 
 def derivative(
     evaluator: Evaluator,
-    upstream: Outputs,
     claimed: Tensor,
     tolerance: Tolerance,
-    most_directions: int = MOST_DIRECTIONS,
-    generator: torch.Generator | None = None,
+    generator: torch.Generator,
+    groups: int = GROUPS,
 ) -> Estimate:
     """Estimate the derivative by every element of x, spending least where the claimed gradient holds.
 
     Parameters
     ----------
     evaluator
-        The function, as one of the tensor that is differentiated.
-    upstream
-        One tensor per output.
+        ``<u, f(x)>`` as a function of x.
     claimed
-        The gradient to be judged, in the shape of x.
+        The gradient to be judged, in the shape of x; NaN where nothing is claimed.
     tolerance
         What counts as agreement.
-    most_directions
-        More elements than this are first taken in groups. The derivative by an element whose group agrees
-        was not measured by itself; it is returned as claimed.
     generator
         For the groups' weights.
+    groups
+        The derivative by an element whose group agrees was not measured by itself; it is returned as claimed.
 
     Returns
     -------
@@ -79,158 +80,120 @@ def derivative(
     """
     x = evaluator.at
     n = x.numel()
-    if not n or not any(u.numel() for u in upstream):
+    if not n or not any(len(u) for u in evaluator.upstream):
         zero = torch.zeros(x.shape, dtype=torch.float64)
         return Estimate(zero, zero, zero, zero, zero.bool())
-    scales = x.abs().clamp(min=1).reshape(-1).cpu().double()
-    expected = claimed.reshape(-1).cpu().double()
-    columns = {key: torch.full((n,), math.nan, dtype=torch.float64) for key in KNOWN}
+    search = _Search(evaluator, claimed, tolerance, generator)
+    columns = {key: torch.full((n,), math.nan, dtype=torch.float64) for key in Slope._fields}
     kink = torch.zeros(n, dtype=torch.bool)
-    search = _Search(evaluator, upstream, expected, scales, tolerance, largest(expected), generator)
     elements = torch.arange(n)
-    most_elements = 1024 if n <= BIG else MOST_DIRECTIONS
-
-    if n > most_directions and not bool(expected.isfinite().any()):
-        # Nothing is claimed that a group could agree with: a sample tells.
-        elements = torch.randperm(n, generator=generator)[:MOST_DIRECTIONS].sort().values
-    elif n > most_directions:
-        columns = {key: expected.clone() if key != "error" else torch.zeros_like(expected) for key in KNOWN}
-        elements = search.suspects(elements, most_directions if n <= BIG else min(FEW, most_directions))
-        if len(elements) > most_elements:
+    if not bool(search.expected.isfinite().any()):
+        # Nothing is claimed that a group could agree with: a sample tells, always the same.
+        elements = torch.randperm(n, generator=torch.Generator().manual_seed(0))[:SAMPLE]
+    elif n > 2 * groups:
+        elements = search.suspects(groups)
+        columns = {key: search.expected.clone() for key in Slope._fields} | {"error": search.error}
+        most = MOST_ELEMENTS if n <= BIG else MOST_OF_BIG
+        if len(elements) > most:
             for column in columns.values():
                 column[elements] = math.nan
-            chosen = torch.randperm(len(elements), generator=generator)[:most_elements].sort().values
-            elements = elements[chosen]
-
-    for part in elements.split(MOST_DIRECTIONS):
-        found = search.single(part)
-        for key, column in columns.items():
-            column[part] = found[key] / scales[part]
-        kink[part] = found["kink"].bool()
-    shaped = {key: column.reshape(x.shape) for key, column in columns.items()}
-    return Estimate(**shaped, kink=kink.reshape(x.shape))
+            elements = elements[torch.randperm(len(elements), generator=generator)[:most]]
+    for i in elements.tolist():
+        found, is_kink, _ = search.along((torch.tensor([i]), search.scales[i : i + 1]))
+        for column, number in zip(columns.values(), found, strict=True):
+            column[i] = number / search.scales[i]
+        kink[i] = is_kink
+    return Estimate(*(column.reshape(x.shape) for column in columns.values()), kink.reshape(x.shape))
 
 
-def agrees(
-    evaluator: Evaluator,
-    upstream: Outputs,
-    claimed: Tensor,
-    tolerance: Tolerance,
-    generator: torch.Generator | None = None,
-) -> bool:
-    """Return whether a gradient holds along two random directions, which together move every element."""
-    expected = claimed.reshape(-1).cpu().double()
-    scales = evaluator.at.abs().clamp(min=1).reshape(-1).cpu().double()
-    search = _Search(evaluator, upstream, expected, scales, tolerance, largest(expected), generator)
-    return not len(search.in_disagreement(torch.arange(len(expected)), min(2, len(expected))))
-
-
-@dataclass
 class _Search:
     """Measures derivatives along elements and groups of them."""
 
-    evaluator: Evaluator
-    upstream: Outputs
-    expected: Tensor
-    scales: Tensor
-    tolerance: Tolerance
-    size: float
-    generator: torch.Generator | None
+    def __init__(
+        self, evaluator: Evaluator, claimed: Tensor, tolerance: Tolerance, generator: torch.Generator
+    ) -> None:
+        self.evaluator, self.tolerance, self.generator = evaluator, tolerance, generator
+        self.expected = claimed.reshape(-1).cpu().double()
+        self.scales = evaluator.at.abs().clamp(min=1).reshape(-1).cpu().double()
+        self.size = largest(self.expected)
+        self.error = torch.zeros_like(self.scales)  # of each element, as its group had it
+        self.steps = _step_sizes(evaluator.noise)
 
-    def single(self, elements: Tensor) -> dict[str, Tensor]:
-        """Measure the derivative by each element, times its scale."""
+    def suspects(self, count: int) -> Tensor:
+        """Return the elements whose groups contradict the claimed gradient.
 
-        def rows(numbers: Tensor) -> Tensor:
-            moved = elements[numbers]
-            out = torch.zeros(len(moved), len(self.expected), dtype=self.evaluator.at.dtype)
-            out[torch.arange(len(moved)), moved] = self.scales[moved].to(out.dtype)
-            return out
-
-        return self._settle(rows, self.expected[elements] * self.scales[elements])
-
-    def suspects(self, elements: Tensor, count: int) -> Tensor:
-        """Return the elements whose groups contradict the claimed gradient, and a few that agree."""
-        # The largest are also measured by themselves: the report shows one.
-        shown = (self.expected.abs() / self.scales).nan_to_num(math.inf).topk(min(4, len(elements))).indices
+        If all agree, the report shows the largest, which has to be measured by itself.
+        """
+        elements = torch.arange(len(self.expected))
         while len(elements) > count:
-            doubtful = self.in_disagreement(elements, count)
-            if not len(doubtful) or len(doubtful) > len(elements) // 4:
-                elements = doubtful
-                break
+            doubtful = self._in_disagreement(elements, count)
+            is_narrower = len(doubtful) <= len(elements) // 4
             elements = doubtful
-        return torch.cat([elements, shown]).unique()
+            if not is_narrower:
+                break
+        if not len(elements) and count > 1:
+            elements = (self.expected.abs() / self.scales).argmax()[None]
+        return elements
 
-    def in_disagreement(self, elements: Tensor, count: int) -> Tensor:
+    def _in_disagreement(self, elements: Tensor, count: int) -> Tensor:
         """Return the elements of the groups, ``count`` of them, that contradict the claimed gradient."""
-        k, n = len(elements), len(self.expected)
-        # Never near 0: each element counts.
-        weights = torch.rand(k, generator=self.generator, dtype=torch.float64) + 0.5
-        weights *= torch.randint(0, 2, (k,), generator=self.generator) * 2 - 1
-        moves, expected = weights * self.scales[elements], self.expected[elements]
         # Groups of like size: a small gradient is not drowned by a large neighbour.
-        order = (expected.abs() / self.scales[elements]).nan_to_num(math.inf).argsort()
-        group = torch.empty(k, dtype=torch.long)
-        group[order] = torch.arange(k) * count // k
-        predicted = torch.zeros(count, dtype=torch.float64).scatter_add(0, group, expected * moves)
+        order = (self.expected[elements].abs() / self.scales[elements]).nan_to_num(math.inf).argsort()
+        doubtful = [elements[:0]]
+        for group in elements[order].tensor_split(count):
+            # Never near 0: each element counts.
+            weights = torch.rand(len(group), generator=self.generator, dtype=torch.float64) + 0.5
+            weights *= torch.randint(0, 2, (len(group),), generator=self.generator) * 2 - 1
+            found, is_kink, is_certain = self.along((group, weights * self.scales[group]))
+            predicted = float(self.expected[group] @ (weights * self.scales[group]))
+            self.error[group] = found.error / self.scales[group]
+            bound = self.tolerance.bound(predicted, found.error, self.size)
+            if is_kink or not is_certain or not abs(found.value - predicted) <= bound:
+                doubtful.append(group)
+        return torch.cat(doubtful)
 
-        def rows(numbers: Tensor) -> Tensor:
-            out = torch.zeros(len(numbers), n, dtype=self.evaluator.at.dtype)
-            for row, number in zip(out, numbers.tolist(), strict=True):
-                members = group == number
-                row[elements[members]] = moves[members].to(out.dtype)
-            return out
-
-        found = self._settle(rows, predicted)
-        bound = self.tolerance.bound(predicted, found["error"], self.size)
-        agrees = ((found["value"] - predicted).abs() <= bound) & found["certain"].bool()
-        return elements[~agrees[group]]
-
-    def _settle(self, directions: Directions, expected: Tensor) -> dict[str, Tensor]:
-        """Take smaller and smaller steps along each direction until its derivative is certain.
+    def along(self, direction: Direction) -> tuple[Slope, bool, bool]:
+        """Take smaller steps until the derivative is certain; tell whether it is at a kink, and certain.
 
         One that agrees with the expected one is believed once it is precise enough. One that does not has
         to be confirmed by the next smaller step: a step that is too large for a fast oscillation, or that
         reaches over a kink nearby, is contradicted by it. What never settles is not known: NaN.
         """
-        k = len(expected)
-        best = {key: torch.full((k,), math.nan, dtype=torch.float64) for key in KNOWN}
-        best["error"].fill_(math.inf)
-        last_jump, last_value = (torch.full((k,), math.inf, dtype=torch.float64) for _ in range(2))
-        settled, kink = torch.zeros(k, dtype=torch.bool), torch.zeros(k, dtype=torch.bool)
-        active = torch.arange(k)
+        elements, moves = direction
+        expected = float(self.expected[elements] @ moves)
+        bound = self.tolerance.bound(expected, 0.0, self.size)
         atol = self.tolerance.scaled * self.size + self.tolerance.absolute
-        for step in step_sizes(self.evaluator.noise):
-            found = slopes(self.evaluator, active, directions, self.upstream, step)
-            jump, noise = found.pop("jump").abs(), found.pop("noise")
-            found["error"] = found["error"] + jump
-            value, error, wanted = found["value"], found["error"], expected[active]
-            bound = self.tolerance.bound(wanted, 0.0, self.size)
-            difference = (value - wanted).abs()
+        best = Slope(math.nan, math.inf, math.nan, math.nan)
+        last_jump = last_value = math.inf
+        for step in self.steps:
+            found, jump, noise = self.evaluator.slope(direction, step)
+            value, error, left, right = found
             # Where nothing is expected (NaN), a derivative is confirmed if it is known to a percent.
-            difference = torch.where(wanted.isfinite(), difference, 0.01 * value.abs() + 100 * noise)
-            precise = error <= torch.maximum(0.2 * bound, 8 * noise)
-            agrees = precise & (difference <= bound + 5 * error)
-            steady = (value - last_value[active]).abs() <= 0.02 * value.abs() + 1e-6 * difference + 2 * noise
+            difference = abs(value - expected) if math.isfinite(expected) else 0.01 * abs(value) + 100 * noise
+            agrees = error <= max(0.2 * bound, 8 * noise) and difference <= bound + 5 * error
+            steady = abs(value - last_value) <= 0.02 * abs(value) + 1e-6 * difference + 2 * noise
             confirmed = (
                 steady
-                & (error <= 1e-3 * value.abs() + 1e-6 * difference + 4 * noise)
-                & (error <= 0.1 * difference)
+                and error <= 1e-3 * abs(value) + 1e-6 * difference + 4 * noise
+                and error <= 0.1 * difference
             )
-            corner = (jump - last_jump[active]).abs() <= 0.01 * jump
-            corner &= jump > 1e-4 * (found["left"].abs() + found["right"].abs()) + 10 * noise + atol
-
+            kink = abs(jump - last_jump) <= 0.01 * jump
+            kink = kink and jump > 1e-4 * (abs(left) + abs(right)) + 10 * noise + atol
             # The most precise step so far, unless what has now been settled contradicts it.
-            done = agrees | confirmed | corner
-            contradicted = (value - best["value"][active]).abs() > 0.02 * value.abs() + 2 * noise
-            better = (error < best["error"][active]) | (done & contradicted) | corner
-            for key, column in found.items():
-                best[key][active[better]] = column[better]
-            kink[active], last_jump[active], last_value[active] = corner, jump, value
-            settled[active] = done
-            active = active[~done]
-            if not len(active):
-                break
-        bound = self.tolerance.bound(expected, best["error"], self.size)
-        plausible = (best["value"] - expected).abs() <= bound
-        best["value"][~(settled | plausible)] = math.nan
-        return best | {"kink": kink, "certain": settled}
+            done = agrees or confirmed or kink
+            contradicted = abs(value - best.value) > 0.02 * abs(value) + 2 * noise
+            if error < best.error or (done and contradicted) or kink:
+                best = found
+            if done:
+                return best, kink, True
+            last_jump, last_value = jump, value
+        if not abs(best.value - expected) <= self.tolerance.bound(expected, best.error, self.size):
+            best = best._replace(value=math.nan)
+        return best, False, False
+
+
+def _step_sizes(noise: float) -> list[float]:
+    """Return the steps to try, largest first: noise^(1/5) balances truncation and rounding."""
+    first = min(noise**0.2, 0.4)
+    # Not a whole ratio: of an oscillation, two steps with a common multiple could give the same wrong slope.
+    return [first / math.exp(2.0) ** k for k in range(6 if noise < 1e-12 else 2)]

@@ -1,22 +1,31 @@
-"""A function at many points: in batched calls where it allows that, and with its noise measured."""
+"""A function of one tensor near a point: its slopes along directions, and the noise in its values."""
 
 import math
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-Outputs = tuple[Tensor, ...]
-
-CHUNK_ELEMENTS = 2**17  # of input, in one batched call: 1 MB of float64, which stays in the cache
 STAIRCASE = 1e-2  # the noise that is assumed where a small move changes nothing at all
 MOVES = (1e-10, 1e-5, 1e-2)
 GRIDS = (1e-6, 1e-4)  # spacings of equally spaced points, whose differences show noise
+BIG = 2**17  # elements of which the grids' points are not tried
+
+Direction = tuple[Tensor, Tensor]  # the elements that move, and how far each does for a step of 1
+
+
+class Slope(NamedTuple):
+    """A derivative along a direction, how far off it may be, and the one-sided ones; NaN where unknown."""
+
+    value: float
+    error: float
+    left: float
+    right: float
 
 
 class Evaluator:
-    """Evaluates a function at many points near one.
+    """Evaluates ``<u, f(x)>`` at many points near one.
 
     Parameters
     ----------
@@ -24,93 +33,101 @@ class Evaluator:
         Maps a tensor to outputs; all are real.
     at
         The point.
-    batched
-        Whether to use ``vmap``; tried if None.
+    upstream
+        One tensor ``u`` per output.
     noise
-        What the function's results are off by, relative to their size; measured if None.
+        What the function's results are off by, relative to their size; by default the rounding of its
+        dtype, until :meth:`measure_noise` is called.
     """
 
     def __init__(
         self,
-        function: Callable[[Tensor], Outputs],
+        function: Callable[[Tensor], Sequence[Tensor]],
         at: Tensor,
-        *,
-        batched: bool | None = None,
+        upstream: Sequence[Tensor],
         noise: float | None = None,
     ) -> None:
         self.function = function
         self.at = at
         self.base = function(at)
-        self.batched = self._batching_agrees() if batched is None else batched
-        self.noise = self._measure_noise() if noise is None else noise
+        self.upstream = [_flat(u) for u in upstream]
+        self.noise = torch.finfo(at.dtype).eps if noise is None else noise
+        self.is_noise_measured = noise is not None
+        self._largest = max(1.0, float(at.abs().max())) if at.numel() else 1.0
+        # What rounding acts on: the results, and what they were made from, their argument at least.
+        strengths = (float(u.abs().max()) for u in self.upstream if u.numel())
+        self._size = 0.01 * self._largest * max(strengths, default=0.0)
+        self._size += sum(float((u * _flat(f)).norm()) for u, f in zip(self.upstream, self.base, strict=True))
 
-    def many(self, points: Tensor) -> Outputs:
-        """Map ``(k, *shape)`` points to outputs ``(k, *output shape)``; NaN where the function raises."""
-        if self.batched:
-            try:
-                return self._vmap(points)
-            except Exception:  # it allowed that elsewhere
-                self.batched = False
-        rows = [self._one(point) for point in points]
-        return tuple(torch.stack(column) for column in zip(*rows, strict=True))
+    def slope(self, direction: Direction, step: float) -> tuple[Slope, float, float]:
+        """Return the derivative along a direction by central differences, its jump and its noise.
 
-    def _vmap(self, points: Tensor) -> Outputs:
-        # A batching rule that PyTorch lacks is announced by a warning, and no faster than a loop.
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            return torch.func.vmap(self.function)(points)
+        Two steps are extrapolated to step zero (Richardson). The one-sided derivatives are kept, because at
+        a kink they are all that can be said. Of a smooth function they differ in proportion to the step:
+        extrapolated to step zero the jump between them vanishes, at a kink it stays.
+        """
+        up, down, half_up, half_down = (self._change(*direction, k * step) for k in (1, -1, 0.5, -0.5))
+        coarse, fine = (up - down) / (2 * step), (half_up - half_down) / step
+        left, right = -half_down / (step / 2), half_up / (step / 2)
+        jump = abs(2 * (right - left) - (up + down) / step)
+        # The step itself is rounded, too.
+        noise = self.noise / step * (8 * self._size + 2 * abs(fine) * self._largest)
+        error = abs(fine - coarse) / 3 + noise + jump
+        return Slope(fine + (fine - coarse) / 3, error, left, right), jump, noise
 
-    def _one(self, point: Tensor) -> Outputs:
-        try:
-            outputs = self.function(point)
-        except Exception:  # outside the function's domain
-            return tuple(torch.full_like(output, math.nan) for output in self.base)
-        shapes = [output.shape for output in outputs]
-        if shapes != [output.shape for output in self.base]:
-            return tuple(torch.full_like(output, math.nan) for output in self.base)
-        return outputs
-
-    def _batching_agrees(self) -> bool:
-        points = torch.stack([self.at, self.at * 1.0009765625])
-        try:
-            batched = self._vmap(points)
-            single = [torch.stack(column) for column in zip(*map(self.function, points), strict=True)]
-        except Exception:
-            return False
-        return all(
-            a.shape == b.shape and torch.allclose(a, b, rtol=1e-12, atol=1e-12, equal_nan=True)
-            for a, b in zip(batched, single, strict=True)
+    def _change(self, elements: Tensor, moves: Tensor, step: float) -> float:
+        """Return ``<u, f(moved x) - f(x)>``; NaN outside the function's domain."""
+        point = self.at.clone(memory_format=torch.contiguous_format)
+        point.view(-1)[elements] += (step * moves).to(point)
+        outputs = self._values(point)
+        if outputs is None:
+            return math.nan
+        return sum(
+            float(_flat(now - was) @ u) for now, was, u in zip(outputs, self.base, self.upstream, strict=True)
         )
 
-    def _measure_noise(self) -> float:
-        """Return the relative error of a result: what its dtype rounds, a cast inside, an iteration's end."""
-        eps = torch.finfo(self.at.dtype).eps
+    def _values(self, point: Tensor) -> Sequence[Tensor] | None:
+        try:
+            outputs = self.function(point)
+        except Exception:
+            return None
+        return outputs if [o.shape for o in outputs] == [o.shape for o in self.base] else None
+
+    def measure_noise(self) -> None:
+        """Measure the relative error of a result: what a dtype rounds, an iteration's end."""
+        self.is_noise_measured = True
         if self.at.dtype != torch.float64 or not self.at.numel():
-            return eps
+            return
         direction = torch.linspace(0.5, 1.5, self.at.numel(), dtype=torch.float64).reshape(self.at.shape)
         direction = (direction * self.at.abs().cpu().clamp(min=1)).to(self.at.device)
-        is_big = self.at.numel() > CHUNK_ELEMENTS  # of which so many copies take too much memory
-        grids = [[step * k for k in range(1, 8)] for step in ([] if is_big else GRIDS)]
-        steps = [0.0, *MOVES, *(step for grid in grids for step in grid)]
-        points = torch.stack([self.at + step * direction for step in steps])
-        outputs = [output.cpu().double().reshape(len(points), -1) for output in self.many(points)]
+        is_big = self.at.numel() > BIG
+        steps = [0.0, *MOVES, *(step * k for step in ([] if is_big else GRIDS) for k in range(1, 8))]
+        columns = [[torch.full_like(o, math.nan) for o in self.base] for _ in steps]
+        for column, step in zip(columns, steps, strict=True):
+            column[:] = self._values(self.at + step * direction) or column
+        outputs = [
+            torch.stack(rows).cpu().double().reshape(len(steps), -1) for rows in zip(*columns, strict=True)
+        ]
         # A move of 1e-10 changes every result that is computed in float64, and next to none in float32.
-        for near, noise in ((1, eps), (2, torch.finfo(torch.float32).eps)):
+        for near, noise in ((1, self.noise), (2, torch.finfo(torch.float32).eps)):
             moving = unchanged = 0
             for here, there, far in ((o[0], o[near], o[3]) for o in outputs):
                 moves = (far - here).abs() > 1e-6 * here.abs()
                 moving += int(moves.sum())
                 unchanged += int((moves & (there == here)).sum())
             if 2 * unchanged <= moving:
-                if is_big:
-                    return noise
                 # Noise is there on both grids; on one alone it is the function's own curvature.
                 rough = [
                     min(_roughness(o[[0, *range(4, 11)]]), _roughness(o[[0, *range(11, 18)]]))
-                    for o in outputs
+                    for o in ([] if is_big else outputs)
                 ]
-                return max(noise, min(max(rough, default=0.0), STAIRCASE / 2))
-        return STAIRCASE
+                self.noise = max(noise, min(max(rough, default=0.0), STAIRCASE / 2))
+                return
+        self.noise = STAIRCASE
+
+
+def _flat(tensor: Tensor) -> Tensor:
+    return tensor.cpu().double().reshape(-1)
 
 
 def _roughness(rows: Tensor) -> float:
