@@ -33,7 +33,7 @@ from manualgrad.exercises.verdict import Request
 from manualgrad.gradcheck.report import WIDTH
 from manualgrad.table import print_table
 from manualgrad.training import Config as BaseConfig
-from manualgrad.training import launch, require
+from manualgrad.training import check_range, launch
 
 sys.path.append(str(Path(__file__).parents[1]))
 from experiments import mnist, xor
@@ -56,7 +56,7 @@ class Config(BaseConfig):
     def __post_init__(self) -> None:
         """Check the bounds."""
         super().__post_init__()
-        require("epochs", self.epochs, minimum=1)
+        check_range("epochs", self.epochs, minimum=1)
 
 
 def main(config: Config) -> dict[str, Any]:

@@ -16,17 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 import manualgrad.nn as nn
 from manualgrad.data.mnist import load_mnist
-from manualgrad.errors import UserError
-from manualgrad.plots.digits import (
-    plot_confusion_matrix,
-    plot_pixel_gradients,
-    plot_weights,
-    plot_worst_mistakes,
-)
+from manualgrad.plots.digits import plot_weights
+from manualgrad.plots.evaluation import evaluate_digits
 from manualgrad.progress import progress
 from manualgrad.training import (
     BatchLoader,
@@ -36,21 +30,18 @@ from manualgrad.training import (
     TrainConfig,
     TrainingMonitor,
     check_finite,
+    check_range,
     distribute,
     evaluate,
     is_first,
     launch,
     log_times,
-    require,
     setup,
 )
 
 KERAS_EPSILON = 1e-7  # Adam's; PyTorch's own default is 1e-8
 MONITOR_EVERY = 125  # steps: three times an epoch
 PROBE = 256  # validation images on which activations are observed
-DRAWN = 1000  # test images whose pixels' gradients are drawn
-
-Examples = tuple[Tensor, Tensor]  # images (N, 28, 28) and labels (N,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,22 +63,22 @@ class Config(TrainConfig):
     dry_run: bool = False
     """One epoch of two batches, to see that everything works."""
 
-    environment = TrainConfig.environment | {"data_dir", "require_accuracy"}
+    runtime = TrainConfig.runtime | {"data_dir", "require_accuracy"}
 
     def __post_init__(self) -> None:
         """Check the bounds; a dry run has one epoch."""
         super().__post_init__()
         if self.dry_run:
             object.__setattr__(self, "epochs", 1)  # the class is frozen
-        require("batch-size", self.batch_size, 1)
-        require("learning-rate", self.learning_rate, 0)
-        require("require-accuracy", self.require_accuracy, 0, 1)
+        check_range("batch-size", self.batch_size, 1)
+        check_range("learning-rate", self.learning_rate, 0)
+        check_range("require-accuracy", self.require_accuracy, 0, 1)
 
 
 def main(config: Config) -> dict[str, float]:
     """Train, validate after every epoch, test at the end."""
     device = setup(config)
-    training_set, validation_set, test_set = load_sets(config, device)
+    training_set, validation_set, test_set = load_mnist(config.data_dir, device).split()
     model = build_model().to(device)
     wrapped = distribute(model)  # in a single process the model itself
     loss_function = nn.CrossEntropyLoss()
@@ -121,24 +112,13 @@ def main(config: Config) -> dict[str, float]:
                 validation = evaluate(model, loss_function, *validation_set)
                 metrics.reset()
                 run.log_metrics(loader.step, training, validation)
-                if epoch in log_times(config.epochs, 5):
+                print(f"epoch {epoch:2}  train {training}  val {validation}")
+                if epoch in log_times(config.epochs, 4):
                     when = f"after epoch {epoch}"
                     run.log_figure("first layer", loader.step, plot_weights, model[1].weight, when)
-                print(f"epoch {epoch:2}  train {training}  val {validation}")
                 checkpointer.end_epoch(training, validation)
-            figures = checkpointer.load_best()
-        return finish(config, run, monitor, model, loader.step, figures, test_set)
-
-
-def load_sets(config: Config, device: torch.device) -> tuple[Examples, Examples, Examples]:
-    """Return images and labels to train on, a fifth of these to validate with, and those to test with."""
-    data = load_mnist(config.data_dir, device)
-    split = len(data.train_images) * 4 // 5
-    return (
-        (data.train_images[:split], data.train_labels[:split]),
-        (data.train_images[split:], data.train_labels[split:]),
-        (data.test_images, data.test_labels),
-    )
+            best = checkpointer.load_best()
+        return evaluate_digits(run, monitor, test_set, loader.step, best, config.require_accuracy)
 
 
 def build_model() -> nn.Sequential:
@@ -158,44 +138,6 @@ def build_model() -> nn.Sequential:
             nn.init.xavier_uniform_(layer.weight)  # Keras calls it Glorot uniform
             nn.init.zeros_(layer.bias)
     return model
-
-
-def finish(
-    config: Config,
-    run: RunDir,
-    monitor: TrainingMonitor,
-    model: nn.Sequential,
-    step: int,
-    figures: dict[str, float],
-    test_set: Examples,
-) -> dict[str, float]:
-    """Test the best weights, answer the monitor's five questions, and return the run's figures."""
-    images, labels = test_set
-    model.eval()
-    test = evaluate(model, nn.CrossEntropyLoss(), images, labels)
-    print(f"test accuracy {test.accuracy:.4f}, with the weights of epoch {figures['best_epoch']}")
-    log_pictures(run, model, test_set, step, f"after epoch {figures['best_epoch']}")
-    guessing = labels.bincount().max().item() / len(labels)  # always the most frequent digit
-    monitor.report(test.accuracy, guessing, figures["training_accuracy"])
-    metrics = run.finish({"test_accuracy": test.accuracy, "test_loss": test.loss} | figures)
-    if config.require_accuracy is not None and test.accuracy < config.require_accuracy:
-        raise UserError(f"test accuracy {test.accuracy} is below the required {config.require_accuracy}")
-    return metrics
-
-
-def log_pictures(run: RunDir, model: nn.Sequential, test_set: Examples, step: int, when: str) -> None:
-    """Draw how well the network reads the test digits, and which of their pixels matter."""
-    if not run.full:
-        return
-    images, labels = test_set
-    pixels, few = images[:DRAWN].clone().requires_grad_(), labels[:DRAWN]
-    loss = nn.CrossEntropyLoss(reduction="sum")(model(pixels), few)  # each digit gets its own loss's gradient
-    (gradients,) = torch.autograd.grad(loss, pixels)
-    run.log_figure("pixel gradients", step, plot_pixel_gradients, images[:DRAWN], few, gradients, when)
-    with torch.no_grad():
-        probabilities = model(images).softmax(1)
-    run.log_figure("confusion matrix", step, plot_confusion_matrix, labels, probabilities.argmax(1))
-    run.log_figure("worst mistakes", step, plot_worst_mistakes, images, labels, probabilities)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,10 @@ import torch
 
 import manualgrad.nn as nn
 from manualgrad.by_hand import Classifier
+from manualgrad.data.mnist import load_mnist
 from manualgrad.errors import UserError
 from manualgrad.plots.digits import plot_weights
+from manualgrad.plots.evaluation import evaluate_digits
 from manualgrad.progress import progress
 from manualgrad.training import (
     BatchLoader,
@@ -42,7 +44,7 @@ def main(config: Config) -> dict[str, float]:
     if world_size() > 1:
         raise UserError("mnist_by_hand trains in one process: start it with python, not with torchrun")
     device = setup(config)
-    training_set, validation_set, test_set = mnist.load_sets(config, device)
+    training_set, validation_set, test_set = load_mnist(config.data_dir, device).split()
     model = mnist.build_model().to(device)
     network = Classifier(model)  # the same numbers: what the one learns, the other knows
     loss_function = nn.CrossEntropyLoss()  # to measure with
@@ -74,13 +76,13 @@ def main(config: Config) -> dict[str, float]:
                 validation = evaluate(model, loss_function, *validation_set)
                 metrics.reset()
                 run.log_metrics(loader.step, training, validation)
-                if epoch in log_times(config.epochs, 5):
+                print(f"epoch {epoch:2}  train {training}  val {validation}")
+                if epoch in log_times(config.epochs, 4):
                     when = f"after epoch {epoch}"
                     run.log_figure("first layer", loader.step, plot_weights, model[1].weight, when)
-                print(f"epoch {epoch:2}  train {training}  val {validation}")
                 checkpointer.end_epoch(training, validation)
-            figures = checkpointer.load_best()
-        return mnist.finish(config, run, monitor, model, loader.step, figures, test_set)
+            best = checkpointer.load_best()
+        return evaluate_digits(run, monitor, test_set, loader.step, best, config.require_accuracy)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 
 import manualgrad.nn as nn
+from manualgrad.data.mnist import load_mnist
+from manualgrad.plots.evaluation import evaluate_digits
 from manualgrad.plots.layers import plot_feature_maps, plot_filters
 from manualgrad.progress import progress
 from manualgrad.training import (
@@ -53,7 +55,7 @@ class Config(mnist.Config):
 def main(config: Config) -> dict[str, float]:
     """Train, validate after every epoch, test at the end."""
     device = setup(config)
-    training_set, validation_set, test_set = mnist.load_sets(config, device)
+    training_set, validation_set, test_set = load_mnist(config.data_dir, device).split()
     model = build_model().to(device)
     wrapped = distribute(model)
     loss_function = nn.CrossEntropyLoss()
@@ -87,13 +89,13 @@ def main(config: Config) -> dict[str, float]:
                 validation = evaluate(model, loss_function, *validation_set)
                 metrics.reset()
                 run.log_metrics(loader.step, training, validation)
+                print(f"epoch {epoch:2}  train {training}  val {validation}")
                 run.log_figure("filters", loader.step, plot_filters, model[1].weight, f"after epoch {epoch}")
                 maps, label = feature_maps(model, probe[0]), f"{validation_set[1][0]}"
                 run.log_figure("feature maps", loader.step, plot_feature_maps, probe[0], maps, label)
-                print(f"epoch {epoch:2}  train {training}  val {validation}")
                 checkpointer.end_epoch(training, validation)
-            figures = checkpointer.load_best()
-        return mnist.finish(config, run, monitor, model, loader.step, figures, test_set)
+            best = checkpointer.load_best()
+        return evaluate_digits(run, monitor, test_set, loader.step, best, config.require_accuracy)
 
 
 def build_model() -> nn.Sequential:

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 
 import manualgrad.nn as nn
+from manualgrad.data.mnist import load_mnist
+from manualgrad.plots.evaluation import evaluate_digits
 from manualgrad.plots.layers import plot_attention
 from manualgrad.progress import progress
 from manualgrad.training import (
@@ -97,7 +99,7 @@ class Mean(nn.Module):
 def main(config: Config) -> dict[str, float]:
     """Train, validate after every epoch, test at the end."""
     device = setup(config)
-    training_set, validation_set, test_set = mnist.load_sets(config, device)
+    training_set, validation_set, test_set = load_mnist(config.data_dir, device).split()
     model = build_model().to(device)
     wrapped = distribute(model)
     loss_function = nn.CrossEntropyLoss()
@@ -135,11 +137,11 @@ def main(config: Config) -> dict[str, float]:
                 validation = evaluate(model, loss_function, *validation_set)
                 metrics.reset()
                 run.log_metrics(loader.step, training, validation)
-                log_attention(run, model, *validation_set, loader.step, f"after epoch {epoch}")
                 print(f"epoch {epoch:2}  train {training}  val {validation}")
+                log_attention(run, model, *validation_set, loader.step, f"after epoch {epoch}")
                 checkpointer.end_epoch(training, validation)
-            figures = checkpointer.load_best()
-        return mnist.finish(config, run, monitor, model, loader.step, figures, test_set)
+            best = checkpointer.load_best()
+        return evaluate_digits(run, monitor, test_set, loader.step, best, config.require_accuracy)
 
 
 def build_model() -> nn.Sequential:

@@ -23,7 +23,7 @@ from manualgrad.data.xor import xor
 from manualgrad.plots import plot_sigmoid_network
 from manualgrad.table import print_table
 from manualgrad.training import Config as BaseConfig
-from manualgrad.training import RunDir, launch, require, setup
+from manualgrad.training import RunDir, check_range, launch, setup
 
 GIVEN = load("one_step").given
 
@@ -41,7 +41,7 @@ class Config(BaseConfig):
     def __post_init__(self) -> None:
         """Check the bounds."""
         super().__post_init__()
-        require("learning-rate", self.learning_rate, minimum=0)
+        check_range("learning-rate", self.learning_rate, minimum=0)
 
 
 def main(config: Config) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class Config(BaseConfig):
     data_dir: Path | None = None
     """Folder with MNIST/raw; by default MANUALGRAD_DATA or the user's cache."""
 
-    environment = BaseConfig.environment | {"data_dir"}
+    runtime = BaseConfig.runtime | {"data_dir"}
 
 
 def main(config: Config) -> dict[str, Any]:

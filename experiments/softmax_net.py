@@ -19,7 +19,7 @@ import torch
 import manualgrad.nn as nn
 from manualgrad.data.documents import compare, load
 from manualgrad.training import Config as BaseConfig
-from manualgrad.training import GradientDescent, RunDir, launch, require, setup
+from manualgrad.training import GradientDescent, RunDir, check_range, launch, setup
 
 GIVEN = load("softmax_net").given
 LOG_EVERY = 5  # iterations
@@ -38,8 +38,8 @@ class Config(BaseConfig):
     def __post_init__(self) -> None:
         """Check the bounds."""
         super().__post_init__()
-        require("iterations", self.iterations, minimum=1)
-        require("learning-rate", self.learning_rate, minimum=0)
+        check_range("iterations", self.iterations, minimum=1)
+        check_range("learning-rate", self.learning_rate, minimum=0)
 
 
 def main(config: Config) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from manualgrad.errors import UserError
 from manualgrad.plots import plot_sigmoid_network
 from manualgrad.table import print_table
 from manualgrad.training import Config as BaseConfig
-from manualgrad.training import GradientDescent, RunDir, launch, require, setup
+from manualgrad.training import GradientDescent, RunDir, check_range, launch, setup
 
 GIVEN = load("two_two_two").given
 LEARNING_RATE = GIVEN["learning_rate"]
@@ -46,7 +46,7 @@ class Config(BaseConfig):
     def __post_init__(self) -> None:
         """Check the bounds."""
         super().__post_init__()
-        require("steps", self.steps, minimum=0)
+        check_range("steps", self.steps, minimum=0)
 
 
 def main(config: Config) -> dict[str, Any]:

@@ -27,7 +27,15 @@ from manualgrad.data.documents import compare, load
 from manualgrad.data.xor import draw_xor_weights, xor
 from manualgrad.progress import track
 from manualgrad.training import Config as BaseConfig
-from manualgrad.training import GradientDescent, RunDir, TrainingMonitor, launch, log_times, require, setup
+from manualgrad.training import (
+    GradientDescent,
+    RunDir,
+    TrainingMonitor,
+    check_range,
+    launch,
+    log_times,
+    setup,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +58,9 @@ class Config(BaseConfig):
     def __post_init__(self) -> None:
         """Check the bounds."""
         super().__post_init__()
-        require("learning-rate", self.learning_rate, minimum=0)
+        check_range("learning-rate", self.learning_rate, minimum=0)
         for name in ("hidden", "epochs", "seeds"):
-            require(name, getattr(self, name), minimum=1)
+            check_range(name, getattr(self, name), minimum=1)
 
 
 class Network(NamedTuple):

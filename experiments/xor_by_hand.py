@@ -18,7 +18,7 @@ from manualgrad.data.documents import compare, load
 from manualgrad.data.xor import draw_xor_weights, xor
 from manualgrad.plots import plot_decision_boundary
 from manualgrad.training import Config as BaseConfig
-from manualgrad.training import RunDir, launch, log_times, require, setup
+from manualgrad.training import RunDir, check_range, launch, log_times, setup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +39,9 @@ class Config(BaseConfig):
     def __post_init__(self) -> None:
         """Check the bounds."""
         super().__post_init__()
-        require("learning-rate", self.learning_rate, minimum=0)
-        require("hidden", self.hidden, minimum=1)
-        require("epochs", self.epochs, minimum=1)
+        check_range("learning-rate", self.learning_rate, minimum=0)
+        check_range("hidden", self.hidden, minimum=1)
+        check_range("epochs", self.epochs, minimum=1)
 
 
 def main(config: Config) -> dict[str, Any]:

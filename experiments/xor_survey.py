@@ -21,7 +21,7 @@ from manualgrad.plots import plot_survey
 from manualgrad.progress import track
 from manualgrad.table import print_table
 from manualgrad.training import Config as BaseConfig
-from manualgrad.training import RunDir, launch, require, setup
+from manualgrad.training import RunDir, check_range, launch, setup
 
 ACTIVATIONS: tuple[Activation, ...] = ("sigmoid", "tanh")
 
@@ -43,9 +43,9 @@ class Config(BaseConfig):
         """Check the bounds."""
         super().__post_init__()
         for name in ("networks", "hidden", "epochs"):
-            require(name, getattr(self, name), minimum=1)
+            check_range(name, getattr(self, name), minimum=1)
         for rate in self.learning_rates:
-            require("learning-rates", rate, minimum=0)
+            check_range("learning-rates", rate, minimum=0)
 
 
 def main(config: Config) -> dict[str, Any]:

@@ -26,6 +26,8 @@ CHECKSUMS = {
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
 
+Examples = tuple[Tensor, Tensor]  # images (N, 28, 28) and labels (N,)
+
 
 class MNIST(NamedTuple):
     """The whole data set on one device.
@@ -43,6 +45,15 @@ class MNIST(NamedTuple):
     test_images: Tensor
     test_labels: Tensor
 
+    def split(self) -> tuple[Examples, Examples, Examples]:
+        """Return what to train on, a fifth of the training images to validate with, and what to test with."""
+        count = len(self.train_images) * 4 // 5
+        return (
+            (self.train_images[:count], self.train_labels[:count]),
+            (self.train_images[count:], self.train_labels[count:]),
+            (self.test_images, self.test_labels),
+        )
+
 
 def load_mnist(data_dir: Path | None = None, device: torch.device | str = "cpu") -> MNIST:
     """Load MNIST, and fetch missing files.
@@ -50,7 +61,7 @@ def load_mnist(data_dir: Path | None = None, device: torch.device | str = "cpu")
     Parameters
     ----------
     data_dir : Path, optional
-        The folder that holds ``MNIST/raw``; None takes ``default_data_dir()``.
+        A folder that is there: it holds ``MNIST/raw``, or gets it. None takes ``default_data_dir()``.
     device : torch.device or str
         Where the tensors go.
 
@@ -62,8 +73,10 @@ def load_mnist(data_dir: Path | None = None, device: torch.device | str = "cpu")
     Raises
     ------
     UserError
-        If no route can fetch a missing file, or the folder cannot be written.
+        If there is no such folder, it cannot be written, or no route can fetch a missing file.
     """
+    if data_dir is not None and not data_dir.is_dir():
+        raise UserError(f"{data_dir}: there is no such folder; make it first to have MNIST fetched into it")
     raw = (data_dir or default_data_dir()) / "MNIST" / "raw"
     contents = {name: _read_verified(raw / name) for name in CHECKSUMS}
     missing = [name for name, content in contents.items() if content is None]

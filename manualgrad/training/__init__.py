@@ -2,7 +2,7 @@
 
 from manualgrad.training.checkpoint import Checkpointer, load_best
 from manualgrad.training.cli import launch
-from manualgrad.training.config import Config, TrainConfig, require
+from manualgrad.training.config import Config, TrainConfig, check_range
 from manualgrad.training.descent import GradientDescent
 from manualgrad.training.loader import BatchLoader
 from manualgrad.training.metrics import MetricAccumulator, Metrics, evaluate
@@ -23,13 +23,13 @@ __all__ = [
     "TrainConfig",
     "TrainingMonitor",
     "check_finite",
+    "check_range",
     "distribute",
     "evaluate",
     "is_first",
     "launch",
     "load_best",
     "log_times",
-    "require",
     "setup",
     "world_size",
 ]

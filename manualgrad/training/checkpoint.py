@@ -1,18 +1,14 @@
 """Save a training atomically, so that it can go on after whatever ended it."""
 
 import io
-import os
 import shlex
 import sys
-import time
 import zipfile
-from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import torch
-from torch import Tensor
 from torch.nn import Module
 
 from manualgrad.atomic import write_atomically
@@ -26,17 +22,6 @@ from manualgrad.training.run_dir import RunDir
 from manualgrad.training.signals import GracefulShutdown, Interrupted
 
 FORMAT = "manualgrad checkpoint 2"
-MAX_OVERHEAD = 0.01  # of the time that saving after an epoch may take
-
-
-class Stateful(Protocol):
-    """Anything with state_dict and load_state_dict."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state, in plain values and tensors."""
-
-    def load_state_dict(self, state: dict[str, Any]) -> Any:
-        """Restore the state."""
 
 
 class Checkpointer:
@@ -53,46 +38,42 @@ class Checkpointer:
         The network whose weights are learnt.
     loader : BatchLoader
         The batches, which count the steps.
-    **others : Stateful
-        Everything else that the next step depends on, such as the optimizer.
+    **others
+        Everything else that the next step depends on, such as the optimizer: whatever has ``state_dict`` and
+        ``load_state_dict``.
     """
 
-    def __init__(self, run: RunDir, model: Module, loader: BatchLoader, **others: Stateful) -> None:
+    def __init__(self, run: RunDir, model: Module, loader: BatchLoader, **others: Any) -> None:
         assert isinstance(run.config, TrainConfig)
         self.run, self.config, self.model, self.loader = run, run.config, model, loader
-        self._parts: dict[str, Stateful] = {"loader": loader, "model": model, **others}
+        self._parts: dict[str, Any] = {"loader": loader, "model": model, **others}
         self._last, self._best = (run.path / "checkpoints" / name for name in ("last.pt", "best.pt"))
         self._figures: dict[str, float] = {}
         self._shutdown = GracefulShutdown()
-        self._saved_at, self._cost = time.perf_counter(), 0.0
 
     def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            if parallel.is_first():
-                self._lock(stack)
-            if self.config.resume and parallel.from_first(self._last.exists):
-                self._restore()
-                print(f"resuming in epoch {self.loader.epoch}, after {self.loader.step} steps")
-            else:  # a run without a checkpoint ended before its first step
-                self._save()
-            stack.enter_context(self._shutdown)
-            self._exits = stack.pop_all()
+        if parallel.is_first():
+            self._last.parent.mkdir(exist_ok=True)
+        if self.config.resume and parallel.from_first(self._last.exists):
+            self._restore()
+            print(f"resuming in epoch {self.loader.epoch}, after {self.loader.step} steps")
+        else:  # a run without a checkpoint ended before its first step
+            self._save()
+        self._shutdown.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._exits.close()
+        self._shutdown.__exit__(kind, error, trace)
         if error is None or not self._last.is_file():
             return
-        launcher = (
-            "python" if parallel.world_size() == 1 else f"torchrun --nproc-per-node {parallel.world_size()}"
-        )
-        resume = f"{launcher} {sys.argv[0]} --resume {shlex.quote(str(self.run.path))}"
         if isinstance(error, NonFiniteError):  # the same would come again
             error.add_note("a smaller --learning-rate, in a new run, often helps")
-        else:
-            error.add_note(f"to resume: {resume}")
+            return
+        processes = parallel.world_size()
+        launcher = "python" if processes == 1 else f"torchrun --nproc-per-node {processes}"
+        error.add_note(f"to resume: {launcher} {sys.argv[0]} --resume {shlex.quote(str(self.run.path))}")
 
     def after_step(self) -> None:
         """Save if it is time to or a signal came, but at an epoch's last step leave both to ``end_epoch``.
@@ -103,9 +84,8 @@ class Checkpointer:
             After a signal, once everything is saved.
         """
         step, every = self.loader.step, self.config.checkpoint_steps
-        late = time.perf_counter() - self._saved_at >= 60 * self.config.checkpoint_minutes
-        stop, save = parallel.any_rank(self._shutdown.requested, late)
-        if not self.loader.at_last_batch() and (stop or save or (every and step % every == 0)):
+        stop = parallel.any_rank(self._shutdown.requested)
+        if not self.loader.at_last_batch() and (stop or (every and step % every == 0)):
             self._save()
             if stop:
                 raise Interrupted
@@ -120,21 +100,17 @@ class Checkpointer:
         Interrupted
             After a signal, once everything is saved.
         """
-        epoch = self.loader.epoch - 1
         self._figures |= {"training_accuracy": training.accuracy, "training_loss": training.loss}
         if validation.accuracy > self._figures.get("validation_accuracy", -1.0):
             self._figures |= {
-                "best_epoch": epoch,
+                "best_epoch": self.loader.epoch - 1,
                 "validation_accuracy": validation.accuracy,
                 "validation_loss": validation.loss,
             }
             # First: last.pt may never know of better weights than there are.
             self._write(self._best, {"model": self.model.state_dict()})
-        affordable = time.perf_counter() - self._saved_at >= self._cost / MAX_OVERHEAD
-        stop, save = parallel.any_rank(self._shutdown.requested, affordable)
-        if stop or save or epoch >= self.config.epochs:
-            self._save()
-        if stop:
+        self._save()
+        if parallel.any_rank(self._shutdown.requested):
             raise Interrupted
 
     def load_best(self) -> dict[str, float]:
@@ -150,14 +126,11 @@ class Checkpointer:
         return self._figures
 
     def _save(self) -> None:
-        began = time.perf_counter()
         self.run.flush()  # the curves up to here are part of what is resumed
         state: dict[str, Any] = {name: part.state_dict() for name, part in self._parts.items()}
         cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
         generators = {"cpu": torch.get_rng_state(), "cuda": cuda}
         self._write(self._last, state | {"run": self.run.state_dict(), "generators": generators})
-        self._saved_at = time.perf_counter()
-        self._cost = self._saved_at - began
 
     def _write(self, path: Path, content: dict[str, Any]) -> None:
         if parallel.is_first():
@@ -169,7 +142,7 @@ class Checkpointer:
         settings = hyper_parameters(self.config)
         for name, was in content["settings"].items():
             if name != "epochs" and settings.get(name) != was:
-                raise UserError(f"{self._last} was made with {flag(name)} {was}, not {settings.get(name)}")
+                raise UserError(f"{flag(name)} {settings.get(name)}: the run was begun with {was}")
         load_model(self.model, content, self._last)
         try:
             self._check_steps(content["loader"]["step"])
@@ -185,29 +158,13 @@ class Checkpointer:
 
     def _check_steps(self, done: int) -> None:
         """Refuse a run that has done all its epochs; only its test may be missing."""
-        epochs, finished = self.config.epochs, (self.run.path / "metrics.json").exists()
-        if done > epochs * len(self.loader):
+        epochs, steps = self.config.epochs, self.config.epochs * len(self.loader)
+        if done > steps:
             raise UserError(f"--epochs {epochs}: {self.run.path} has done more already")
-        if done == epochs * len(self.loader) and finished:
+        if done == steps and (self.run.path / "metrics.json").exists():
             raise UserError(
                 f"{self.run.path} is finished; --epochs with more than {epochs} trains it further"
             )
-
-    def _lock(self, stack: ExitStack) -> None:
-        """Make the folder, and keep every other process from resuming this run meanwhile."""
-        self._last.parent.mkdir(exist_ok=True)
-        try:
-            import fcntl
-        except ImportError:  # on Windows
-            return
-        folder = os.open(self._last.parent, os.O_RDONLY)
-        stack.callback(os.close, folder)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"{self.run.path} is still running, in another process") from None
-        except OSError:  # network file systems lock no folders
-            return
 
 
 def load_best(path: Path, model: Module) -> dict[str, Any]:
@@ -247,21 +204,15 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint of ours, all tensors on the CPU, or raise a UserError."""
     if not path.is_file():
         raise UserError(f"{path}: there is no such checkpoint")
-    data = path.read_bytes()
     try:
-        archive = zipfile.ZipFile(io.BytesIO(data))
         # PyTorch's reader compares no checksums: it would load a flipped bit as a slightly wrong weight.
-        if archive.testzip() or sum(member.file_size for member in archive.infolist()) > len(data):
-            raise UserError("a part of it was changed")
-        content = torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
-        # Before torch 2.10 a tensor may claim more bytes than the file has, and crash its reader.
-        storages = [tensor.untyped_storage() for tensor in _tensors(content)]
-        if sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values()) > len(data):
-            raise UserError("its tensors are larger than the file")
-    except UserError as wrong:
-        raise UserError(f"{path} cannot be used: {wrong}") from wrong
+        with zipfile.ZipFile(path) as archive:
+            changed = archive.testzip()
+        content = None if changed else torch.load(path, weights_only=True, map_location="cpu")
     except Exception as reason:  # every parser has errors of its own, and all mean the same
         raise UserError(f"{path} cannot be used: it was cut off or changed, or is no checkpoint") from reason
+    if changed:
+        raise UserError(f"{path} cannot be used: {changed} in it was changed")
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UserError(f"{path} cannot be used: it is another program's, or another version's")
     return content
@@ -274,11 +225,3 @@ def load_model(model: Module, checkpoint: dict[str, Any], path: Path) -> None:
     except (KeyError, TypeError, AttributeError, RuntimeError) as reason:
         difference = " ".join(str(reason).split(":", 1)[-1].split()) or reason
         raise UserError(f"{path} belongs to another network: {difference}") from reason
-
-
-def _tensors(content: Any) -> list[Tensor]:
-    """Return the tensors in nested dicts, lists and tuples."""
-    if isinstance(content, Tensor):
-        return [content]
-    parts = list(content.values()) if isinstance(content, dict) else content
-    return [each for part in parts for each in _tensors(part)] if isinstance(parts, list | tuple) else []

@@ -5,15 +5,15 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from manualgrad.errors import UserError
 from manualgrad.training import parallel
-from manualgrad.training.config import Config, flag, hyper_parameters
+from manualgrad.training.config import Config, flag
 
 PATIENCE = 20.0  # seconds
 
@@ -60,47 +60,19 @@ def launch(main: Callable[[C], Any], config_class: type[C], argv: Sequence[str] 
 
 
 def parse(config_class: type[C], argv: Sequence[str] | None, program: str, description: str = "") -> C:
-    """Read the command line; with ``--resume`` the defaults are the settings of the run that it names."""
+    """Read the command line; what it leaves open is, with ``--resume``, as in the run that it names."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    with _errors_in_one_line(program):
-        config = _cli(config_class, argv, program, description)
+    config = _cli(config_class, argv, program, description)
     folder = getattr(config, "resume", None)
     if folder is None:
         return config
-    saved = read_config(config_class, folder, program)
-    with _errors_in_one_line(program):
-        config = _cli(config_class, argv, program, description, default=saved)
-    was, now = hyper_parameters(saved), hyper_parameters(config)
-    for name in was.keys() - {"epochs"}:
-        if now[name] != was[name]:
-            _usage_error(
-                program, f"{flag(name)} {now[name]}: the run was begun with {was[name]}, and goes on so"
-            )
-    return config
+    saved = _read_settings(folder, program)
+    begun = [text for name, value in saved.items() for text in _as_arguments(name, value)]
+    return _cli(config_class, [*begun, *argv], program, description)
 
 
-def read_config(config_class: type[C], folder: Path, experiment: str) -> C:
-    """Read the settings of a run from its ``config.json``; they must be such as the command line would take.
-
-    Parameters
-    ----------
-    config_class : type
-        The dataclass of the settings.
-    folder : Path
-        The run's.
-    experiment : str
-        Whose run it must be.
-
-    Returns
-    -------
-    Config
-        An instance of ``config_class``; what the file does not name has its default.
-
-    Raises
-    ------
-    UserError
-        If there is no such file, or it holds something else.
-    """
+def _read_settings(folder: Path, experiment: str) -> dict[str, Any]:
+    """Read the settings of a run of this experiment from its ``config.json``."""
     path = folder / "config.json"
     try:
         content = json.loads(path.read_bytes())
@@ -113,25 +85,10 @@ def read_config(config_class: type[C], folder: Path, experiment: str) -> C:
         raise UserError(f"{path} does not hold the settings of a run") from None
     if whose != experiment:
         raise UserError(f"{path} is of a run of {whose!r:.40}, expected {experiment!r}")
-    settings.pop("resume", None)
-    argv = [text for name, value in settings.items() for text in _as_argument(name, value)]
-    said = io.StringIO()
-    try:
-        with redirect_stderr(said), redirect_stdout(said):
-            return _cli(config_class, argv, experiment)
-    except SystemExit:
-        raise UserError(f"{path}: {_in_one_line(said.getvalue())}") from None
+    return settings
 
 
-def _cli(config_class: type[C], argv: list[str], program: str, description: str = "", **default: C) -> C:
-    import tyro  # here, for those who use the loop without a command line
-
-    cli: Any = tyro.cli  # whose overloads know no **default
-    flags = (tyro.conf.FlagCreatePairsOff,)
-    return cli(config_class, prog=program, description=description, args=argv, config=flags, **default)
-
-
-def _as_argument(name: str, value: Any) -> list[str]:
+def _as_arguments(name: str, value: Any) -> list[str]:
     """Write a saved setting as the command line has it; a switch that is off, and None, are the default."""
     if value is None or value is False or value == []:
         return []
@@ -140,29 +97,29 @@ def _as_argument(name: str, value: Any) -> list[str]:
     return [flag(name), *map(str, value)] if isinstance(value, list) else [f"{flag(name)}={value}"]
 
 
-@contextmanager
-def _errors_in_one_line(program: str) -> Iterator[None]:
+def _cli(config_class: type[C], argv: list[str], program: str, description: str) -> C:
+    """Let tyro read the command line; a wrong argument ends the process with one line and status 2."""
+    import tyro  # here, for those who use the loop without a command line
+
     said = io.StringIO()
     try:
         with redirect_stderr(said):
-            yield
+            flags = (tyro.conf.FlagCreatePairsOff,)
+            return tyro.cli(config_class, prog=program, description=description, args=argv, config=flags)
     except SystemExit as end:
         if end.code:
-            _usage_error(program, _in_one_line(said.getvalue()))
+            _tell(f"{program}: error: {_in_one_line(said.getvalue())} (--help lists the options)")
         raise
 
 
 def _in_one_line(box: str) -> str:
-    """Return the text in the box that tyro draws around an error, between its title and its next rule."""
+    """Return what tyro's box says: its first paragraph, and for a wrong option those that are similar."""
     lines = [line.strip(" │") for line in box.splitlines()[1:]]
-    parts = groupby(lines, key=lambda line: set(line) <= set("─-╭╮╰╯"))
-    text = " ".join(next((list(part) for is_rule, part in parts if not is_rule), [])).rstrip(".")
-    return re.sub(r"^Error parsing (\w+: )?", "", text)  # the dataclass's name tells the user nothing
-
-
-def _usage_error(program: str, message: str) -> NoReturn:
-    _tell(f"{program}: error: {message} (--help lists the options)")
-    raise SystemExit(2)
+    parts = groupby(lines, key=lambda line: set(line) <= set("─-╭╮╰╯"))  # between rules
+    message, *others = [list(part) for is_rule, part in parts if not is_rule] or [[]]
+    text = re.sub(r"^Error parsing (\w+: )?", "", " ".join(message).rstrip("."))  # the dataclass's name
+    similar = [line.split()[0] for part in others for line in part if line.startswith("--")]
+    return f"{text}; similar: {', '.join(similar)}" if similar and "Unrecognized" in text else text
 
 
 def _tell(message: str, reason: BaseException | None = None) -> None:

@@ -7,22 +7,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 
-def require(
+def check_range(
     name: str, value: float | None, minimum: float | None = None, maximum: float | None = None
 ) -> None:
-    """Check the bounds of a setting; None, as the value or as a bound, is always within them.
+    """Raise a ValueError if a setting, named as on the command line, is out of bounds or NaN.
 
-    Parameters
-    ----------
-    name : str
-        As on the command line: ``"learning-rate"``.
-    value, minimum, maximum : float, optional
-        The number and its bounds, which it may equal.
-
-    Raises
-    ------
-    ValueError
-        If it is out of bounds, or NaN.
+    None, as the value or as a bound, is always within them.
     """
     if value is None:
         return
@@ -38,9 +28,9 @@ class Config:
 
     Attributes
     ----------
-    environment : frozenset of str
-        The settings on which no figure of the run depends. They are not part of the run folder's name, and
-        may be others when the run is resumed.
+    runtime : frozenset of str
+        The settings that change no figure of a run, but where it computes, what it keeps, what it reads. They
+        are not part of the run folder's name, and may be others when the run is resumed.
     """
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -55,11 +45,11 @@ class Config:
     log: Literal["none", "scalars", "full"] = "full"
     """For TensorBoard: nothing; curves; also pictures and distributions."""
 
-    environment: ClassVar[frozenset[str]] = frozenset({"device", "runs_dir", "log"})
+    runtime: ClassVar[frozenset[str]] = frozenset({"device", "runs_dir", "log"})
 
     def __post_init__(self) -> None:
         """Check the bounds."""
-        require("seed", self.seed, 0, 2**32 - 1)
+        check_range("seed", self.seed, 0, 2**32 - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,19 +63,15 @@ class TrainConfig(Config):
     """Folder of a run to resume, with the settings that it was begun with."""
 
     checkpoint_steps: int | None = None
-    """Save every so many steps, besides every minute and at an epoch's end."""
+    """Save every so many steps, besides at an epoch's end."""
 
-    checkpoint_minutes: float = 1.0
-    """Save at least every so many minutes of training."""
-
-    environment = Config.environment | {"resume", "checkpoint_steps", "checkpoint_minutes"}
+    runtime = Config.runtime | {"resume", "checkpoint_steps"}
 
     def __post_init__(self) -> None:
         """Check the bounds."""
         super().__post_init__()
-        require("epochs", self.epochs, 1)
-        require("checkpoint-steps", self.checkpoint_steps, 1)
-        require("checkpoint-minutes", self.checkpoint_minutes, 0)
+        check_range("epochs", self.epochs, 1)
+        check_range("checkpoint-steps", self.checkpoint_steps, 1)
 
 
 def flag(name: str) -> str:
@@ -100,7 +86,7 @@ def to_json(config: Config) -> dict[str, Any]:
 
 def hyper_parameters(config: Config) -> dict[str, Any]:
     """Return the settings on which a run's figures depend."""
-    return {name: value for name, value in to_json(config).items() if name not in config.environment}
+    return {name: value for name, value in to_json(config).items() if name not in config.runtime}
 
 
 def changed(config: Config) -> str:
@@ -111,7 +97,7 @@ def changed(config: Config) -> str:
     parts = []
     for field in dataclasses.fields(config):
         name, value = field.name.replace("_", "-"), getattr(config, field.name)
-        if field.name in config.environment | {"seed"} or value == field.default or isinstance(value, Path):
+        if field.name in config.runtime | {"seed"} or value == field.default or isinstance(value, Path):
             continue
         shown = len(value) if isinstance(value, tuple) else str(value).replace(os.sep, "_")
         parts.append(name if value is True else f"{name}={shown}")

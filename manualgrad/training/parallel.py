@@ -89,13 +89,9 @@ def sum_over_ranks(numbers: Tensor) -> Tensor:
     return numbers
 
 
-def any_rank(*flags: bool) -> list[bool]:
-    """Return for each flag whether it is set in any process. All must ask."""
-    return (
-        [bool(count) for count in sum_over_ranks(torch.tensor(flags, dtype=torch.int))]
-        if world_size() > 1
-        else list(flags)
-    )
+def any_rank(flag: bool) -> bool:
+    """Return whether a flag is set in any process. All must ask."""
+    return bool(sum_over_ranks(torch.tensor(int(flag)))) if world_size() > 1 else flag
 
 
 def from_first(make: Callable[[], Thing]) -> Thing:

@@ -1,12 +1,13 @@
 """The run folder: settings at the start, TensorBoard's event files on the way, the figures at the end."""
 
 import inspect
+import itertools
 import json
 import platform
 import shlex
-import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -82,7 +83,6 @@ class RunDir:
         self.writer.add_text("about/settings", "\n".join(["| setting | value |", "| --- | --- |", *rows]))
 
     def __enter__(self) -> Self:
-        threading.excepthook = _hear  # of TensorBoard's threads
         print(f"run folder: {self.path}")
         if self.logs:
             print(f"look at it: {self._command()}\n            {ADDRESS}")
@@ -91,18 +91,17 @@ class RunDir:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        threading.excepthook = threading.__excepthook__
         torch.set_flush_denormal(False)  # which `setup` has set: a notebook goes on after the run
         try:
             for writer in self._writers.values():
                 writer.close()
-        except (
-            OSError
-        ) as at_the_end:  # a full disk, say: if that ended the run, its error is on its way already
+        except OSError as at_the_end:  # if a full disk ended the run, its error is on its way already
             error = error or at_the_end
-        if isinstance(error, FileNotFoundError) and parallel.is_first() and not self.path.exists():
+        if not isinstance(error, OSError):
+            return
+        if parallel.is_first() and not self.path.exists():
             raise UserError(f"{self.path} was removed while the run was going on") from error
-        if isinstance(error, OSError) and (error.filename is None or self._is_inside(error.filename)):
+        if error.filename is None or str(error.filename).startswith(str(self.path)):
             problem = UserError(f"{error.filename or self.path}: {error.strerror or error}")
             for note in getattr(error, "__notes__", []):
                 problem.add_note(note)
@@ -137,18 +136,18 @@ class RunDir:
         """
         if not self.logs:
             return
-        from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_SCALAR, Summary, SummaryMetadata
+        from tensorboard.compat.proto import summary_pb2 as proto
 
         # One event for all of them, which add_scalar has no way to do, nor to describe a chart.
-        plugin = SummaryMetadata.PluginData(plugin_name="scalars")
-        values = []
+        plugin, summary = proto.SummaryMetadata.PluginData(plugin_name="scalars"), proto.Summary()
         for tag, value in scalars.items():
-            text = self.descriptions.get(tag, "")
-            about = SummaryMetadata(
-                plugin_data=plugin, data_class=DATA_CLASS_SCALAR, summary_description=text
+            metadata = proto.SummaryMetadata(
+                plugin_data=plugin,
+                data_class=proto.DATA_CLASS_SCALAR,
+                summary_description=self.descriptions.get(tag, ""),
             )
-            values.append(Summary.Value(tag=tag, simple_value=value, metadata=about))
-        self.writer_of(part).file_writer.add_summary(Summary(value=values), step)
+            summary.value.add(tag=tag, simple_value=value, metadata=metadata)
+        self.writer_of(part).file_writer.add_summary(summary, step)
 
     def log_metrics(self, step: int, training: Metrics, validation: Metrics) -> None:
         """Draw one point on each curve of loss and accuracy: two colours in each chart."""
@@ -156,19 +155,7 @@ class RunDir:
         self.log_scalars(step, vars(validation), part="validation")
 
     def log_figure(self, tag: str, step: int, plot: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        """Draw a picture for the Images tab, if pictures are logged.
-
-        Parameters
-        ----------
-        tag : str
-            Its name.
-        step : int
-            When this was.
-        plot : callable
-            Takes the other arguments and returns a figure of matplotlib's.
-        *args, **kwargs
-            For ``plot``.
-        """
+        """Show the matplotlib figure that ``plot(*args, **kwargs)`` returns, if pictures are logged."""
         if not self.full:
             return
         import numpy as np
@@ -231,31 +218,20 @@ class RunDir:
     def _command(self) -> str:
         return f"tensorboard --logdir {shlex.quote(str(self.path.parent))}"
 
-    def _is_inside(self, filename: Any) -> bool:
-        return str(filename).startswith(str(self.path))
-
     def _make(self, parent: Path, name: str) -> Path:
         """Make a folder that no other run has, also when two begin within one second."""
         stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
         try:
             parent.mkdir(parents=True, exist_ok=True)
-            for attempt in range(1, 1000):
-                path = parent / (stem if attempt == 1 else f"{stem}-{attempt}")
-                try:
+            for number in itertools.count(1):
+                path = parent / (stem if number == 1 else f"{stem}-{number}")
+                with suppress(FileExistsError):
                     path.mkdir()
-                except FileExistsError:
-                    continue
-                write_json(path / "config.json", self._content)  # a folder without it cannot be resumed
-                return path
+                    break
+            write_json(path / "config.json", self._content)  # a folder without it cannot be resumed
         except OSError as error:
             raise UserError(f"{error.filename}: {error.strerror}") from error
-        raise UserError(f"{parent / stem}: a thousand runs began in this second")
-
-
-def _hear(thread: threading.ExceptHookArgs) -> None:
-    """Print what ends a thread, but a full disk or the like: there the writer's next call raises it."""
-    if not isinstance(thread.exc_value, OSError):
-        threading.__excepthook__(thread)
+        return path
 
 
 class _NoWriter:
@@ -266,21 +242,25 @@ class _NoWriter:
 
 
 def log_times(last: int, count: int = 10) -> list[int]:
-    """Return at most so many steps at which to look, as learning has them: logarithmic, the last among them.
+    """Return at which of the steps from 1 to the last to look, as learning has them.
+
+    They are the first, and then, from a hundredth of the last on, each the same factor after the one before.
 
     Parameters
     ----------
     last : int
-        The last step, from 1.
+        The last step, which is among them.
     count : int
-        At most: TensorBoard keeps ten pictures of a tag.
+        At most so many: TensorBoard keeps ten pictures of a tag.
 
     Returns
     -------
     list of int
-        Rising, from 1 to ``last``.
+        Rising.
     """
-    return sorted({round(last ** (number / max(count - 1, 1))) for number in range(count)} | {last})[-count:]
+    begin = max(1.0, last / 100)
+    later = {round(begin * (last / begin) ** (number / max(count - 2, 1))) for number in range(count - 1)}
+    return sorted({1, last} | later)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -46,7 +46,7 @@ def build_exact_model(build=mnist.build_model):
 def run(argv, exact=False):
     """Run mnist.py, or with "by-hand" first mnist_by_hand.py, and return the exit status."""
     script = mnist_by_hand if argv[:1] == ["by-hand"] else mnist
-    mnist.load_mnist = load_exact_set if exact else load_small_set
+    script.load_mnist = load_exact_set if exact else load_small_set
     if exact:
         mnist.build_model = build_exact_model
     return launch(script.main, script.Config, [arg for arg in argv if arg not in ("by-hand", "exact")])

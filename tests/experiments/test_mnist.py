@@ -25,7 +25,8 @@ both = pytest.mark.parametrize("name", SCRIPTS)
 def small_set():
     """Stand in for MNIST."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mnist, "load_mnist", load_small_set)
+        for script in SCRIPTS.values():
+            patch.setattr(script, "load_mnist", load_small_set)
         yield
 
 
@@ -135,7 +136,8 @@ def test_what_is_logged_changes_no_figure_and_full_has_it_all(tmp_path, name):
 
 
 def test_by_hand_it_is_the_same_training(tmp_path, monkeypatch):
-    monkeypatch.setattr(mnist, "load_mnist", load_exact_set)
+    for script in SCRIPTS.values():
+        monkeypatch.setattr(script, "load_mnist", load_exact_set)
     build_model = mnist.build_model
     monkeypatch.setattr(mnist, "build_model", lambda: build_model().double())
     figures = [train(tmp_path, name, epochs=5)[0] for name in SCRIPTS]

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from experiments import mnist, mnist_cnn
+from experiments import mnist_cnn
 from experiments.mnist_cnn import Config
 from tests.experiments.same_losses import assert_same_losses
 from tests.experiments.small_mnist import load_small_set
 
 
 def test_a_run_learns_and_draws_filters_and_feature_maps(tmp_path, monkeypatch, figures):
-    monkeypatch.setattr(mnist, "load_mnist", load_small_set)
+    monkeypatch.setattr(mnist_cnn, "load_mnist", load_small_set)
     monkeypatch.setattr(mnist_cnn, "CHANNELS", (4, 6))
     config = Config(runs_dir=tmp_path, epochs=3, learning_rate=0.01, batch_size=50)
     assert mnist_cnn.main(config)["test_accuracy"] > 0.6

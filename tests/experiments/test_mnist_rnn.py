@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import manualgrad.nn
-from experiments import mnist, mnist_rnn
+from experiments import mnist_rnn
 from experiments.mnist_rnn import Config
 from tests.experiments.same_losses import assert_same_losses
 from tests.experiments.small_mnist import load_small_set
@@ -12,7 +12,7 @@ from tests.experiments.small_mnist import load_small_set
 
 @pytest.fixture
 def small_set(monkeypatch):
-    monkeypatch.setattr(mnist, "load_mnist", load_small_set)
+    monkeypatch.setattr(mnist_rnn, "load_mnist", load_small_set)
 
 
 @pytest.mark.filterwarnings("ignore:The value of the smallest subnormal")  # numpy 2.1, where they are flushed

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from experiments import mnist, mnist_transformer
+from experiments import mnist_transformer
 from experiments.mnist_transformer import Config
 from tests.experiments.same_losses import assert_same_losses
 from tests.experiments.small_mnist import load_small_set
@@ -16,7 +16,7 @@ def small(monkeypatch):
 
 
 def test_a_run_learns_and_draws_its_attention(small, tmp_path, monkeypatch, figures):
-    monkeypatch.setattr(mnist, "load_mnist", load_small_set)
+    monkeypatch.setattr(mnist_transformer, "load_mnist", load_small_set)
     config = Config(runs_dir=tmp_path, epochs=8, learning_rate=0.005, batch_size=25)
     assert mnist_transformer.main(config)["test_accuracy"] > 0.6
     assert [step for tag, step in figures.log if tag == "attention"] == [16 * epoch for epoch in range(1, 9)]

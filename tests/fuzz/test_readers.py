@@ -3,7 +3,6 @@
 import io
 import os
 import pickle
-import zipfile
 
 import pytest
 import torch
@@ -97,39 +96,18 @@ class Evil:
         return os.mkdir, ("/tmp/never-made",)
 
 
-def bomb():
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("archive/data.pkl", bytes(10**7))
-    return file.getvalue()
-
-
-def loop():
-    content = {"format": FORMAT}
-    content["itself"] = content
-    return content
-
-
 OTHERS = {
     "of another program": saved({"model": CONTENT["model"]}),
     "of another version": saved(CONTENT | {"format": "manualgrad checkpoint 1"}),
     "not a dict": saved([1]),
     "calls a function": saved({"format": FORMAT, "model": Evil()}),
     "a bare pickle": pickle.dumps(CONTENT | {"format": FORMAT}),
-    "a compressed bomb": bomb(),
-    "holds itself": saved(loop()),
 }
 
 
 @pytest.mark.parametrize("file", OTHERS.values(), ids=OTHERS)
 def test_files_of_others(path, file):
     refused(path, file)
-
-
-def test_a_tensor_that_claims_more_than_the_file_has(path, whole, monkeypatch):
-    huge = {"format": FORMAT, "model": {"weight": torch.zeros(10**6)}}
-    monkeypatch.setattr(torch, "load", lambda *_, **__: huge)
-    refused(path, whole)
 
 
 def test_a_file_that_is_not_there(tmp_path):

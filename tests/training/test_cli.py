@@ -10,7 +10,7 @@ import torch
 import tyro
 
 from manualgrad.errors import UserError
-from manualgrad.training import RunDir, TrainConfig, require
+from manualgrad.training import RunDir, TrainConfig, check_range
 from manualgrad.training.cli import launch, parse
 
 
@@ -31,7 +31,7 @@ class Settings(TrainConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        require("rate", self.rate, minimum=0)
+        check_range("rate", self.rate, minimum=0)
 
 
 def main(config):
@@ -88,7 +88,7 @@ def test_every_kind_of_setting():
         (["--epochs", "2.5"], "--epochs: invalid literal for int() with base 10: '2.5'"),
         (["--rate", "nan"], "--rate nan: expected at least 0"),
         (["--preset", "c"], "invalid choice 'c' for argument '--preset'. Expected one of ('a', 'b')"),
-        (["--epoch", "3"], "Unrecognized options: --epoch"),
+        (["--epoch", "3"], "Unrecognized options: --epoch, 3; similar: --epochs"),
         (["--seed"], "Missing value for argument '--seed'"),
     ],
 )
@@ -127,34 +127,17 @@ def test_a_resumed_run_has_the_settings_that_it_was_begun_with(folder):
     assert parsed("--resume", str(folder), "--epochs", "5", "--device", "cpu").epochs == 5
 
 
-def test_a_setting_that_cannot_change_is_refused_in_one_line(folder, capsys):
-    with pytest.raises(SystemExit) as caught:
-        parsed("--resume", str(folder), "--rate", "1")
-    assert caught.value.code == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "--rate 1.0: the run was begun with 0.5, and goes on so" in line
-
-
 def change(folder, **settings):
     path = folder / "config.json"
     content = json.loads(path.read_text())
     path.write_text(json.dumps(content | {"settings": content["settings"] | settings}))
 
 
-@pytest.mark.parametrize(
-    ("settings", "complaint"),
-    [
-        ({"seed": "x"}, "--seed: invalid literal"),
-        ({"epochs": 0}, "--epochs 0: expected at least 1"),
-        ({"unknown": 1}, "Unrecognized options: --unknown"),
-        ({"preset": "c"}, "invalid choice 'c'"),
-    ],
-)
-def test_a_config_that_the_command_line_would_not_take(folder, settings, complaint):
-    change(folder, **settings)
-    with pytest.raises(UserError) as caught:
+def test_a_config_that_the_command_line_would_not_take(folder, capsys):
+    change(folder, epochs=0)
+    with pytest.raises(SystemExit):
         parsed("--resume", str(folder))
-    assert str(caught.value).startswith(f"{folder / 'config.json'}: {complaint}")
+    assert capsys.readouterr().err.startswith("test_cli: error: --epochs 0: expected at least 1")
 
 
 @pytest.mark.parametrize("content", [b"", b"[1]", b'{"experiment": "test_cli"}', b"\xff", b"[" * 100_000])

@@ -15,7 +15,7 @@ def share():
     metrics.load_state_dict(state)  # the sum of all, in one of them
     return (
         metrics.compute(),
-        parallel.any_rank(rank == 1, False),
+        parallel.any_rank(rank == 1),
         parallel.from_first(lambda: ("made by", rank)),
         parallel.own_rows(torch.arange(4)).tolist(),
         parallel.is_first(),
@@ -30,8 +30,8 @@ def measure():
 
 def test_two_processes(processes):
     first, second = processes(2, joined, share)
-    assert first == (Metrics(0.5, 0.5), [True, False], ("made by", 0), [0, 1], True)
-    assert second == (Metrics(0.5, 0.5), [True, False], ("made by", 0), [2, 3], False)
+    assert first == (Metrics(0.5, 0.5), True, ("made by", 0), [0, 1], True)
+    assert second == (Metrics(0.5, 0.5), True, ("made by", 0), [2, 3], False)
 
 
 def test_two_processes_measure_what_one_does(processes):
@@ -52,5 +52,5 @@ def test_rows_that_have_no_equal_parts(monkeypatch):
 def test_a_process_alone():
     model = torch.nn.Linear(1, 1)
     assert parallel.distribute(model) is model
-    assert parallel.any_rank(True, False) == [True, False]
+    assert parallel.any_rank(True)
     assert parallel.from_first(lambda: 3) == 3

@@ -140,6 +140,7 @@ def test_denormals_are_flushed_in_a_run_only(config):
 
 
 def test_times_to_look_are_logarithmic():
-    assert log_times(20_000) == [1, 3, 9, 27, 82, 245, 737, 2214, 6655, 20_000]
+    assert log_times(20_000, 7) == [1, 200, 502, 1262, 3170, 7962, 20_000]
+    assert log_times(10, 5) == [1, 2, 5, 10]
     assert log_times(3) == [1, 2, 3]
-    assert log_times(100, 1) == [100]
+    assert log_times(1) == [1]

@@ -1,0 +1,68 @@
+"""Test a trained network on handwritten digits, and show what it makes of them."""
+
+import torch
+
+import manualgrad.nn as nn
+from manualgrad.data.mnist import Examples
+from manualgrad.errors import UserError
+from manualgrad.plots.digits import plot_confusion_matrix, plot_pixel_gradients, plot_worst_mistakes
+from manualgrad.training import RunDir, TrainingMonitor, evaluate
+
+DRAWN = 1000  # test images whose pixels' gradients are drawn
+
+
+def evaluate_digits(
+    run: RunDir,
+    monitor: TrainingMonitor,
+    test_set: Examples,
+    step: int,
+    best: dict[str, float],
+    required: float | None = None,
+) -> dict[str, float]:
+    """Test the monitored model, draw its mistakes, answer the five questions, and finish the run.
+
+    Parameters
+    ----------
+    run : RunDir
+        Gets the metrics and the pictures.
+    monitor : TrainingMonitor
+        Has watched the training of the model, which has its best weights again.
+    test_set : (Tensor, Tensor)
+        Images (N, 28, 28) and labels (N,).
+    step : int
+        How many steps the training took.
+    best : dict
+        What ``Checkpointer.load_best`` returned.
+    required : float, optional
+        The least accuracy.
+
+    Returns
+    -------
+    dict
+        The run's metrics: ``test_accuracy``, ``test_loss``, and those of ``best``.
+
+    Raises
+    ------
+    UserError
+        If the accuracy is less than required.
+    """
+    model, (images, labels) = monitor.model.eval(), test_set
+    test = evaluate(model, nn.CrossEntropyLoss(), images, labels)
+    when = f"epoch {best['best_epoch']}"
+    print(f"test accuracy {test.accuracy:.4f}, with the weights of {when}")
+    if run.full:
+        pixels, few = images[:DRAWN].clone().requires_grad_(), labels[:DRAWN]
+        loss = nn.CrossEntropyLoss(reduction="sum")(model(pixels), few)  # each digit's own gradient
+        (gradients,) = torch.autograd.grad(loss, pixels)
+        plot = plot_pixel_gradients
+        run.log_figure("pixel gradients", step, plot, images[:DRAWN], few, gradients, f"after {when}")
+        with torch.no_grad():
+            probabilities = model(images).softmax(1)
+        run.log_figure("confusion matrix", step, plot_confusion_matrix, labels, probabilities.argmax(1))
+        run.log_figure("worst mistakes", step, plot_worst_mistakes, images, labels, probabilities)
+    guessing = labels.bincount().max().item() / len(labels)  # always the most frequent digit
+    monitor.report(test.accuracy, guessing, best["training_accuracy"])
+    metrics = run.finish({"test_accuracy": test.accuracy, "test_loss": test.loss} | best)
+    if required is not None and test.accuracy < required:
+        raise UserError(f"test accuracy {test.accuracy} is below the required {required}")
+    return metrics
