@@ -24,10 +24,10 @@ from rich.console import Console
 
 from manualgrad.cases import FunctionInfo
 from manualgrad.errors import UserError
-from manualgrad.exercises.checker import Checker
+from manualgrad.exercises.checker import check
 from manualgrad.exercises.course import course, find
 from manualgrad.exercises.exercise import Exercise
-from manualgrad.exercises.show import show_verdict
+from manualgrad.exercises.session import show_verdict
 from manualgrad.exercises.student import in_place_of_ours, load_function
 from manualgrad.exercises.verdict import Request
 from manualgrad.gradcheck.report import WIDTH
@@ -68,7 +68,7 @@ def main(config: Config) -> dict[str, Any]:
         exercise.name, config.file.resolve(), config.file.read_bytes(), width=console.width,
         colour=console.is_terminal,
     )  # fmt: skip
-    verdict = Checker().check(request)
+    verdict = check(request)
     if verdict.kind in USELESS:
         raise UserError(f"{config.file}: {' '.join(verdict.message.split())}")
     script: Any = {"xor": xor, "mnist": mnist}[config.script]

@@ -28,13 +28,12 @@ def check(name: str, folder: str | Path | None = None) -> Verdict:
     """
     from dataclasses import replace
 
-    from manualgrad.exercises.checker import Checker
+    from manualgrad.exercises import checker
     from manualgrad.exercises.folder import Folder
     from manualgrad.exercises.session import Session
 
-    program = "python -m manualgrad.exercises"
-    session = Session(Folder(None if folder is None else Path(folder), program))
+    session = Session(Folder(None if folder is None else Path(folder), "python -m manualgrad.exercises"))
     exercise = session.choose(name)
-    verdict = Checker().check(replace(session.request(exercise), html=True, width=100, colour=False))
+    verdict = checker.check(replace(session.request(exercise), html=True, width=100, colour=False))
     session.folder.note_check(exercise, verdict.passed, verdict.steps_done)
     return verdict

@@ -1,260 +1,269 @@
 """The course: which exercises there are, in which order, and in which steps each is judged."""
 
-from collections.abc import Iterable
-from dataclasses import replace
+import difflib
+from pathlib import Path
 from typing import Any
 
 from manualgrad.errors import UserError
-from manualgrad.exercises.exercise import FUNCTIONS, LESSONS, WHOLE, Exercise, Step
+from manualgrad.exercises.exercise import FUNCTIONS, LESSONS, Exercise, Step
 
 
-def _function(page: str, *steps: Step, **fields: Any) -> Exercise:
-    """Return the exercise of one of the package's functions."""
-    return replace(Exercise(page, FUNCTIONS / f"{page}.py", steps=steps or WHOLE), **fields)
-
-
-def _lesson(page: str, *steps: Step, **fields: Any) -> Exercise:
-    """Return an exercise that has a page of its own."""
-    return replace(Exercise(page, LESSONS / f"{page}.py", steps=steps or WHOLE), **fields)
+def _exercise(page: str, *steps: Step, name: str = "", folder: Path = FUNCTIONS, **fields: Any) -> Exercise:
+    """Return the exercise of a page; without steps, every sample of it is one."""
+    return Exercise(name or page, folder / f"{page}.py", steps or (Step("every sample"),), **fields)
 
 
 def _prediction(page: str, sample: str, wrong_backward: str, answer: str) -> Exercise:
     """Return an exercise that asks which kind gradcheck will name."""
-    return replace(
-        Exercise(
-            f"predict_{page}", FUNCTIONS / f"{page}.py", "prediction", (Step("the kind", samples=(sample,)),)
-        ),
-        about=f"What will be said of a wrong {page}?",
-        note="One of: sign, scale, ignores-upstream, input-for-output, missing-terms, transposed, unsummed.",
+    return _exercise(
+        page,
+        Step("the kind", samples=(sample,)),
+        name=f"predict_{page}",
+        kind="prediction",
+        about=f"Predict the verdict on a wrong {page}",
         wrong_backward=wrong_backward,
         answer=answer,
     )
 
 
-_FUNCTIONS_AND_LOSSES = (
-    _function(
-        "power",
-        Step("the square", samples=("exponent 2",)),
-        name="square",
-        about="y = x²: power, with the exponent 2",
-        note="Here the exponent is always 2.",
+CHAPTERS: dict[str, tuple[Exercise, ...]] = {
+    "One number at a time": (
+        _exercise(
+            "power",
+            Step("the square", samples=("exponent 2",)),
+            name="square",
+            about="y = x²: power, with the exponent 2",
+            note="Here the exponent is always 2.",
+        ),
+        _exercise(
+            "power",
+            Step("exponents 1, 2 and 3", samples=("cube", "exponent 1", "exponent 2")),
+            Step("any exponent, 0 and -1 too"),
+        ),
+        _exercise("exp"),
+        _exercise("sin"),
+        _prediction("exp", "matrix", "return grad_output * torch.exp(output)", "input-for-output"),
+        _exercise("chain_of_three", folder=LESSONS),
     ),
-    _function(
-        "power",
-        Step("exponents 1, 2 and 3", samples=("cube", "exponent 1", "exponent 2")),
-        Step("any exponent, 0 and -1 too"),
+    "Activations": (
+        _exercise("sigmoid"),
+        _exercise("tanh"),
+        _prediction("tanh", "matrix", "return 1 - output**2", "ignores-upstream"),
+        _exercise("relu"),
+        *map(_exercise, ("leaky_relu", "silu", "softplus", "gelu", "dropout")),
     ),
-    _function("exp"),
-    _function("sin"),
-    _prediction("exp", "matrix", "return grad_output * torch.exp(output)", "input-for-output"),
-    _lesson("chain_of_three"),
-    _function("sigmoid"),
-    _function("tanh"),
-    _prediction("tanh", "matrix", "return 1 - output**2", "ignores-upstream"),
-    _function("relu"),
-    *map(_function, ("leaky_relu", "silu", "softplus", "gelu", "dropout")),
-    _function(
-        "mse_loss",
-        Step("the mean, the target is data", samples=("data as target",)),
-        Step("the mean, both gradients", samples=("mean",)),
-        Step("the other reductions"),
-        note='``ctx.reduction`` is "mean" in the first two steps; in the third also "sum" and "none".',
-        forward="""\
+    "A layer, and losses": (
+        _exercise(
+            "mse_loss",
+            Step("the mean, the target is data", samples=("data as target",)),
+            Step("the mean, both gradients", samples=("mean",)),
+            Step("the other reductions"),
+            note='``ctx.reduction`` is "mean" in the first two steps; in the third also "sum" and "none".',
+            forward="""\
 def forward(input, target, reduction):
     return ((input - target) ** 2).mean()  # or .sum(), or neither, as reduction says""",
-    ),
-    _function(
-        "linear",
-        Step("the gradient of input", samples=("batch",), arguments=("input",)),
-        Step("the gradient of weight", samples=("batch",), arguments=("weight",)),
-        Step("the gradient of bias", samples=("batch",), arguments=("bias",)),
-        Step("only what is asked for"),
-    ),
-    _prediction(
-        "linear",
-        "batch",
-        "return grad_output @ weight, grad_output.t() @ input, grad_output",
-        "unsummed",
-    ),
-    _function(
-        "softmax",
-        Step("one row", samples=("one row without a batch",)),
-        Step("many rows, along any dimension"),
-    ),
-    _function(
-        "log_softmax", Step("one row", samples=("one row without a batch",)), Step("along any dimension")
-    ),
-    _function(
-        "nll_loss",
-        Step("the mean over labels", samples=("labels", "unbatched")),
-        Step(
-            "class weights and the other reductions",
-            samples=("mean, class weights", "sum, class weights", "none, class weights"),
         ),
-        note='In the first step weight is None and reduction "mean"; in the second also "sum" and "none". '
-        "No label is to be ignored in either.",
-        forward="""\
+        _exercise(
+            "linear",
+            Step("the gradient of input", samples=("batch",), arguments=("input",)),
+            Step("the gradient of weight", samples=("batch",), arguments=("weight",)),
+            Step("the gradient of bias", samples=("batch",), arguments=("bias",)),
+            Step("only what is asked for"),
+            note="The function ``linear`` makes rows of an input of any shape before it calls this class: "
+            "here input is always (N, I), and weight (O, I).",
+        ),
+        _prediction(
+            "linear",
+            "batch",
+            "return grad_output @ weight, grad_output.t() @ input, grad_output",
+            "unsummed",
+        ),
+        _exercise(
+            "softmax",
+            Step("one row", samples=("one row without a batch",)),
+            Step("many rows, along any dimension"),
+        ),
+        _exercise(
+            "log_softmax", Step("one row", samples=("one row without a batch",)), Step("along any dimension")
+        ),
+        _exercise(
+            "nll_loss",
+            Step("the mean over labels", samples=("labels", "unbatched")),
+            Step(
+                "class weights and the other reductions",
+                samples=("mean, class weights", "sum, class weights", "none, class weights"),
+            ),
+            note='In the first step weight is None, reduction "mean"; in the second also "sum" and "none". '
+            "No label is ignored.",
+            forward="""\
 def forward(input, target, weight, ignore_index, reduction):
     losses = -input.gather(-1, target.unsqueeze(-1))  # (N, 1): -x[t]
     return losses.mean()  # with a weight: (w[t] * losses).sum() / w[t].sum()""",
-    ),
-    _function(
-        "softmax_nll",
-        Step("the mean over labels", samples=("labels", "unbatched")),
-        note='Here weight is None, no label is to be ignored, reduction is "mean" and label_smoothing is 0.',
-        forward="""\
+        ),
+        _exercise(
+            "softmax_nll",
+            Step("the mean over labels", samples=("labels", "unbatched")),
+            note='Here weight is None, no label is to be ignored, reduction is "mean" and label_smoothing '
+            "is 0.",
+            forward="""\
 def forward(input, target, weight, ignore_index, reduction, label_smoothing):
     log_probs = torch.log_softmax(input, -1)
     return -log_probs.gather(-1, target.unsqueeze(-1)).mean()""",
-    ),
-    _function(
-        "softmax_cross_entropy",
-        Step("the gradient of input", samples=("distribution", "unbatched"), arguments=("input",)),
-        Step("the gradient of target", samples=("distribution", "unbatched"), arguments=("target",)),
-        note='Here weight is None, reduction is "mean" and label_smoothing is 0.',
-        forward="""\
+        ),
+        _exercise(
+            "softmax_cross_entropy",
+            Step("the gradient of input", samples=("distribution", "unbatched"), arguments=("input",)),
+            Step("the gradient of target", samples=("distribution", "unbatched"), arguments=("target",)),
+            note='Here weight is None, reduction is "mean" and label_smoothing is 0.',
+            forward="""\
 def forward(input, target, weight, reduction, label_smoothing):
     return -(target * torch.log_softmax(input, -1)).sum(-1).mean()""",
-    ),
-    _function(
-        "binary_cross_entropy_with_logits",
-        Step("the target is data", samples=("data as target", "one number")),
-        note='Here weight and pos_weight are None, reduction is "mean", and target needs no gradient.',
-        forward="""\
+        ),
+        _exercise(
+            "binary_cross_entropy_with_logits",
+            Step("the target is data", samples=("data as target", "one number")),
+            note='Here weight and pos_weight are None, reduction is "mean", and target needs no gradient.',
+            forward="""\
 def forward(input, target, weight, reduction, pos_weight):
     log_sigmoid = -torch.logaddexp(torch.zeros_like(input), -input)
     return ((1 - target) * input - log_sigmoid).mean()""",
+        ),
     ),
-    _function("embedding"),
-    _function(
-        "avg_pool2d", Step("windows side by side", samples=("windows side by side",)), Step("all others")
+    "Words and images": (
+        _exercise("embedding"),
+        _exercise(
+            "avg_pool2d", Step("windows side by side", samples=("windows side by side",)), Step("all others")
+        ),
+        _exercise(
+            "max_pool2d", Step("windows side by side", samples=("windows side by side",)), Step("all others")
+        ),
+        _exercise(
+            "conv2d",
+            Step("the gradient of bias", samples=("bias, stride and padding",), arguments=("bias",)),
+            Step("the gradient of weight", samples=("batch",), arguments=("weight",)),
+            Step("the gradient of input", samples=("batch",), arguments=("input",)),
+            Step("strides, gaps, groups, and only what is asked for"),
+            note="``ctx.windows`` has ``stride``, ``padding``, ``dilation``, ``kernel``: two numbers each.",
+        ),
     ),
-    _function(
-        "max_pool2d", Step("windows side by side", samples=("windows side by side",)), Step("all others")
+    "Normalization": (
+        _exercise("rms_norm", Step("a row alone", samples=("rows alone",)), Step("with its scale")),
+        _exercise("layer_norm", Step("a row alone", samples=("rows alone",)), Step("with scale and shift")),
+        _exercise("batch_norm", Step("training", samples=("training without a scale",)), Step("all of it")),
+        _exercise(
+            "group_norm", Step("groups alone", samples=("groups alone",)), Step("with scale and shift")
+        ),
     ),
-    _function(
-        "conv2d",
-        Step("the gradient of bias", samples=("bias, stride and padding",), arguments=("bias",)),
-        Step("the gradient of weight", samples=("batch",), arguments=("weight",)),
-        Step("the gradient of input", samples=("batch",), arguments=("input",)),
-        Step("strides, gaps, groups, and only what is asked for"),
-        note="``ctx.windows`` has ``stride``, ``padding``, ``dilation`` and ``kernel``, each two numbers.",
-    ),
-    _function("rms_norm", Step("a row alone", samples=("rows alone",)), Step("with its scale")),
-    _function("layer_norm", Step("a row alone", samples=("rows alone",)), Step("with scale and shift")),
-    _function("batch_norm", Step("training", samples=("training without a scale",)), Step("all of it")),
-    _function("group_norm", Step("groups alone", samples=("groups alone",)), Step("with scale and shift")),
-    _function(
-        "scaled_dot_product_attention",
-        Step("the gradient of value", samples=("one sequence",), arguments=("value",)),
-        Step("the gradients of query and key", samples=("one sequence",)),
-        Step("heads, masks and scales"),
-        forward="""\
+    "Attention and recurrence": (
+        _exercise(
+            "scaled_dot_product_attention",
+            Step("the gradient of value", samples=("one sequence",), arguments=("value",)),
+            Step("the gradients of query and key", samples=("one sequence",)),
+            Step("heads, masks and scales"),
+            forward="""\
 def forward(query, key, value, mask, dropout, scale):
     scores = scale * query @ key.mT  # (..., L, S); with a mask: + mask
     probs = scores.softmax(-1)  # 0 in a row that is hidden as a whole
     return probs @ value, probs  # with dropout: (probs * dropout) @ value""",
-    ),
-    _function("gru_gates"),
-    _function("lstm_gates"),
-)
-
-_NETWORK_AND_BUGS = (
-    _lesson("network", Step("forward"), Step("backward"), kind="network"),
-    _lesson(
-        "bias_update",
-        kind="script",
-        name="bug_bias_update",
-        mistakes=(
-            ("b2 - learning_rate * grad_b2", "b2 - learning_rate * b2"),
-            ("b1 - learning_rate * grad_b1", "b1 - learning_rate * b1"),
         ),
+        _exercise("gru_gates"),
+        _exercise("lstm_gates"),
     ),
-    _lesson(
-        "stale_gradients",
-        kind="script",
-        name="bug_stale_gradients",
-        mistakes=(("                parameter.grad = None\n", ""),),
-    ),
-    _function(
-        "softmax",
-        name="bug_diagonal_softmax",
-        about="Softmax, in a network that learns, but badly",
-        note="A network with this softmax learns, but badly. Its author tested it with p.sum() as the loss.",
-        wrong_backward="return grad_output * probs * (1 - probs), None",
-    ),
-    _function(
-        "relu",
-        name="bug_in_place_relu",
-        about="A ReLU that is right alone and wrong in company",
-        note="torch.autograd.gradcheck passes it, but a network with residual connections goes astray.",
-        wrong_backward="grad_output[output <= 0] = 0\nreturn grad_output",
-    ),
-    _function(
-        "dropout",
-        Step("half of the inputs", samples=("half",)),
-        name="bug_new_mask",
-        about="Dropout whose gradients do not fit its outputs",
-        note="A network with this dropout learns, but no better than with noise in its gradients.",
-        wrong_backward="kept = torch.rand_like(mask) < 0.5\nreturn grad_output * kept / 0.5, None",
-    ),
-    _function(
-        "conv2d",
-        Step("one kernel, stride 1", samples=("batch",)),
-        name="bug_kernel",
-        about="A convolution that trains the wrong way round",
-        note="With a symmetric kernel, such as a blur, it passes every test. Here the stride is 1, without "
-        "padding, and there is no bias.",
-        wrong_backward="""\
+    "A network, and mistakes to find": (
+        _exercise("network", Step("forward"), Step("backward"), folder=LESSONS, kind="network"),
+        _exercise(
+            "bias_update",
+            folder=LESSONS,
+            kind="script",
+            name="bug_bias_update",
+            mistakes=(
+                ("b2 - learning_rate * grad_b2", "b2 - learning_rate * b2"),
+                ("b1 - learning_rate * grad_b1", "b1 - learning_rate * b1"),
+            ),
+        ),
+        _exercise(
+            "stale_gradients",
+            folder=LESSONS,
+            kind="script",
+            name="bug_stale_gradients",
+            mistakes=(("                parameter.grad = None\n", ""),),
+        ),
+        _exercise(
+            "softmax",
+            name="bug_diagonal_softmax",
+            about="Softmax, in a network that learns, but badly",
+            note="A network with it learns, but badly. Its author tested it with p.sum() as the loss.",
+            wrong_backward="return grad_output * probs * (1 - probs), None",
+        ),
+        _exercise(
+            "relu",
+            name="bug_in_place_relu",
+            about="A ReLU that is right alone and wrong in company",
+            note="torch.autograd.gradcheck passes it, but a network with residual connections goes astray.",
+            wrong_backward="grad_output[output <= 0] = 0\nreturn grad_output",
+        ),
+        _exercise(
+            "dropout",
+            Step("half of the inputs", samples=("half",)),
+            name="bug_new_mask",
+            about="Dropout whose gradients do not fit its outputs",
+            note="A network with this dropout learns, but no better than with noise in its gradients.",
+            wrong_backward="kept = torch.rand_like(mask) < 0.5\nreturn grad_output * kept / 0.5, None",
+        ),
+        _exercise(
+            "conv2d",
+            Step("one kernel, stride 1", samples=("batch",)),
+            name="bug_kernel",
+            about="A convolution that trains the wrong way round",
+            note="With a symmetric kernel, such as a blur, it passes every test. Here the stride is 1, and "
+            "there is neither padding nor bias.",
+            wrong_backward="""\
 rows, columns = weight.shape[2] - 1, weight.shape[3] - 1
 padded = torch.constant_pad_nd(grad_output, [columns, columns, rows, rows])
 grad_input = torch.conv2d(padded, weight.transpose(0, 1))
 grad_weight = torch.conv2d(input.transpose(0, 1), grad_output.transpose(0, 1)).transpose(0, 1)
 return grad_input, grad_weight, None, None, None""",
-    ),
-    _function(
-        "layer_norm",
-        Step("rows alone", samples=("rows alone",)),
-        name="bug_constant_mean",
-        about="A layer norm that takes its mean for a constant",
-        note="Here there is neither weight nor bias. Which of the row's numbers does the mean depend on?",
-        wrong_backward="""\
+        ),
+        _exercise(
+            "layer_norm",
+            Step("rows alone", samples=("rows alone",)),
+            name="bug_constant_mean",
+            about="A layer norm that takes its mean for a constant",
+            note="Here there is neither weight nor bias. Which of the row's numbers does the mean depend on?",
+            wrong_backward="""\
 mean = input.mean(ctx.dims, keepdim=True)
 rstd = (input.var(ctx.dims, correction=0, keepdim=True) + ctx.eps).rsqrt()
 normalized = (input - mean) * rstd
 shared = (grad_output * normalized).mean(ctx.dims, keepdim=True)
 return rstd * (grad_output - normalized * shared), None, None, None, None""",
+        ),
     ),
-)
+}
+
+
+def chapters() -> dict[str, list[Exercise]]:
+    """Return every exercise by chapter, in the order in which they teach.
+
+    A function of the package that no line above names comes in a chapter of its own, before the last.
+    """
+    found = {title: list(exercises) for title, exercises in CHAPTERS.items()}
+    named = {exercise.page for exercises in found.values() for exercise in exercises}
+    others = [
+        _exercise(page.stem, folder=FUNCTIONS)
+        for page in sorted(FUNCTIONS.glob("[!_]*.py"))
+        if page not in named
+    ]
+    last, exercises = found.popitem()
+    return found | ({"More functions": others} if others else {}) | {last: exercises}
 
 
 def course() -> list[Exercise]:
-    """Return every exercise, in the order in which they teach.
-
-    A function of the package that no line above names comes after those that are named.
-
-    Returns
-    -------
-    list of Exercise
-        Their names differ.
-    """
-    named = {exercise.page for exercise in _FUNCTIONS_AND_LOSSES}
-    pages = sorted(page for page in FUNCTIONS.glob("[!_]*.py") if page not in named)
-    return [*_FUNCTIONS_AND_LOSSES, *(_function(page.stem) for page in pages), *_NETWORK_AND_BUGS]
+    """Return every exercise, in the order in which they teach."""
+    return [exercise for exercises in chapters().values() for exercise in exercises]
 
 
 def find(name: str) -> Exercise:
-    """Return the exercise of that name.
-
-    Parameters
-    ----------
-    name : str
-        As listed; hyphens serve for underscores, and ``.py`` may follow.
-
-    Returns
-    -------
-    Exercise
-        The one with this name.
+    """Return the exercise of a name; hyphens serve for underscores, and ``.py`` may follow.
 
     Raises
     ------
@@ -265,11 +274,6 @@ def find(name: str) -> Exercise:
     plain = name.removesuffix(".py").replace("-", "_").lower()
     if plain in exercises:
         return exercises[plain]
-    raise UserError(f"no exercise is called {name!r}{_closest(plain, exercises)}")
-
-
-def _closest(name: str, names: Iterable[str]) -> str:
-    import difflib  # only a wrong name needs it
-
-    similar = difflib.get_close_matches(name, names, n=3)
-    return f": did you mean {' or '.join(similar)}?" if similar else ": `list` shows them all"
+    similar = difflib.get_close_matches(plain, exercises, n=3)
+    hint = f"did you mean {' or '.join(similar)}?" if similar else "`list --all` shows them all"
+    raise UserError(f"no exercise is called {name!r}: {hint}")

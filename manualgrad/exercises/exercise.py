@@ -12,23 +12,12 @@ PACKAGE = Path(manualgrad.__path__[0])
 FUNCTIONS = PACKAGE / "functions"
 LESSONS = PACKAGE / "exercises" / "lessons"
 
-# What the student's file is: one Function with its backward missing, a wrong one whose verdict is to be
-# predicted, a network line by line, or a training script with a mistake in it.
-Kind = Literal["function", "prediction", "network", "script"]
-
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to get right; the next step is looked at when this one is.
+    """One thing to get right, worth a point; the next step is looked at when this one is right.
 
-    Parameters
-    ----------
-    title : str
-        What the step is about.
-    samples : tuple of str
-        The names of the samples to be judged by, from the function's samples; empty for all of them.
-    arguments : tuple of str
-        Whose gradients are judged; empty for all of them.
+    Without names, every sample counts, and the gradient of every argument.
     """
 
     title: str
@@ -36,47 +25,22 @@ class Step:
     arguments: tuple[str, ...] = ()
 
 
-WHOLE = (Step("every sample"),)  # one step for all there is
-
-
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise. The solution is the lesson's own code; nothing here repeats it.
+    """One exercise. The solution is the page's own code; nothing here repeats it."""
 
-    Parameters
-    ----------
-    name : str
-        What the student types.
-    page : Path
-        The file with the lesson and the solution.
-    kind : {"function", "prediction", "network", "script"}
-        What is written, and how it is judged.
-    steps : tuple of Step
-        In order; each is worth a point.
-    about : str
-        For the list; empty for the lesson's title.
-    note : str
-        What the student is told besides the task.
-    mistakes : tuple of (str, str)
-        To find in a script: a text of the solution, and what stands there in the student's file.
-    wrong_backward : str
-        To find in a function: the lines that the student is given in the place of the right ones.
-    forward : str
-        What the student sees of forward where ours calls helpers: the same for this exercise, in plain lines.
-    answer : str
-        The kind that gradcheck names for it, where that is to be predicted.
-    """
-
-    name: str
-    page: Path
-    kind: Kind = "function"
-    steps: tuple[Step, ...] = WHOLE
-    about: str = ""
-    note: str = ""
-    mistakes: tuple[tuple[str, str], ...] = ()
-    wrong_backward: str = ""
-    answer: str = ""
-    forward: str = ""
+    name: str  # what the student types
+    page: Path  # the file with the lesson and the solution
+    steps: tuple[Step, ...]
+    # A Function without its backward, one whose verdict is to be predicted, a network line by line, or a
+    # training script with a mistake in it.
+    kind: Literal["function", "prediction", "network", "script"] = "function"
+    about: str = ""  # for the list, in the place of the lesson's title
+    note: str = ""  # what the student is told besides the task
+    forward: str = ""  # shown in the place of a forward that calls helpers: the same, in plain lines
+    wrong_backward: str = ""  # a Function's lines that are to be mended, or whose kind is to be predicted
+    answer: str = ""  # that kind
+    mistakes: tuple[tuple[str, str], ...] = ()  # in a script: the solution's text, and what stands there
 
     @cached_property
     def lesson(self) -> Lesson:
@@ -90,13 +54,8 @@ class Exercise:
 
     @property
     def is_bug(self) -> bool:
-        """Whether something wrong is given, to be found."""
+        """Whether something wrong is given, to be mended."""
         return self.kind != "prediction" and bool(self.mistakes or self.wrong_backward)
-
-    @property
-    def is_library_function(self) -> bool:
-        """Whether the lesson is one of the package's functions."""
-        return self.page.parent == FUNCTIONS
 
     @property
     def module(self) -> str:

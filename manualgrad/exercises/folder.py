@@ -3,8 +3,9 @@
 import json
 import shlex
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from manualgrad.atomic import write_atomically
 from manualgrad.errors import UserError
@@ -15,7 +16,7 @@ PROGRESS = "progress.json"
 IGNORED = "# One's own attempts; remove this line and the next to track them.\n*\n"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Progress:
     """How far one exercise has come: when it first passed, and what its latest check and hints were."""
 
@@ -31,7 +32,7 @@ class Folder:
     Parameters
     ----------
     path : Path, optional
-        Need not exist yet. By default ``my-backwards``, or the current folder if it is one already.
+        Need not exist yet. By default the current folder if it is one already, else ``my-backwards``.
     program : str
         What is typed before a verb, for messages.
 
@@ -42,7 +43,7 @@ class Folder:
     """
 
     def __init__(self, path: Path | None = None, program: str = "") -> None:
-        self.usual = Path() if Path.cwd().name == DEFAULT.name else DEFAULT
+        self.usual = Path() if Path(PROGRESS).is_file() else DEFAULT
         self.path = self.usual if path is None else path
         self.program = program
         if self.path.resolve().is_relative_to(PACKAGE.resolve()):
@@ -64,14 +65,15 @@ class Folder:
         """Whether the exercise was started."""
         return self.file(exercise).is_file()
 
-    def start(self, exercise: Exercise, text: str) -> Path:
-        """Write the file that the student begins with, and return it.
+    def need(self, exercise: Exercise) -> Path:
+        """Return the student's file, which has to be there."""
+        file = self.file(exercise)
+        if not file.is_file():
+            raise UserError(f"{file}: no such file; `{self.command('start', exercise)}` writes it")
+        return file
 
-        Raises
-        ------
-        UserError
-            If there is one already.
-        """
+    def start(self, exercise: Exercise, text: str) -> Path:
+        """Write the file that the student begins with, unless there is one, and return it."""
         file = self.file(exercise)
         self.path.mkdir(parents=True, exist_ok=True)
         if not any(self.path.iterdir()):
@@ -82,39 +84,18 @@ class Folder:
         except FileExistsError:
             reset = self.command("reset", exercise)
             raise UserError(f"{file} is there already and is left as it is; `{reset}` begins anew") from None
+        self.note(exercise)
         return file
 
     def set_aside(self, exercise: Exercise) -> Path:
-        """Rename the student's file to one that no exercise reads, forget its progress, return the new name.
-
-        Raises
-        ------
-        UserError
-            If the exercise was not started.
-        """
+        """Rename the student's file, forget its progress, and return the new name."""
         file = self.need(exercise)
         number = 1
         while (aside := file.with_name(f"{exercise.name}.old-{number}.py")).exists():
             number += 1
         file.rename(aside)
-        self._progress = self._read()
-        self._progress.pop(exercise.name, None)
-        self._write()
+        self.note(exercise, **asdict(Progress()))
         return aside
-
-    def need(self, exercise: Exercise) -> Path:
-        """Return the student's file, which has to be there.
-
-        Raises
-        ------
-        UserError
-            If it is not.
-        """
-        if not self.has(exercise):
-            raise UserError(
-                f"{self.file(exercise)}: no such file; `{self.command('start', exercise)}` writes it"
-            )
-        return self.file(exercise)
 
     def progress(self, exercise: Exercise) -> Progress:
         """Return how far an exercise has come."""
@@ -122,27 +103,18 @@ class Folder:
 
     def note_check(self, exercise: Exercise, passed: bool, steps_done: int) -> None:
         """Remember a check. What has passed once stays passed until it is reset."""
-        progress = self._latest(exercise)
-        progress.checks += 1
-        progress.steps_done = steps_done
-        if passed and not progress.passed:
-            progress.passed = time.strftime("%Y-%m-%d %H:%M")
-        self._note(exercise, progress)
-
-    def note_hint(self, exercise: Exercise, hints: int) -> None:
-        """Remember how many hints were shown."""
-        progress = self._latest(exercise)
-        progress.hints = hints
-        self._note(exercise, progress)
-
-    def _latest(self, exercise: Exercise) -> Progress:
-        """Read progress anew: a hint may have been asked for in another terminal while `watch` is running."""
         self._progress = self._read()
-        return self.progress(exercise)
+        before = self.progress(exercise)
+        date = before.passed or (time.strftime("%Y-%m-%d %H:%M") if passed else "")
+        self.note(exercise, passed=date, checks=before.checks + 1, steps_done=steps_done)
 
-    def _note(self, exercise: Exercise, progress: Progress) -> None:
-        self._progress[exercise.name] = progress
-        self._write()
+    def note(self, exercise: Exercise, **changes: Any) -> None:
+        """Remember how far an exercise has come, beside what another terminal has written meanwhile."""
+        self._progress = self._read()
+        self._progress[exercise.name] = replace(self.progress(exercise), **changes)
+        self.path.mkdir(parents=True, exist_ok=True)
+        content = {name: asdict(progress) for name, progress in self._progress.items()}
+        write_atomically(self.path / PROGRESS, (json.dumps(content, indent=2) + "\n").encode())
 
     def _read(self) -> dict[str, Progress]:
         file = self.path / PROGRESS
@@ -155,11 +127,6 @@ class Folder:
             raise UserError(
                 f"{file} cannot be read ({error}); mend it, or move it away to count anew"
             ) from None
-
-    def _write(self) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
-        content = {name: asdict(progress) for name, progress in self._progress.items()}
-        write_atomically(self.path / PROGRESS, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def choose_next(exercises: list[Exercise], folder: Folder) -> Exercise | None:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from manualgrad.cases import FUNCTIONS, FunctionInfo
+from manualgrad.exercises import exercise as pages
 from manualgrad.exercises.course import course
 from manualgrad.exercises.exercise import Exercise
 from manualgrad.functions._function import Function
@@ -20,10 +21,9 @@ KEPT = ("__doc__", "forward", "setup_context", "generate_vmap_rule", "vmap")
 
 def info_of(exercise: Exercise) -> FunctionInfo:
     """Return the samples of an exercise and what they are judged against."""
-    if exercise.is_library_function:
+    if exercise.page.parent == pages.FUNCTIONS:
         return FUNCTIONS[exercise.page.stem]
-    info = importlib.import_module(exercise.module).INFO
-    assert isinstance(info, FunctionInfo)
+    info: FunctionInfo = importlib.import_module(exercise.module).INFO
     return info
 
 

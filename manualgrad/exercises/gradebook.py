@@ -1,87 +1,59 @@
-"""The tables and texts of a grading: a row an exercise, a row a student, and what to hand back."""
+"""Grades as tables for a teacher, as texts to hand back, and as other systems read them."""
 
 import csv
+import importlib.metadata
 import io
+import os
+import time
+import zipfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
+from manualgrad.errors import UserError
 from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.submissions import Submission
 
 
 @dataclass(frozen=True)
 class Grade:
-    """One exercise of one submission: a row of ``details.csv``.
-
-    Attributes
-    ----------
-    submission, exercise : str
-        Whose, and which.
-    points, out_of : int
-        One for each step that is right.
-    kind, message : str
-        The first finding; empty if it passed.
-    seconds : float
-        How long the check took.
-    look_at : str
-        What a person should look at, and why.
-    notes : str
-        What was unusual about the file's name or its encoding.
-    digest : str
-        Of the file that was judged.
-    report : str
-        What the student would have been told.
-    """
+    """One exercise of one submission: a row of ``details.csv``."""
 
     submission: str
     exercise: str
-    points: int
+    points: int  # one for each step that is right
     out_of: int
-    kind: str = ""
+    kind: str = ""  # of the first finding
     message: str = ""
-    seconds: float = 0.0
-    look_at: str = ""
-    notes: str = ""
-    digest: str = ""
-    report: str = ""
+    seconds: float = 0.0  # how long the check took
+    look_at: str = ""  # what a person should look at, and why
+    notes: str = ""  # what was unusual about the file's name or its encoding
+    digest: str = ""  # of the file that was judged
+    report: str = ""  # what the student would have been told
 
     @property
     def passed(self) -> bool:
         """Whether all of it is right."""
         return self.points == self.out_of
 
+    @property
+    def told(self) -> str:
+        """What to tell the student."""
+        return "right" if self.passed else self.report or self.message
+
 
 def read_details(path: Path) -> list[Grade]:
-    """Return the grades of a details file, as far as it was written.
-
-    Parameters
-    ----------
-    path : Path
-        It may end in the middle of a row.
-
-    Returns
-    -------
-    list of Grade
-        Every whole row.
-    """
+    """Return the grades of a details file, as far as it was written: it may end in the middle of a row."""
     grades = []
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            try:
-                grades.append(_from_row(row))
-            except (KeyError, TypeError, ValueError):
-                continue
+            values: dict[str, Any] = {field.name: row.get(field.name) for field in fields(Grade)}
+            if None not in values.values():
+                values |= {"points": int(row["points"]), "out_of": int(row["out_of"])}
+                grades.append(Grade(**values | {"seconds": float(row["seconds"])}))
     return grades
-
-
-def _from_row(row: dict[str, str]) -> Grade:
-    texts = {field.name: row[field.name] for field in fields(Grade)}
-    if any(not isinstance(text, str) for text in texts.values()):
-        raise ValueError("the row is not whole")
-    numbers = {"points": int(row["points"]), "out_of": int(row["out_of"]), "seconds": float(row["seconds"])}
-    return Grade(**texts | numbers)  # type: ignore[arg-type]
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:
@@ -104,44 +76,154 @@ def gradebook(
     rows = []
     for submission in submissions:
         its = {grade.exercise: grade for grade in grades if grade.submission == submission.name}
-        total, out_of = sum(g.points for g in its.values()), sum(g.out_of for g in its.values())
+        total, out_of = _sum(its.values())
         looks = "; ".join(f"{name}.py {its[name].look_at}" for name in names if its[name].look_at)
         points = [its[name].points for name in names]
-        percent = round(100 * total / out_of, 1)
         attempts = "" if submission.attempts is None else submission.attempts
-        rows.append((submission.name, total, out_of, percent, *points, attempts, looks))
+        rows.append(
+            (submission.name, total, out_of, round(100 * total / out_of, 1), *points, attempts, looks)
+        )
     return table(("name", "total", "out_of", "percent", *names, "attempts", "look_at"), rows)
 
 
 def feedback(submission: Submission, grades: Sequence[Grade]) -> str:
     """Return what a student would have been told, in Markdown."""
     its = [grade for grade in grades if grade.submission == submission.name]
-    total, out_of = sum(grade.points for grade in its), sum(grade.out_of for grade in its)
+    total, out_of = _sum(its)
     parts = [f"# {submission.name}: {total} of {out_of}"]
     for grade in its:
-        verdict = "right" if grade.passed else f"```text\n{grade.report or grade.message}\n```"
-        parts += [f"## {grade.exercise}: {grade.points} of {grade.out_of}", verdict]
+        told = grade.told if grade.passed else f"```text\n{grade.told}\n```"
+        parts += [f"## {grade.exercise}: {grade.points} of {grade.out_of}", told]
     return "\n\n".join(parts) + "\n"
 
 
 def summarise(grades: Sequence[Grade]) -> list[tuple[str, str, str, str]]:
-    """Return for each exercise how many passed, and what the others' findings mostly were.
-
-    Parameters
-    ----------
-    grades : sequence of Grade
-        Of all submissions.
-
-    Returns
-    -------
-    list of (str, str, str, str)
-        Exercise, number passed, mean points, and the three most frequent kinds with their numbers.
-    """
+    """Return a row for each exercise: its name, how many passed, mean points, the most frequent kinds."""
     rows = []
     for name in dict.fromkeys(grade.exercise for grade in grades):
         its = [grade for grade in grades if grade.exercise == name]
         kinds = Counter(grade.kind for grade in its if not grade.passed).most_common(3)
-        points = f"{sum(grade.points for grade in its) / len(its):.2f} of {its[0].out_of}"
+        points = f"{_sum(its)[0] / len(its):.2f} of {its[0].out_of}"
         passed = f"{sum(grade.passed for grade in its)} of {len(its)}"
         rows.append((name, passed, points, ", ".join(f"{kind} {count}" for kind, count in kinds)))
     return rows
+
+
+def _sum(grades: Iterable[Grade]) -> tuple[int, int]:
+    """Return the points of some grades, and how many there could have been."""
+    points = [(grade.points, grade.out_of) for grade in grades]
+    return sum(got for got, _ in points), sum(possible for _, possible in points)
+
+
+def gradescope(grades: Sequence[Grade]) -> dict[str, Any]:
+    """Return one submission's grades as Gradescope's ``results.json``: a test for each exercise."""
+    tests = [
+        {
+            "name": grade.exercise,
+            "score": grade.points,
+            "max_score": grade.out_of,
+            "status": "passed" if grade.passed else "failed",
+            "output": grade.told,
+            "visibility": "visible",
+        }
+        for grade in grades
+    ]
+    seconds = round(sum(grade.seconds for grade in grades))
+    return {"score": _sum(grades)[0], "execution_time": seconds, "tests": tests}
+
+
+# What Classroom 50's runner tells about a submission, and what ``result.json`` calls it.
+RUNNER = {
+    "classroom": "CLASSROOM",
+    "assignment": "ASSIGNMENT",
+    "submission": "SUBMISSION_TAG",
+    "commit": "COMMIT_URL",
+    "release": "RELEASE_URL",
+}
+
+
+def classroom50(grades: Sequence[Grade], environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """Return one submission's grades as Classroom 50's ``result.json``: a test for each exercise.
+
+    Raises
+    ------
+    UserError
+        If the runner's variables are not there.
+    """
+    missing = [name for name in RUNNER.values() if not environment.get(name)]
+    if missing:
+        raise UserError(f"--classroom50 is for Classroom 50's runner, which sets {', '.join(missing)}")
+    tests = [
+        {
+            "test-name": grade.exercise,
+            "passed": grade.passed,
+            "score": grade.points,
+            "max-score": grade.out_of,
+            "output": grade.told,
+        }
+        for grade in grades
+    ]
+    score, out_of = _sum(grades)
+    return {
+        "schema": "classroom50/result/v1",
+        **{name: environment[variable] for name, variable in RUNNER.items()},
+        "assignment_type": environment.get("ASSIGNMENT_TYPE") or "individual",
+        "owner": environment.get("OWNER") or environment.get("USERNAME") or "unknown",
+        "review": environment.get("REVIEW_URL") or environment["COMMIT_URL"],
+        "datetime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "score": score,
+        "max-score": out_of,
+        "tests": tests,
+    }
+
+
+# What a teacher uploads: the files of Gradescope's zip, and the script of Classroom 50.
+GRADESCOPE_FILES = {
+    "setup.sh": """#!/usr/bin/env bash
+set -e
+apt-get update
+apt-get install -y python3-pip
+python3 -m pip install --break-system-packages manualgrad{version}
+""",
+    "run_autograder": """#!/usr/bin/env bash
+python3 -m manualgrad.exercises grade /autograder/submission \\
+    --gradescope /autograder/results/results.json --exercises {names}
+""",
+}
+CLASSROOM50_SCRIPT = '''"""Grade this submission with manualgrad, and leave result.json."""
+
+import subprocess
+import sys
+
+PYTHON = [sys.executable, "-m"]
+subprocess.run([*PYTHON, "pip", "install", "--quiet", "manualgrad{version}"], check=True)
+subprocess.run(
+    [*PYTHON, *"manualgrad.exercises grade . --classroom50 result.json --exercises {names}".split()],
+    check=True,
+)
+'''
+
+
+def write_autograder(path: Path, exercises: Sequence[Exercise]) -> None:
+    """Write what a teacher uploads: ``.zip`` is for Gradescope, ``.py`` for Classroom 50.
+
+    Raises
+    ------
+    UserError
+        If the name ends in neither.
+    """
+    try:
+        version = f"=={importlib.metadata.version('manualgrad')}"
+    except importlib.metadata.PackageNotFoundError:  # used from a checkout: the newest there is
+        version = ""
+    values = {"version": version, "names": " ".join(exercise.name for exercise in exercises)}
+    if path.suffix == ".py":
+        path.write_text(CLASSROOM50_SCRIPT.format(**values), encoding="utf-8")
+    elif path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, text in GRADESCOPE_FILES.items():
+                entry = zipfile.ZipInfo(name, time.localtime()[:6])
+                entry.external_attr = 0o755 << 16
+                archive.writestr(entry, text.format(**values))
+    else:
+        raise UserError(f"{path}: the name has to end in .zip (Gradescope) or .py (Classroom 50)")

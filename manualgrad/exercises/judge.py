@@ -2,11 +2,12 @@
 
 import contextlib
 import functools
+import importlib
 import inspect
 import io
 import os
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,7 @@ from manualgrad.cases import FunctionInfo, SampleInput
 from manualgrad.exercises.course import find
 from manualgrad.exercises.exercise import Exercise, Step
 from manualgrad.exercises.given import info_of
-from manualgrad.exercises.lines import judge_lines
-from manualgrad.exercises.scripts import judge_script
+from manualgrad.exercises.programs import judge_network, judge_script
 from manualgrad.exercises.slips import name_slip
 from manualgrad.exercises.student import explain, find_class, frame_in, in_place_of_ours, meaning
 from manualgrad.exercises.verdict import Request, Verdict
@@ -31,15 +31,7 @@ from manualgrad.loading import FileError, load_module
 def judge(request: Request) -> Verdict:
     """Run the student's file and judge what it defines; the first step that is not right decides.
 
-    Parameters
-    ----------
-    request : Request
-        The file, and how wide the report may be.
-
-    Returns
-    -------
-    Verdict
-        Without what only the process's owner knows: what was printed, and how long it took.
+    What only the process's owner knows is left open: what was printed, and how long it took.
     """
     exercise = find(request.exercise)
     path = Path(request.file.name)  # a copy of what was handed in, in this check's own folder
@@ -47,108 +39,196 @@ def judge(request: Request) -> Verdict:
     sys.path.insert(0, str(request.file.parent))  # it can import its neighbours
     try:
         if exercise.kind == "network":
-            return judge_lines(exercise, path)
+            return judge_network(exercise, path)
         if exercise.kind == "script":
             return judge_script(exercise, path)
+        info, module = info_of(exercise), load_module(path)
+        attempt = Attempt(exercise, request, path, info, find_class(module, info.function_class))
         if exercise.kind == "prediction":
-            return _judge_prediction(exercise, path, request)
-        return _judge_function(exercise, path, request)
+            return attempt.judge_prediction(getattr(module, "prediction", ...))
+        return attempt.judge_steps()
     except FileError as problem:
         return Verdict(kind=problem.kind, message=str(problem))
 
 
-def _judge_function(exercise: Exercise, path: Path, request: Request) -> Verdict:
-    """Judge a Function, step by step, sample by sample."""
-    info = info_of(exercise)
-    theirs = find_class(load_module(path), info.function_class)
-    reports: dict[str, Report] = {}
-    for done, step in enumerate(exercise.steps):
-        for sample in info.samples():
-            if step.samples and sample.name not in step.samples:
-                continue
-            verdict = None
-            if sample.name not in reports:
-                verdict = _try(info, theirs, sample, path)
-            if verdict is None and sample.name not in reports:
-                # Other sizes of input and second derivatives concern the formula, not the sample.
-                reports[sample.name] = _check(info, theirs, sample, thorough=not reports)
-            if verdict is None:
-                finding = _first_wrong(reports[sample.name], step)
-                if finding is not None:
-                    _forget_prints()  # what is shown belongs to the run of the table
-                    _try(info, theirs, sample, path, reports[sample.name].upstream)
-                    if finding.kind == "unknown" and step.arguments:
-                        finding = _alone(finding, info, theirs, sample, step)
-                    finding = _with_slip(finding, exercise, info, theirs, sample)
-                    verdict = _verdict(finding, reports[sample.name], step, request)
-            if verdict is not None:
-                return replace(verdict, steps_done=done, step=_place(exercise, step, sample))
-    empty = None if step.samples else _without_rows(info)
-    verdict = None if empty is None else _try(info, theirs, empty, path)
-    if empty is not None and verdict is not None:
-        return replace(verdict, steps_done=done, step=_place(exercise, step, empty))
-    return Verdict(passed=True, steps_done=len(exercise.steps))
+@dataclass
+class Attempt:
+    """A student's Function, and what it is judged against."""
 
+    exercise: Exercise
+    request: Request
+    path: Path
+    info: FunctionInfo
+    theirs: type[Function]
+    reports: dict[str, Report] = field(default_factory=dict)  # of the samples that have been checked
 
-def _without_rows(info: FunctionInfo) -> SampleInput | None:
-    """Return the first sample with an empty batch; None if the function does not take one."""
-    first = info.samples()[0]
-    input, *others = first.args
-    if input.dim() < 2 or not input.requires_grad:
+    def judge_steps(self) -> Verdict:
+        """Judge step by step, sample by sample."""
+        steps, samples = self.exercise.steps, list(self.info.samples())
+        for done, step in enumerate(steps):
+            for sample in samples:
+                if step.samples and sample.name not in step.samples:
+                    continue
+                if verdict := self._judge(step, sample):
+                    return replace(verdict, steps_done=done, step=self._place(step, sample))
+        empty = self._without_rows(samples[0])
+        if not steps[-1].samples and empty is not None and (verdict := self._try(empty)):
+            return replace(verdict, steps_done=len(steps) - 1, step=self._place(steps[-1], empty))
+        return Verdict(passed=True, steps_done=len(steps))
+
+    def judge_prediction(self, prediction: object) -> Verdict:
+        """Compare what the student predicts with what gradcheck names; a wrong one sees the figures alone."""
+        if not isinstance(prediction, str):
+            return Verdict(kind="not-written", message="prediction is not written yet: a name, in quotes")
+        (step,) = self.exercise.steps
+        sample = next(sample for sample in self.info.samples() if sample.name in step.samples)
+        report = self._check(sample, thorough=True)
+        found = _first_wrong(report, step)
+        if found is None:
+            return Verdict(
+                kind="no-mistake", message="backward is right now: `reset` brings the wrong one back"
+            )
+        if prediction == found.kind:
+            report = replace(report, findings=[found])
+            return Verdict(passed=True, steps_done=1, report=self._draw(report))
+        rows = [replace(row, verdict="wrong") for row in report.rows if not row.verdict.startswith("right")]
+        shown = replace(report, rows=rows, findings=[replace(found, kind="unknown", message="")])
+        table = "\n".join(self._draw(shown).splitlines()[2:])
+        message = f"not {prediction}. Work the figures out by hand: what turns the right ones into these?"
+        return Verdict(
+            kind="wrong-prediction", message=message, report=f"wrong-prediction: {message}\n{table}"
+        )
+
+    def _judge(self, step: Step, sample: SampleInput) -> Verdict | None:
+        """Return what is wrong with a sample's gradients as far as they concern a step."""
+        if sample.name not in self.reports:
+            if verdict := self._try(sample):
+                return verdict
+            # Other sizes of input and second derivatives concern the formula, not the sample.
+            self.reports[sample.name] = self._check(sample, thorough=not self.reports)
+        report = self.reports[sample.name]
+        finding = _first_wrong(report, step)
+        if finding is None:
+            return None
+        _forget_prints()  # what is shown belongs to the run of the table
+        self._try(sample, report.upstream)
+        if finding.kind == "raises":
+            finding = replace(finding, message=finding.message + meaning(finding.message))
+        if finding.kind == "unknown" and step.arguments:
+            finding = self._alone(finding, step, sample)
+        finding = self._with_slip(finding, sample)
+        rows = [row for row in report.rows if not step.arguments or row.argument in step.arguments]
+        shown = replace(report, rows=rows, findings=[finding])
+        html = shown._repr_html_() if self.request.html else ""
+        return Verdict(kind=finding.kind, message=finding.message, report=self._draw(shown), html=html)
+
+    def _place(self, step: Step, sample: SampleInput) -> str:
+        """Name the step, and the sample unless it is the step's only one."""
+        parts = [step.title] if len(self.exercise.steps) > 1 else []
+        if step.samples != (sample.name,):
+            parts.append(f"sample: {sample.name}")
+        return "; ".join(parts)
+
+    def _try(self, sample: SampleInput, upstream: tuple[Tensor, ...] = ()) -> Verdict | None:
+        """Run backward once; what it prints is shown, and what it raises is explained."""
+        try:
+            self._run(sample, upstream)
+        except Exception as error:
+            if isinstance(error, NotImplementedError) and not error.args:  # PyTorch's own say what is missing
+                return Verdict(kind="not-written", message="backward is not written yet")
+            # What the engine says of a gradient, gradcheck says better.
+            if frame_in(error, self.path):
+                return Verdict(kind="raises", message=explain(error, self.path))
         return None
-    sample = replace(
-        first, name="an empty batch", args=(input.new_zeros(0, *input.shape[1:], requires_grad=True), *others)
-    )
-    try:
-        info.function(*sample.args, **sample.kwargs)
-    except Exception:  # a target has as many rows, say
-        return None
-    return sample
 
-
-def _judge_prediction(exercise: Exercise, path: Path, request: Request) -> Verdict:
-    """Compare what the student predicts with what gradcheck names; a wrong one sees the figures alone."""
-    prediction = getattr(load_module(path), "prediction", ...)
-    if not isinstance(prediction, str):
-        return Verdict(kind="not-written", message="prediction is not written yet: a kind, in quotes")
-    (step,) = exercise.steps
-    info = info_of(exercise)
-    theirs = find_class(sys.modules[f"student_{path.stem}"], info.function_class)
-    sample = next(sample for sample in info.samples() if sample.name in step.samples)
-    report = _check(info, theirs, sample, thorough=True)
-    found = _first_wrong(report, step)
-    if found is None:
-        return Verdict(kind="no-mistake", message="backward is right now: `reset` brings the wrong one back")
-    if prediction == found.kind:
-        return Verdict(passed=True, steps_done=1, report=_draw(replace(report, findings=[found]), request))
-    rows = [replace(row, verdict="wrong") for row in report.rows if not row.verdict.startswith("right")]
-    shown = replace(report, rows=rows, findings=[replace(found, kind="unknown", message="")])
-    table = "\n".join(_draw(shown, request).splitlines()[2:])
-    message = f"not {prediction}. Work the figures out by hand: what turns the right ones into these?"
-    return Verdict(kind="wrong-prediction", message=message, report=f"wrong-prediction: {message}\n{table}")
-
-
-def _try(
-    info: FunctionInfo,
-    theirs: type[Function],
-    sample: SampleInput,
-    path: Path,
-    upstream: tuple[Tensor, ...] = (),
-) -> Verdict | None:
-    """Run backward once; what it prints is shown, and what it raises is explained."""
-    call, values = sample.bind(info.function)
-    generator = torch.Generator().manual_seed(0)
-    try:
-        with in_place_of_ours(info, theirs):
+    def _run(
+        self, sample: SampleInput, upstream: tuple[Tensor, ...] = ()
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Run forward and backward; return the values, which have gradients then, and the upstream."""
+        call, values = sample.bind(self.info.function)
+        generator = torch.Generator().manual_seed(0)
+        with in_place_of_ours(self.info, self.theirs):
             result = call(*(value.requires_grad_() for value in values))
             outputs = result if isinstance(result, tuple) else (result,)
-            drawn = [torch.randn(o.shape, generator=generator, dtype=o.dtype) for o in outputs]
-            torch.autograd.backward(outputs, upstream or drawn)
-    except Exception as error:
-        if isinstance(error, NotImplementedError) and not error.args:  # PyTorch's own say what is missing
-            return Verdict(kind="not-written", message="backward is not written yet")
-        # What the engine says of a gradient, gradcheck says better.
-        return Verdict(kind="raises", message=explain(error, path)) if frame_in(error, path) else None
+            upstream = upstream or tuple(
+                torch.randn(output.shape, generator=generator, dtype=output.dtype) for output in outputs
+            )
+            torch.autograd.backward(outputs, upstream)
+        return values, upstream
+
+    def _check(self, sample: SampleInput, thorough: bool) -> Report:
+        """Gradcheck the function with the student's class in it, against the function with ours."""
+
+        def yours(*args: Any, **kwargs: Any) -> Tensor:
+            with in_place_of_ours(self.info, self.theirs):
+                return self.info.function(*args, **kwargs)
+
+        wrapped = sample.seeded(functools.wraps(self.info.function)(yours))
+        function: Any = functools.partial(wrapped, **sample.kwargs)
+        function.__name__ = self.info.name
+        reference = functools.partial(sample.seeded(self.info.function), **sample.kwargs)
+        with contextlib.redirect_stdout(io.StringIO()):  # one run's prints are enough
+            return gradcheck(function, sample.args, reference, second_order=thorough, magnitudes=thorough)
+
+    def _alone(self, finding: Finding, step: Step, sample: SampleInput) -> Finding:
+        """Look again with all other arguments held still: a target may have to stay a distribution."""
+        names = inspect.signature(self.info.function).parameters
+        args = [
+            value if name in step.arguments or not isinstance(value, Tensor) else value.detach()
+            for name, value in zip(names, sample.args, strict=False)
+        ]
+        closer = _first_wrong(self._check(replace(sample, args=tuple(args)), thorough=False), step)
+        return finding if closer is None or closer.kind == "raises" else closer
+
+    def _with_slip(self, finding: Finding, sample: SampleInput) -> Finding:
+        """Say it in the words of the exercise where it knows the slip; the figures stay."""
+        links = getattr(importlib.import_module(self.exercise.module), "LINKS", ())
+        if not links or finding.kind not in ("unknown", "missing-terms", "input-for-output"):
+            return finding
+        (x,), (upstream,) = self._run(sample)
+        slip = None if x.grad is None else name_slip(links, x.detach(), upstream, x.grad)
+        if slip is None:
+            return finding
+        kind, sentence = slip
+        figures = (
+            finding.message[finding.message.find(f"{finding.argument}[") :].partition(";")[0].rstrip(".")
+        )
+        return replace(finding, kind=kind, message=f"{sentence} {figures}.")
+
+    def _without_rows(self, sample: SampleInput) -> SampleInput | None:
+        """Return a sample with an empty batch; None if the function does not take one."""
+        input, *others = sample.args
+        if input.dim() < 2 or not input.requires_grad:
+            return None
+        input = input.new_zeros(0, *input.shape[1:], requires_grad=True)
+        sample = replace(sample, name="an empty batch", args=(input, *others))
+        try:
+            self.info.function(*sample.args, **sample.kwargs)
+        except Exception:  # a target has as many rows, say
+            return None
+        return sample
+
+    def _draw(self, report: Report) -> str:
+        """Draw the report for the terminal that asked."""
+        colour = self.request.colour
+        console = Console(
+            width=self.request.width,
+            force_terminal=colour,
+            color_system="standard" if colour else None,
+            force_jupyter=False,
+        )
+        with console.capture() as capture:
+            console.print(report)
+        return capture.get().rstrip()
+
+
+def _first_wrong(report: Report, step: Step) -> Finding | None:
+    """Return the first finding that concerns a step; of use with fewer gradients the last step is about."""
+    for finding in report.findings:
+        concerns = finding.argument in (None, *step.arguments)
+        concerns &= finding.kind != "raises" or finding.argument is None
+        if finding.wrong and (concerns or not step.arguments):
+            return finding
     return None
 
 
@@ -158,86 +238,3 @@ def _forget_prints() -> None:
     with contextlib.suppress(OSError, ValueError):
         os.ftruncate(1, 0)
         os.lseek(1, 0, os.SEEK_SET)
-
-
-def _check(info: FunctionInfo, theirs: type[Function], sample: SampleInput, thorough: bool) -> Report:
-    """Gradcheck the function with the student's class in it, against the function with ours."""
-
-    def yours(*args: Any, **kwargs: Any) -> Tensor:
-        with in_place_of_ours(info, theirs):
-            return info.function(*args, **kwargs)
-
-    wrapped = sample.seeded(functools.wraps(info.function)(yours))
-    function: Any = functools.partial(wrapped, **sample.kwargs)
-    function.__name__ = info.name
-    reference = functools.partial(sample.seeded(info.function), **sample.kwargs)
-    with contextlib.redirect_stdout(io.StringIO()):  # one run's prints are enough
-        return gradcheck(function, sample.args, reference, second_order=thorough, magnitudes=thorough)
-
-
-def _place(exercise: Exercise, step: Step, sample: SampleInput) -> str:
-    """Name the step, and the sample unless it is the step's only one."""
-    parts = [step.title] if len(exercise.steps) > 1 else []
-    if step.samples != (sample.name,):
-        parts.append(f"sample: {sample.name}")
-    return "; ".join(parts)
-
-
-def _first_wrong(report: Report, step: Step) -> Finding | None:
-    """Return the first finding that concerns a step; of use with fewer gradients the last step is about."""
-    for finding in report.findings:
-        concerns = finding.argument in (None, *step.arguments) and finding.kind != "raises"
-        if finding.wrong and (concerns or not step.arguments):
-            return finding
-    return None
-
-
-def _alone(
-    finding: Finding, info: FunctionInfo, theirs: type[Function], sample: SampleInput, step: Step
-) -> Finding:
-    """Look again with all other arguments held still: a target may have to stay a distribution."""
-    names = list(inspect.signature(info.function).parameters)
-    args = [
-        value if name in step.arguments or not isinstance(value, Tensor) else value.detach()
-        for name, value in zip(names, sample.args, strict=False)
-    ]
-    report = _check(info, theirs, replace(sample, args=tuple(args)), thorough=False)
-    closer = _first_wrong(report, step)
-    return finding if closer is None or closer.kind == "raises" else closer
-
-
-def _with_slip(
-    finding: Finding, exercise: Exercise, info: FunctionInfo, theirs: type[Function], sample: SampleInput
-) -> Finding:
-    """Say it in the exercise's own words where it knows the slip; the figures stay."""
-    if finding.kind == "raises":
-        return replace(finding, message=finding.message + meaning(finding.message))
-    if finding.kind not in ("unknown", "missing-terms", "input-for-output"):
-        return finding
-    slip = name_slip(exercise, info, theirs, sample)
-    if slip is None:
-        return finding
-    kind, sentence = slip
-    figures = finding.message[finding.message.find(f"{finding.argument}[") :].partition(";")[0].rstrip(".")
-    return replace(finding, kind=kind, message=f"{sentence} {figures}.")
-
-
-def _verdict(finding: Finding, report: Report, step: Step, request: Request) -> Verdict:
-    """Return the verdict of a finding, with the rows of the table that concern the step."""
-    rows = [row for row in report.rows if not step.arguments or row.argument in step.arguments]
-    shown = replace(report, rows=rows, findings=[finding])
-    html = shown._repr_html_() if request.html else ""
-    return Verdict(kind=finding.kind, message=finding.message, report=_draw(shown, request), html=html)
-
-
-def _draw(report: Report, request: Request) -> str:
-    """Draw the report for the terminal that asked."""
-    console = Console(
-        file=io.StringIO(),
-        width=request.width,
-        force_terminal=request.colour,
-        color_system="standard" if request.colour else None,
-        force_jupyter=False,
-    )
-    console.print(report)
-    return console.file.getvalue().rstrip()  # type: ignore[attr-defined]

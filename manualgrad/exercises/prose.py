@@ -1,11 +1,33 @@
-"""Lay out a lesson's text for a page of any width: sentences flow, formulas keep their columns."""
+"""Lay out a lesson's text for a page of any width, and give its sections as hints."""
 
 import re
 import textwrap
 
 from rich.text import Text
 
+from manualgrad.exercises.exercise import Exercise
+
 FORMULA = " " * 4  # a lesson indents its formulas by this
+
+
+def hints(exercise: Exercise) -> list[str]:
+    """Return an exercise's hints, each giving a little more away than the one before.
+
+    First what was saved for backward; then the derivation, a paragraph at a time; the pitfalls; and at last
+    the formula that is the result.
+    """
+    sections = exercise.lesson.sections
+    if exercise.kind == "script":
+        return [*paragraphs(sections["Symptom"]), *paragraphs(sections["Cause"])]
+    derivation = paragraphs(sections["Backward"])
+    last = max(i for i, paragraph in enumerate(derivation) if f"\n{FORMULA}" in f"\n{paragraph}")
+    before, gap, formula = derivation[last].rpartition(f"\n\n{FORMULA}")
+    result = "\n\n".join([gap.strip("\n") + formula, *derivation[last + 1 :]])
+    if dangling := re.search(r"(?<!\S)With [^.]*:\Z", before):  # no sentence without its formula
+        before, result = before[: dangling.start()].rstrip(), f"{dangling[0]}\n\n{result}"
+    saved = [f"Saved for backward: {sections['Saved']}"] if "Saved" in sections else []
+    steps = [*derivation[:last], re.sub(r":\Z", ".", before)]
+    return [*saved, *filter(None, steps), f"Pitfalls:\n\n{sections['Pitfalls']}", result]
 
 
 def paragraphs(text: str) -> list[str]:
@@ -20,64 +42,38 @@ def paragraphs(text: str) -> list[str]:
 
 
 def wrap(text: str, width: int) -> str:
-    """Fit a section into a width.
+    """Fit a section into a width: sentences flow, no word is broken, formulas keep their columns.
 
-    Parameters
-    ----------
-    text : str
-        Paragraphs, lists with hyphens, and formulas, which are indented by four spaces.
-    width : int
-        In columns.
-
-    Returns
-    -------
-    str
-        No word is broken, and a formula that is too wide goes on below, at the gaps between its columns.
+    A formula that is too wide goes on below, at the gaps between its columns.
     """
     return "\n\n".join(_wrap_piece(piece, width) for piece in re.split(r"\n\s*\n", text.strip("\n")))
 
 
 def _wrap_piece(piece: str, width: int) -> str:
     if piece.startswith(FORMULA):
-        return "\n".join(line for row in piece.splitlines() for line in _wrap_formula(row, width))
-    items = re.split(r"\n(?=- )", piece)
+        return "\n".join(_wrap_formula(row, width) for row in piece.splitlines())
+    items = (" ".join(item.split()) for item in re.split(r"\n(?=- )", piece))
+    return "\n".join(fill(item, width, "  " * item.startswith("- ")) for item in items)
+
+
+def _wrap_formula(row: str, width: int) -> str:
+    """Break a row of a formula at its column gaps, and where that is not enough between words."""
+    if len(row) <= width:
+        return row
+    first, *rest = re.split(r" {3,}", row.strip())
     return "\n".join(
-        textwrap.fill(
-            " ".join(item.split()),
-            width,
-            subsequent_indent="  " * item.startswith("- "),
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        for item in items
+        fill(line, width, 3 * FORMULA) for line in [FORMULA + first, *(2 * FORMULA + r for r in rest)]
     )
 
 
-def _wrap_formula(row: str, width: int) -> list[str]:
-    """Break a row of a formula at its column gaps, and where that is not enough between words."""
-    if len(row) <= width:
-        return [row]
-    first, *rest = re.split(r" {3,}", row.strip())
-    lines = [FORMULA + first, *(2 * FORMULA + part for part in rest)]
-    return [
-        piece
-        for line in lines
-        for piece in textwrap.wrap(
-            line,
-            width,
-            subsequent_indent=3 * FORMULA,
-            break_long_words=False,
-            break_on_hyphens=False,
-            drop_whitespace=True,
-        )
-    ]
+def fill(text: str, width: int, indent: str = "") -> str:
+    """Wrap one paragraph between its words; the lines after the first are indented."""
+    return textwrap.fill(
+        text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def styled(text: str) -> Text:
     """Return a section without its markup: what stands in double backticks is set off by its style."""
-    return Text.assemble(
-        *(
-            (part, "bold") if code else part
-            for code, part in ((i % 2, p) for i, p in enumerate(re.split("``", text)))
-        )
-    )
+    parts = re.split("``", text)
+    return Text.assemble(*((part, "bold" if number % 2 else "") for number, part in enumerate(parts)))

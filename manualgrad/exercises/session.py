@@ -1,20 +1,21 @@
 """What a student does with an exercise, in one folder and on one terminal."""
 
+import textwrap
 from dataclasses import dataclass, field
 
 from rich.console import Console
+from rich.syntax import Syntax
 from rich.text import Text
 
 from manualgrad.errors import UserError
-from manualgrad.exercises import show
-from manualgrad.exercises.course import course, find
+from manualgrad.exercises.course import chapters, course, find
 from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.folder import Folder, choose_next
-from manualgrad.exercises.hints import hints
-from manualgrad.exercises.prose import styled, wrap
-from manualgrad.exercises.solution import our_solution, their_solution
-from manualgrad.exercises.stub import write_stub
+from manualgrad.exercises.prose import hints, styled, wrap
+from manualgrad.exercises.stub import our_solution, their_solution, write_stub
 from manualgrad.exercises.verdict import Limits, Request, Verdict
+
+MOST_PRINTED_LINES = 12
 
 
 @dataclass
@@ -31,17 +32,51 @@ class Session:
 
     def choose(self, name: str | None) -> Exercise:
         """Return the exercise of that name, or the next one."""
-        if name is not None:
-            return find(name)
-        upcoming = self.upcoming()
-        if upcoming is None:
+        exercise = self.upcoming() if name is None else find(name)
+        if exercise is None:
             raise UserError("all exercises are done; name the one that you mean")
-        return upcoming
+        return exercise
 
-    def list(self) -> None:
-        """Show the exercises: what is done, what is next."""
-        show.show_list(self.console, course(), self.folder, self.upcoming())
+    def show(self, every: bool) -> None:
+        """Show the chapters, what is done and what is next; the exercises of the current one, or of all."""
+        upcoming, total = self.upcoming(), 0
+        for title, exercises in chapters().items():
+            done = sum(bool(self.folder.progress(exercise).passed) for exercise in exercises)
+            total += done
+            here = upcoming in exercises
+            mark = "✓" if done == len(exercises) else "→" if here else " "
+            self.say(f"{mark} {title}: {done} of {len(exercises)}", "bold" if here or every else "")
+            if every or here:
+                self._show_chapter(exercises, upcoming)
+        self.say(f"\n{total} of {len(course())} done, in {self.folder.path}")
+        if not every:
+            self.say("`list --all` shows the exercises of every chapter", "dim")
         self.say_next()
+
+    def _show_chapter(self, exercises: list[Exercise], upcoming: Exercise | None) -> None:
+        """Print a line for each exercise: how far it has come, and what it is about."""
+        states = [self._state(exercise) for exercise in exercises]
+        name_width = max(len(exercise.name) for exercise in exercises)
+        state_width = max(map(len, states))
+        for exercise, state in zip(exercises, states, strict=True):
+            mark = "✓" if self.folder.progress(exercise).passed else "→" if exercise == upcoming else " "
+            columns = f"  {mark} {exercise.name:<{name_width}}  {state:<{state_width}}  "
+            room = self.console.width - len(columns)
+            title = exercise.title.rstrip(".")
+            if len(title) > room:  # what stands before its colon, or whole words
+                title = textwrap.shorten(title.partition(":")[0], max(room, 0), placeholder="…")
+            colour = {"✓": "green", "→": "bold"}.get(mark, "" if state else "dim")
+            self.say((columns + title).rstrip(), colour)
+
+    def _state(self, exercise: Exercise) -> str:
+        """Say how far an exercise has come; nothing if it was not started."""
+        progress, steps = self.folder.progress(exercise), len(exercise.steps)
+        hints = f", {progress.hints} hint{'s' * (progress.hints > 1)}" if progress.hints else ""
+        if progress.passed:
+            return f"done{hints}"
+        if not self.folder.has(exercise):
+            return ""
+        return (f"{progress.steps_done} of {steps} steps" if steps > 1 else "started") + hints
 
     def start(self, exercise: Exercise) -> None:
         """Write the file to work in."""
@@ -51,15 +86,14 @@ class Session:
 
     def request(self, exercise: Exercise) -> Request:
         """Return what is asked of the checker about the student's file."""
-        file = self.folder.need(exercise).resolve()
-        console = self.console
+        file, console = self.folder.need(exercise).resolve(), self.console
         return Request(
             exercise.name, file, file.read_bytes(), self.limits, console.width, console.is_terminal
         )
 
     def conclude(self, exercise: Exercise, verdict: Verdict) -> None:
         """Show a verdict and remember it."""
-        show.show_verdict(self.console, exercise, verdict)
+        show_verdict(self.console, exercise, verdict)
         self.folder.note_check(exercise, verdict.passed, verdict.steps_done)
         if verdict.passed:
             self.say(f"ours beside yours: {self.folder.command('solution', exercise)}")
@@ -69,22 +103,26 @@ class Session:
         every = hints(exercise)
         shown = self.folder.progress(exercise).hints
         for index in [shown] if shown < len(every) else range(len(every)):
-            self.console.print(Text(f"{exercise.name}, hint {index + 1} of {len(every)}", "bold"))
+            self.say(f"{exercise.name}, hint {index + 1} of {len(every)}", "bold")
             self.console.print(styled(wrap(every[index], self.console.width)), soft_wrap=True)
             self.console.print()
         if shown >= len(every):
-            self.console.print(Text("There are no more.", "dim"))
-        self.folder.note_hint(exercise, min(shown + 1, len(every)))
+            self.say("There are no more.", "dim")
+        self.folder.note(exercise, hints=min(shown + 1, len(every)))
 
     def solution(self, exercise: Exercise, force: bool) -> None:
         """Show our solution beside theirs."""
         if not self.folder.progress(exercise).passed and not force:
             raise UserError(f"{exercise.name} has not passed yet; --force shows the solution all the same")
-        theirs = ""
+        codes = {"ours": our_solution(exercise)}
         if self.folder.has(exercise):
             text = self.folder.file(exercise).read_text(encoding="utf-8", errors="replace")
-            theirs = their_solution(exercise, text)
-        show.show_solution(self.console, theirs, our_solution(exercise))
+            codes = {"yours": their_solution(exercise, text), **codes}
+        for title, code in codes.items():
+            self.console.rule(title, style="dim")
+            # A line that is too long is the terminal's to break.
+            lines = Syntax(code, "python", background_color="default").highlight(code)
+            self.console.print(lines, soft_wrap=True)
 
     def reset(self, exercise: Exercise) -> None:
         """Begin anew, with the old file kept under another name."""
@@ -101,6 +139,32 @@ class Session:
             verb = "check" if self.folder.has(upcoming) else "start"
             self.say(f"next: {self.folder.command(verb, upcoming)}")
 
-    def say(self, line: str) -> None:
+    def say(self, line: str, style: str = "") -> None:
         """Print a line as it is, also where it is longer than the terminal is wide."""
-        self.console.print(Text(line), soft_wrap=True)
+        self.console.print(Text(line, style), soft_wrap=True)
+
+
+def show_verdict(console: Console, exercise: Exercise, verdict: Verdict) -> None:
+    """Print a verdict: what the code printed, the table, and what is wrong."""
+    printed = verdict.printed.splitlines()
+    if printed:
+        console.print(Text("Your code printed:", "dim"))
+        for line in [*printed[:MOST_PRINTED_LINES], *["… and more"][: len(printed) > MOST_PRINTED_LINES]]:
+            console.print(Text(f"  {line}"))
+    steps = len(exercise.steps)
+    if verdict.passed:
+        head = Text(f"✓ {exercise.name} is right", "bold green")
+        head = Text.assemble(
+            head, f", all {steps} steps" if steps > 1 else "", f"  ({verdict.seconds:.1f} s)"
+        )
+    else:
+        head = Text.assemble((f"✗ {exercise.name}", "bold red"))
+        if steps > 1:
+            head.append(f"  {verdict.steps_done} of {steps} steps right")
+        if verdict.step:
+            head.append(f"{'; now:' if steps > 1 else ' '} {verdict.step}")
+    console.print(head)
+    if verdict.report:
+        console.print(Text.from_ansi(verdict.report))
+    elif not verdict.passed:
+        console.print(Text.assemble((verdict.kind, "bold red"), f": {verdict.message}"))

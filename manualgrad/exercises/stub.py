@@ -1,15 +1,15 @@
-"""Write the student's file: the formula, the shapes, what is given, and one place to write.
+"""Write the student's file: the formula, the shapes, what is given, and one place to write; and its solution.
 
 Everything comes from the lesson and its code; nothing is kept twice.
 """
 
-import functools
+import ast
 import re
 import textwrap
 
 from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.folder import Folder
-from manualgrad.exercises.prose import wrap
+from manualgrad.exercises.prose import fill, wrap
 
 WIDTH = 79  # of the text; code is as wide as it is
 
@@ -40,11 +40,6 @@ class {name}(given.{name}):
 {lines}
 '''
 
-_PREDICTION = """
-
-prediction = ...  # a kind, in quotes
-"""
-
 _SCRIPT = '''"""{head}
 
 Your task
@@ -60,92 +55,104 @@ raise NotImplementedError  # replace this line by yours
 # ------------------------------------------------------------------------
 """
 
+_PREDICTION = """
+
+prediction = ...  # a name from the list above, in quotes
+"""
+
+_MEND = "This backward is wrong. Find out why, and mend it."
+_PREDICT = (
+    "This backward is wrong, and stays so. Which mistake will the check name? Work it out by hand, write the "
+    "name in the last line, then check."
+)
+_NAMES = """\
+    sign               right but for its sign
+    scale              right but for one constant factor
+    ignores-upstream   does not use or multiply by grad_output
+    input-for-output   one of the two stands where the other belongs
+    missing-terms      lacks a factor, or some paths
+    transposed         is the transpose of the right one
+    unsummed           is not summed over the batch"""
+_NETWORK_TASK = (
+    "Write every line: put an expression in the place of each ``...``, forward first. The comment gives "
+    "the shape of its result. Your values are compared with ours one after the other."
+)
+_SCRIPT_TASK = (
+    "``train`` is wrong. Run this file, find out why, and mend it. It is judged by what ``train`` does "
+    "to the parameters; write it as you like."
+)
+
 
 def write_stub(exercise: Exercise, folder: Folder) -> str:
-    """Return the text of the file that the student starts from.
-
-    Parameters
-    ----------
-    exercise : Exercise
-        What it is for.
-    folder : Folder
-        The student's, for the commands.
-
-    Returns
-    -------
-    str
-        A Python file.
-    """
-    if exercise.kind == "prediction":
-        return _write_function(exercise, folder) + _PREDICTION
+    """Return the text of the file that the student starts from; the folder is for the commands in it."""
     if exercise.kind == "network":
-        return _write_network(exercise, folder)
+        # Each right-hand side becomes a place to write; of its comment, the shape of the result stays.
+        code = re.sub(
+            r"^(    \w+ = )[^#\n]*?(  # .*)?$", r"\1...\2", exercise.lesson.body(), flags=re.MULTILINE
+        )
+        code = re.sub(r"# \(.*\) -> ", "# ", code)
+        task = _task(exercise, _NETWORK_TASK, folder)
+        return _SCRIPT.format(head=_head(exercise, "Forward"), task=task, code=code)
     if exercise.kind == "script":
-        return _write_script(exercise, folder)
+        code = exercise.lesson.body()
+        for right, wrong in exercise.mistakes:
+            code = code.replace(right, wrong)
+        task = _task(exercise, _SCRIPT_TASK, folder)
+        return _SCRIPT.format(head=_head(exercise, "Program"), task=task, code=code)
     return _write_function(exercise, folder)
 
 
 def _write_function(exercise: Exercise, folder: Folder) -> str:
     lesson = exercise.lesson
-    arguments, upstream = lesson.arguments(), lesson.upstream()
-    gradients = [argument.name for argument in arguments if argument.has_gradient]
-    lines = lesson.given_lines()
-    if exercise.is_bug:
-        task = "This backward is wrong. Find out why, and mend it."
+    lines, end = lesson.given_lines(), ""
+    if exercise.wrong_backward:
         lines.append(exercise.wrong_backward)
-    elif exercise.kind == "prediction":
-        task = "This backward is wrong. Before it is checked: which kind will the check name? Write it below."
-        lines.append(exercise.wrong_backward)
+        task = _MEND
+        if exercise.kind == "prediction":
+            task, end = _PREDICT, _PREDICTION
     else:
-        task = (
-            f"Write ``backward``: it gets {_listed(upstream)}, the loss's gradient with respect to the "
-            f"result, and returns the gradient with respect to {_listed(gradients)}."
-        )
-        if len(gradients) > 1:
-            lines.append(" = ".join(f"grad_{name}" for name in gradients) + " = None")
-        returned = ", ".join(f"grad_{a.name}" if a.has_gradient else "None" for a in arguments)
-        lines.append(f"{_PLACE}return {returned}")
-    return _FUNCTION.format(
+        gradients = [f"grad_{a.name}" if a.has_gradient else "None" for a in lesson.arguments()]
+        task = _backward_task(exercise)
+        names = [name for name in gradients if name != "None"]
+        if len(names) > 1:
+            lines.append(" = ".join(names) + " = None")
+        lines.append(f"{_PLACE}return {', '.join(gradients)}")
+    text = _FUNCTION.format(
         head=_head(exercise, "Forward"),
         shapes=_shapes(lesson.shapes()),
         task=_task(exercise, task, folder),
         name=lesson.class_name,
         given=_given(exercise),
-        upstream=", ".join(upstream),
+        upstream=", ".join(lesson.upstream()),
         lines=textwrap.indent("\n".join(lines), " " * 8),
     )
+    return text + end
 
 
-def _write_network(exercise: Exercise, folder: Folder) -> str:
-    # Each right-hand side becomes a place to write; its comment, which gives the shape, stays. A product's
-    # comment would give the product away, all but the shape of its result.
-    code = re.sub(r"^(    \w+ = )[^#\n]*?(  # .*)?$", r"\1...\2", exercise.lesson.body(), flags=re.MULTILINE)
-    code = re.sub(r"# \(.*\) -> ", "# ", code)
+def _backward_task(exercise: Exercise) -> str:
+    """Say what backward gets and returns, and why there is a None among what it returns."""
+    arguments = exercise.lesson.arguments()
     task = (
-        "Write every line: put an expression in the place of each ``...``, forward first. The comment gives "
-        "the shape of its result. Your values are compared with ours one after the other."
+        f"Write ``backward``: it gets {_listed(exercise.lesson.upstream())}, the loss's gradient with "
+        "respect to the result, and returns the gradient with respect to "
+        f"{_listed([a.name for a in arguments if a.has_gradient])}."
     )
-    return _SCRIPT.format(head=_head(exercise, "Forward"), task=_task(exercise, task, folder), code=code)
-
-
-def _write_script(exercise: Exercise, folder: Folder) -> str:
-    code = exercise.lesson.body()
-    for right, wrong in exercise.mistakes:
-        code = code.replace(right, wrong)
-    task = (
-        "``train`` is wrong. Run this file, find out why, and mend it. It is judged by what ``train`` does "
-        "to the parameters; write it as you like."
-    )
-    head = _head(exercise, "Program")
-    return _SCRIPT.format(head=head, task=_task(exercise, task, folder), code=code)
+    others = [a.name for a in arguments if not a.has_gradient]
+    if others:
+        none = "None stands" if len(others) == 1 else "Each None stands"
+        task += f" {none} for an argument of forward that has no gradient: {_listed(others)}."
+    return task
 
 
 def _shapes(shapes: list[tuple[str, str]]) -> str:
     """Return a line for each tensor, its names in a column."""
     width = max(len(name) for name, _ in shapes) + 2
-    indents = (f"    {name + ':':<{width}}" for name, _ in shapes)
-    fill = functools.partial(textwrap.fill, width=WIDTH, subsequent_indent=" " * (6 + width))
-    return "\n".join(fill(text, initial_indent=i) for i, (_, text) in zip(indents, shapes, strict=True))
+    return "\n".join(
+        textwrap.fill(
+            text, WIDTH, initial_indent=f"    {name + ':':<{width}}", subsequent_indent=" " * (6 + width)
+        )
+        for name, text in shapes
+    )
 
 
 def _head(exercise: Exercise, section: str) -> str:
@@ -156,12 +163,13 @@ def _head(exercise: Exercise, section: str) -> str:
 
 def _task(exercise: Exercise, task: str, folder: Folder) -> str:
     """Return what there is to do, in which steps, and what to type."""
-    parts = [textwrap.fill(f"{task} {exercise.note}", WIDTH)]
-    if len(exercise.steps) > 1:
-        parts += [f"    {number}. {step.title}" for number, step in enumerate(exercise.steps, 1)]
+    steps = [f"    {number}. {step.title}" for number, step in enumerate(exercise.steps, 1)]
+    steps = steps if len(steps) > 1 else []
     verbs = {"check": "is it right, and if not, why", "hint": "one more hint each time"}
     commands = [f"    {folder.command(verb, exercise)}\n        {verbs[verb]}" for verb in verbs]
-    return "\n\n".join(part for part in (parts[0], "\n".join(parts[1:]), "\n".join(commands)) if part)
+    names = _NAMES if exercise.kind == "prediction" else ""
+    parts = [fill(f"{task} {exercise.note}".strip(), WIDTH), names, "\n".join(steps)]
+    return "\n\n".join([*filter(None, parts), "\n".join(commands)])
 
 
 def _given(exercise: Exercise) -> str:
@@ -176,4 +184,33 @@ def _given(exercise: Exercise) -> str:
 
 def _listed(names: list[str]) -> str:
     quoted = [f"``{name}``" for name in names]
-    return quoted[0] if len(quoted) == 1 else ", ".join(quoted[:-1]) + " and " + quoted[-1]
+    return " and ".join(filter(None, [", ".join(quoted[:-1]), quoted[-1]]))
+
+
+_WRITTEN = {"function": "backward", "network": "by_hand", "script": "train"}
+
+
+def our_solution(exercise: Exercise) -> str:
+    """Return the part of the lesson that solves an exercise: a backward with its helpers, or a function."""
+    if exercise.kind == "prediction":
+        return f'prediction = "{exercise.answer}"'
+    lesson, written = exercise.lesson, _WRITTEN[exercise.kind]
+    if exercise.kind == "function":
+        return "\n\n\n".join([lesson.method(written), *lesson.helpers(written)])
+    return lesson.function(written)
+
+
+def their_solution(exercise: Exercise, text: str) -> str:
+    """Return the part of a student's file that is to solve it; the whole file if it cannot be found."""
+    if exercise.kind == "prediction":
+        return "\n".join(line for line in text.splitlines() if line.startswith("prediction"))
+    try:
+        nodes = ast.walk(ast.parse(text))
+    except (SyntaxError, ValueError):
+        return text
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef)]
+    found = [node for node in functions if node.name == _WRITTEN[exercise.kind]]
+    if not found:
+        return text
+    lines = text.splitlines()[found[-1].lineno - 1 : found[-1].end_lineno]
+    return textwrap.dedent("\n".join(line for line in lines if "# -----" not in line))

@@ -1,4 +1,4 @@
-"""Find a student's Function in their file, and put it in the place of ours."""
+"""Find a student's Function in their file, put it in the place of ours, and explain what it raises."""
 
 import ast
 import difflib
@@ -20,38 +20,24 @@ from manualgrad.loading import FileError, describe, load_module
 def find_class(module: types.ModuleType, ours: type[Function]) -> type[Function]:
     """Return the file's last class that gives a Function of ours another backward.
 
-    Parameters
-    ----------
-    module : module
-        The student's file.
-    ours : type
-        Our Function.
-
-    Returns
-    -------
-    type
-        Theirs.
-
     Raises
     ------
     FileError
         If there is none.
     """
-    found = [
-        value
-        for value in vars(module).values()
-        if isinstance(value, type)
-        and issubclass(value, (ours, without_backward(ours)))
-        and "backward" in vars(value)
-        and value.__module__ == module.__name__
-    ]
-    if not found:
-        raise FileError(
-            "no-class",
-            f"{Path(str(module.__file__)).name} has no class that derives from {ours.__name__} and has a "
-            "backward: the line that begins with `class` and the name `backward` have to stay",
-        )
-    return found[-1]
+    for value in reversed(vars(module).values()):
+        if (
+            isinstance(value, type)
+            and issubclass(value, (ours, without_backward(ours)))
+            and "backward" in vars(value)
+            and value.__module__ == module.__name__
+        ):
+            return value
+    raise FileError(
+        "no-class",
+        f"{Path(str(module.__file__)).name} has no class that derives from {ours.__name__} and has a "
+        "backward: the line that begins with `class` and the name `backward` have to stay",
+    )
 
 
 @contextmanager
@@ -59,13 +45,6 @@ def in_place_of_ours(info: FunctionInfo, function_class: type[Function]) -> Iter
     """Let a function of ours work with another Function class, for the length of a ``with`` block.
 
     The wrapper, which checks and prepares the arguments, looks its class up in its module at each call.
-
-    Parameters
-    ----------
-    info : FunctionInfo
-        Of the function.
-    function_class : type
-        What takes the place of ``info.function_class``.
     """
     module, name = sys.modules[info.function.__module__], info.function_class.__name__
     setattr(module, name, function_class)
@@ -78,20 +57,10 @@ def in_place_of_ours(info: FunctionInfo, function_class: type[Function]) -> Iter
 def load_function(path: Path) -> tuple[FunctionInfo, type[Function]]:
     """Return a student's Function and what it replaces; the file runs in the calling process.
 
-    Parameters
-    ----------
-    path : Path
-        The file of an exercise that is about one of the package's functions.
-
-    Returns
-    -------
-    tuple of FunctionInfo, type
-        Ours, and theirs.
-
     Raises
     ------
     UserError
-        If the file cannot be read, raises, or holds no such function.
+        If the file cannot be read, raises, or is about none of the package's functions.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file")
@@ -108,57 +77,39 @@ def load_function(path: Path) -> tuple[FunctionInfo, type[Function]]:
 
 
 # What Python and PyTorch say, and what it means here.
-MEANINGS = (
-    (
-        "builtin_function_or_method",
-        "`input` is Python's own function here: this forward has not saved its input.",
+MEANINGS = {
+    "builtin_function_or_method": "`input` is Python's own function here: forward has not saved it.",
+    "'NoneType'": "What no gradient needs is not saved: it is None. ctx.needs_input_grad tells.",
+    "was not a Variable": (
+        "Forward got no tensor in that place, counted from 1: its gradient has to be None."
     ),
-    ("'NoneType'", "What no gradient needs is not saved: it is None. ctx.needs_input_grad tells."),
-    (
-        "was not a Variable",
-        "Forward got no tensor in that place, counted from 1: its gradient has to be None.",
-    ),
-)
+}
 
 
 def meaning(message: str) -> str:
     """Return what a message of Python or PyTorch means here; empty if it is as plain as it can be."""
-    return "".join(f" ({note})" for sign, note in MEANINGS if sign in message)
+    return "".join(f" ({note})" for sign, note in MEANINGS.items() if sign in message)
 
 
 def explain(error: BaseException, path: Path) -> str:
-    """Say where in a file an exception was raised, what it says, and what is known there.
-
-    Parameters
-    ----------
-    error : BaseException
-        As caught.
-    path : Path
-        The student's file.
-
-    Returns
-    -------
-    str
-        The line, the exception, and the shapes of the tensors in that line or the names that there are.
-    """
+    """Say where in a file an exception was raised, what it says, and what is known in that line."""
     frame = frame_in(error, path)
     if frame is None:
         return describe(error, path)
     parts = [describe(error, path) + meaning(str(error))]
     statement = _statement(path, frame.tb_lineno)
-    names = {node.id: None for node in ast.walk(statement) if isinstance(node, ast.Name)} if statement else {}
-    known = {**frame.tb_frame.f_globals, **frame.tb_frame.f_locals}
     if isinstance(error, NameError):
         local = [name for name in frame.tb_frame.f_locals if not name.startswith("_")]
         near = difflib.get_close_matches(error.name or "", [*local, "torch"], n=1)
         parts.append(f"Did you mean {near[0]}?" if near else f"The names that there are: {', '.join(local)}.")
-    elif statement and any(isinstance(node, ast.BitXor) for node in ast.walk(statement)):
+    elif any(isinstance(node, ast.BitXor) for node in statement):
         parts.append("`^` is no power in Python: write `**`.")
     else:
-        shapes = [
-            f"{name} {tuple(known[name].shape)}" for name in names if isinstance(known.get(name), Tensor)
-        ]
-        parts += ["Shapes: " + ", ".join(shapes) + "."] * bool(shapes)
+        known = frame.tb_frame.f_globals | frame.tb_frame.f_locals
+        names = dict.fromkeys(node.id for node in statement if isinstance(node, ast.Name))
+        tensors = {name: known[name] for name in names if isinstance(known.get(name), Tensor)}
+        shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in tensors.items())
+        parts += [f"Shapes: {shapes}."] if shapes else []
     return "\n".join(parts)
 
 
@@ -172,8 +123,8 @@ def frame_in(error: BaseException, path: Path) -> types.TracebackType | None:
     return found
 
 
-def _statement(path: Path, line: int) -> ast.stmt | None:
-    """Return the innermost statement that a line belongs to."""
+def _statement(path: Path, line: int) -> list[ast.AST]:
+    """Return every node of the innermost statement that a line belongs to."""
     nodes = [node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.stmt)]
     around = [node for node in nodes if node.lineno <= line <= (node.end_lineno or line)]
-    return min(around, key=lambda node: (node.end_lineno or line) - node.lineno, default=None)
+    return [node for s in around[-1:] for node in ast.walk(s)]

@@ -16,41 +16,29 @@ from manualgrad.exercises.stub import write_stub
 
 LARGEST_FILE = 2**20  # bytes
 
-# What gives a gradient without deriving it, or reaches into the check: (dotted name, why).
-WATCHED = (
-    ("torch.autograd.grad", "takes autograd's gradient"),
-    ("torch.autograd.backward", "takes autograd's gradient"),
-    ("torch.autograd.functional", "takes autograd's gradient"),
-    ("torch.func", "takes autograd's gradient"),
-    ("torch.ops", "calls PyTorch's own operators"),
-    ("torch._C", "calls PyTorch's own operators"),
-    ("torch.nn.functional", "calls PyTorch's own functions"),
-    ("manualgrad", "uses the package's own functions"),
-    *((name, "reaches into the check") for name in ("ctypes", "gc", "inspect", "os", "sys", "builtins")),
-    *((name, "reaches into the check") for name in ("importlib", "multiprocessing", "subprocess", "signal")),
-)
+# What gives a gradient without deriving it, or reaches into the check.
+WATCHED = {
+    "takes autograd's gradient": (
+        *("torch.autograd.grad", "torch.autograd.backward", "torch.autograd.functional", "torch.func"),
+    ),
+    "calls PyTorch's own operators": ("torch.ops", "torch._C"),
+    "calls PyTorch's own functions": ("torch.nn.functional",),
+    "uses the package's own functions": ("manualgrad",),
+    "reaches into the check": (
+        *("ctypes", "gc", "inspect", "os", "sys", "builtins"),
+        *("importlib", "multiprocessing", "subprocess", "signal"),
+    ),
+}
 
 
 @dataclass(frozen=True)
 class File:
-    """One file that was handed in, as it was when the grading began.
-
-    Attributes
-    ----------
-    path : Path
-        Where it lies.
-    source : bytes
-        Its content, in UTF-8 if it came in UTF-16.
-    problem : tuple of str
-        A kind and a message, if it cannot be judged at all.
-    notes : str
-        What was unusual about its name or its encoding.
-    """
+    """One file that was handed in, as it was when the grading began."""
 
     path: Path
-    source: bytes = b""
-    problem: tuple[str, str] | None = None
-    notes: str = ""
+    source: bytes = b""  # in UTF-8, if it came in UTF-16
+    problem: tuple[str, str] | None = None  # a kind and a message, if it cannot be judged at all
+    notes: str = ""  # what was unusual about its name or its encoding
 
     @property
     def digest(self) -> str:
@@ -68,19 +56,7 @@ class Submission:
 
 
 def find_submissions(folder: Path, exercises: Sequence[Exercise]) -> list[Submission]:
-    """Read the files that were handed in: each folder in ``folder`` is a submission.
-
-    Parameters
-    ----------
-    folder : Path
-        Of all submissions.
-    exercises : sequence of Exercise
-        Whose files to look for.
-
-    Returns
-    -------
-    list of Submission
-        Sorted by name.
+    """Read the files that were handed in, sorted by name: each folder in ``folder`` is a submission.
 
     Raises
     ------
@@ -96,28 +72,16 @@ def find_submissions(folder: Path, exercises: Sequence[Exercise]) -> list[Submis
 
 
 def read_submission(folder: Path, exercises: Sequence[Exercise]) -> Submission:
-    """Read one submission, at any depth; of several files with one name the least deep counts.
-
-    Parameters
-    ----------
-    folder : Path
-        Its files.
-    exercises : sequence of Exercise
-        Whose files to look for.
-
-    Returns
-    -------
-    Submission
-        With the files that were found.
-    """
-    names = {exercise.name for exercise in exercises}
+    """Read one submission, at any depth; of several files with one name the least deep counts."""
+    names = {f"{exercise.name}.py" for exercise in exercises}
+    found = [file for file in folder.rglob("*") if file.is_file() and not file.is_symlink()]
+    found.sort(key=lambda file: (len(file.parts), _plain(file) != file.name, file))
     files: dict[str, File] = {}
-    found = sorted(folder.rglob("*"), key=lambda file: (len(file.parts), _plain(file) != file.name, file))
     for file in found:
-        name = _plain(file).removesuffix(".py")
-        if name in names and _plain(file).endswith(".py") and file.is_file() and not file.is_symlink():
-            files.setdefault(name, _read(file))
-    return Submission(folder.name, files, _attempts(found))
+        if _plain(file) in names:
+            files.setdefault(_plain(file).removesuffix(".py"), _read(file))
+    records = (file for file in found if file.name == PROGRESS)
+    return Submission(folder.name, files, next(map(_attempts, records), None))
 
 
 def _plain(file: Path) -> str:
@@ -140,69 +104,56 @@ def _read(file: Path) -> File:
     return File(file, source, notes=", ".join(notes))
 
 
-def _attempts(files: Sequence[Path]) -> int | None:
-    """Return how many checks a submission's own record speaks of; None without one."""
-    for file in files:
-        if file.name == PROGRESS and file.is_file() and not file.is_symlink():
-            try:
-                return sum(int(entry["checks"]) for entry in json.loads(file.read_bytes()).values())
-            except (ValueError, TypeError, KeyError, AttributeError, OSError):
-                return None
-    return None
+def _attempts(record: Path) -> int | None:
+    """Return how many checks a submission's own record speaks of."""
+    try:
+        return sum(int(entry["checks"]) for entry in json.loads(record.read_bytes()).values())
+    except (ValueError, TypeError, KeyError, AttributeError, OSError):
+        return None
 
 
 def look(exercise: Exercise, source: bytes) -> str:
     """Name the lines that a person should look at: a gradient that was not derived, a way into the check.
 
-    Parameters
-    ----------
-    exercise : Exercise
-        Whose own text is not held against the student.
-    source : bytes
-        The student's file.
-
-    Returns
-    -------
-    str
-        Line numbers with what stands there and why it matters; empty if there is nothing.
+    What stands in the exercise's own text is not held against the student.
     """
     given = {found for _, found, _ in _watched(write_stub(exercise, Folder()).encode())}
-    return "; ".join(
-        f"line {line}: {found} {why}" for line, found, why in _watched(source) if found not in given
-    )
+    found = [f"line {line}: {name} {why}" for line, name, why in _watched(source) if name not in given]
+    return "; ".join(found)
 
 
 def _watched(source: bytes) -> list[tuple[int, str, str]]:
     """Return the line, the dotted name and the reason of every watched name in a file, each name once."""
     try:
-        tree = ast.parse(source)
+        nodes = list(ast.walk(ast.parse(source)))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
+    used: list[tuple[int, str]] = []
     aliases: dict[str, str] = {}
-    seen: dict[str, tuple[int, str]] = {}
-
-    def note(line: int, name: str) -> None:
-        for watched, why in WATCHED:
-            if f"{name}.".startswith(f"{watched}.") and not name.startswith("manualgrad.exercises.given"):
-                seen.setdefault(name, (line, why))
-        calls_backward = "." in name and re.search(r"backward(_|$)", name.rpartition(".")[2])
-        if calls_backward or name in ("exec", "eval"):
-            seen.setdefault(name, (line, "may not be a derivation of one's own"))
-
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
+    for node in nodes:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            module = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
             for alias in node.names:
-                aliases[alias.asname or alias.name.split(".")[0]] = (
-                    alias.name if alias.asname else alias.name.split(".")[0]
-                )
-                note(node.lineno, alias.name)
-        elif isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                aliases[alias.asname or alias.name] = f"{node.module}.{alias.name}"
-                note(node.lineno, f"{node.module}.{alias.name}")
-    for node in ast.walk(tree):
+                used.append((node.lineno, module + alias.name))
+                if module or alias.asname:
+                    aliases[alias.asname or alias.name] = module + alias.name
+    for node in nodes:
         if isinstance(node, ast.Attribute | ast.Name) and isinstance(node.ctx, ast.Load):
-            first, _, rest = ast.unparse(node).partition(".")
-            note(node.lineno, f"{aliases.get(first, first)}.{rest}" if rest else aliases.get(first, first))
+            first, dot, rest = ast.unparse(node).partition(".")
+            used.append((node.lineno, aliases.get(first, first) + dot + rest))
+    seen: dict[str, tuple[int, str]] = {}
+    for line, name in used:
+        if reason := _reason(name):
+            seen.setdefault(name, (line, reason))
     longest = [name for name in seen if not any(other.startswith(f"{name}.") for other in seen)]
     return sorted((seen[name][0], name, seen[name][1]) for name in longest)
+
+
+def _reason(name: str) -> str:
+    """Say why a dotted name is watched; empty if it is not."""
+    if not name.startswith("manualgrad.exercises.given"):
+        for why, names in WATCHED.items():
+            if any(f"{name}.".startswith(f"{watched}.") for watched in names):
+                return why
+    calls_backward = "." in name and re.search(r"backward(_|$)", name.rpartition(".")[2])
+    return "may not be a derivation of one's own" if calls_backward or name in ("exec", "eval") else ""

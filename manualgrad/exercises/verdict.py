@@ -1,4 +1,4 @@
-"""Define a request for a check and its verdict: plain data that passes between processes."""
+"""A request for a check, and its verdict: plain data that passes between processes."""
 
 from dataclasses import dataclass, field
 from html import escape
@@ -7,51 +7,23 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Limits:
-    """What one check may use.
+    """What one check may use."""
 
-    Attributes
-    ----------
-    cpu_seconds : int
-        Of computing. Other programs' time does not count, so a busy machine changes no verdict.
-    wall_seconds : float
-        Until the check is stopped in any case, if it sleeps or waits.
-    memory_mb : int
-        On top of what the process has at its start.
-    output_mb : int
-        The largest file that it may write, the one with its prints among them.
-    """
-
-    cpu_seconds: int = 10
-    wall_seconds: float = 30.0
-    memory_mb: int = 1024
-    output_mb: int = 2
+    cpu_seconds: int = (
+        10  # of computing: other programs' time does not count, so a busy machine changes nothing
+    )
+    wall_seconds: float = 30.0  # until the check is stopped in any case, if it sleeps or waits
+    memory_mb: int = 1024  # on top of what the process has at its start
+    output_mb: int = 2  # of the largest file that it may write, the one with its prints among them
 
 
 @dataclass(frozen=True)
 class Request:
-    """One file to check.
-
-    Attributes
-    ----------
-    exercise : str
-        Its name.
-    file : Path
-        Where the file lies: messages name it, and it can import its neighbours.
-    source : bytes
-        What is judged; the file itself is not read again.
-    limits : Limits
-        What the check may use.
-    width : int
-        Of the terminal, for the report.
-    colour : bool
-        Whether the report may be coloured.
-    html : bool
-        Whether the report is wanted as HTML, too.
-    """
+    """One file to check, and how its report is to look."""
 
     exercise: str
-    file: Path
-    source: bytes
+    file: Path  # where it lies: messages name it, and it can import its neighbours
+    source: bytes  # what is judged; the file itself is not read again
     limits: Limits = field(default_factory=Limits)
     width: int = 110
     colour: bool = False
@@ -74,14 +46,12 @@ class Verdict:
         Of the first finding: one of gradcheck's kinds, or how the process ended.
     message : str
         What is wrong, in a sentence or two.
-    report : str
-        The table that goes with it, for a terminal.
-    html : str
-        The same for a notebook.
+    report, html : str
+        The table that goes with it, for a terminal and for a notebook.
     printed : str
         What the student's code printed.
     seconds : float
-        How long the check took, without the start of the process.
+        How long the check took.
     """
 
     passed: bool = False

@@ -2,42 +2,29 @@
 
 import select
 import sys
-import time
-from pathlib import Path
 
 from rich.text import Text
 
-from manualgrad.exercises.checker import Check, Checker
+from manualgrad.exercises.checker import Check, start_server
 from manualgrad.exercises.course import course
 from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.session import Session
 from manualgrad.exercises.stub import write_stub
 
-LOOK_EVERY = 0.1  # seconds
-SETTLED_AFTER = 0.03  # seconds without a change: an editor may write a file in several pieces
-MOST_LOOKS = 50
-
-Stamp = tuple[int, int]  # time of saving in nanoseconds, size in bytes
+LOOK_EVERY = 0.03  # seconds; a file is checked when two looks find it unchanged: editors write in pieces
 
 
 class Watch:
-    """The loop of ``watch``.
+    """The loop of ``watch``."""
 
-    Parameters
-    ----------
-    session : Session
-        The student's.
-    checker : Checker
-        Judges what is saved.
-    """
-
-    def __init__(self, session: Session, checker: Checker) -> None:
-        self.session, self.checker = session, checker
-        self.folder = session.folder
-        self.current: Exercise | None = None
+    def __init__(self, session: Session) -> None:
+        start_server()
+        self.session, self.folder, self.console = session, session.folder, session.console
+        self.current: Exercise | None = None  # what hints are about
         self.running: tuple[Exercise, Check] | None = None
+        self.exercises = course()
         self.passed_before = self._passed()
-        self.stamps = {exercise.name: _stamp(self.folder.file(exercise)) for exercise in course()}
+        self.checked = {exercise.name: self._stamp(exercise) for exercise in self.exercises}
         self.has_keys = sys.stdin.isatty()
 
     def run(self) -> None:
@@ -46,36 +33,42 @@ class Watch:
         if self.current is not None and self.folder.progress(self.current).checks:
             self._start(self.current)
         self._say_keys()
+        last = dict(self.checked)
         try:
             while self.current is not None and self._wait():
-                for exercise in course():
-                    stamp = _stamp(self.folder.file(exercise))
-                    if stamp is not None and stamp != self.stamps[exercise.name]:
-                        self.stamps[exercise.name] = _wait_until_settled(self.folder.file(exercise))
+                for exercise in self.exercises:
+                    name, stamp = exercise.name, self._stamp(exercise)
+                    if stamp and stamp == last[name] != self.checked[name]:
+                        self.checked[name] = stamp
                         self._start(exercise)
+                    last[name] = stamp
         except KeyboardInterrupt:
-            self.session.console.print()
+            self.console.print()
         finally:
             self._stop()
         passed = self._passed()
         new = ", ".join(name for name in passed if name not in self.passed_before)
-        done = f"{len(passed)} of {len(course())} exercises done"
+        done = f"{len(passed)} of {len(self.exercises)} exercises done"
         self.session.say(f"passed just now: {new}; {done}" if new else done)
 
     def _passed(self) -> list[str]:
         """Return the names of the exercises that have passed, in the course's order."""
-        return [exercise.name for exercise in course() if self.folder.progress(exercise).passed]
+        return [exercise.name for exercise in self.exercises if self.folder.progress(exercise).passed]
+
+    def _stamp(self, exercise: Exercise) -> tuple[int, int] | None:
+        """Return when a file was saved, in nanoseconds, and its size; None if it is not there."""
+        try:
+            status = self.folder.file(exercise).stat()
+        except FileNotFoundError:
+            return None
+        return status.st_mtime_ns, status.st_size
 
     def _wait(self) -> bool:
         """Wait a moment for a verdict or for a key; False to end."""
         check = self.running[1].sentinel if self.running else None
-        ready, _, _ = select.select(
-            [source for source in (check, sys.stdin if self.has_keys else None) if source is not None],
-            [],
-            [],
-            LOOK_EVERY,
-        )
-        if self.running and (check in ready or self.running[1].is_late()):
+        sources = [source for source in (check, sys.stdin if self.has_keys else None) if source is not None]
+        ready, _, _ = select.select(sources, [], [], LOOK_EVERY)
+        if self.running and (check in ready or not self.running[1].seconds_left()):
             self._conclude()
         if sys.stdin not in ready:
             return True
@@ -88,10 +81,10 @@ class Watch:
     def _start(self, exercise: Exercise) -> None:
         """Check what was saved; a check of what was there before is of no use any more."""
         self._stop()
-        self.current = exercise  # what hints are about
-        self.session.console.clear()
+        self.current = exercise
+        self.console.clear()
         self.session.say(f"checking {exercise.name}.py ...")
-        self.running = exercise, self.checker.start(self.session.request(exercise))
+        self.running = exercise, Check(self.session.request(exercise))
 
     def _stop(self) -> None:
         """End the check that is running."""
@@ -114,35 +107,14 @@ class Watch:
         """Name the next exercise, and write its file if there is none."""
         self.current = exercise = self.session.upcoming()
         if exercise is None:
-            self.session.console.print(Text("All exercises are done.", "bold green"))
+            self.session.say("All exercises are done.", "bold green")
             return
-        file = self.folder.file(exercise)
         if not self.folder.has(exercise):
             self.folder.start(exercise, write_stub(exercise, self.folder))
-            self.stamps[exercise.name] = _stamp(file)
-        self.session.console.print(
-            Text.assemble("\nNow: ", (exercise.name, "bold"), f". Open {file} and save it.")
-        )
+            self.checked[exercise.name] = self._stamp(exercise)
+        file = self.folder.file(exercise)
+        self.console.print(Text.assemble("\nNow: ", (exercise.name, "bold"), f". Open {file} and save it."))
 
     def _say_keys(self) -> None:
         if self.has_keys and self.current is not None:
-            self.session.console.print(Text("h Enter: a hint   q Enter: quit   save the file: check", "dim"))
-
-
-def _stamp(file: Path) -> Stamp | None:
-    """Return when a file was saved, and its size; None if it is not there."""
-    try:
-        status = file.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_mtime_ns, status.st_size
-
-
-def _wait_until_settled(file: Path) -> Stamp | None:
-    before, now = None, _stamp(file)
-    for _ in range(MOST_LOOKS):  # a file that never settles is checked as it is
-        if now == before:
-            break
-        time.sleep(SETTLED_AFTER)
-        before, now = now, _stamp(file)
-    return now
+            self.session.say("h Enter: a hint   q Enter: quit   save the file: check", "dim")

@@ -11,7 +11,8 @@ checker.PRELOAD.append("pytest")  # every check imports the main program, which 
 
 @pytest.fixture(scope="session")
 def server():
-    return checker.Checker()
+    checker.start_server()
+    return checker
 
 
 @pytest.fixture

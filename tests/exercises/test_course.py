@@ -13,8 +13,8 @@ from manualgrad.exercises.course import course, find
 from manualgrad.exercises.exercise import FUNCTIONS as PAGES
 from manualgrad.exercises.exercise import LESSONS
 from manualgrad.exercises.given import info_of
-from manualgrad.exercises.hints import hints
-from manualgrad.exercises.solution import our_solution, their_solution
+from manualgrad.exercises.prose import hints
+from manualgrad.exercises.stub import our_solution, their_solution
 from tests.exercises.attempts import solved, stub
 
 COURSE = course()
@@ -181,5 +181,5 @@ def test_names_may_be_typed_in_several_ways(typed):
 def test_a_wrong_name_gets_the_nearest_one():
     with pytest.raises(UserError, match="did you mean sigmoid"):
         find("sigmiod")
-    with pytest.raises(UserError, match="`list` shows them all"):
+    with pytest.raises(UserError, match="`list --all` shows them all"):
         find("zzz")

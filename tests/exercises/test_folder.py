@@ -25,14 +25,14 @@ def test_starting_writes_the_file_once(tmp_path):
 def test_a_folder_that_was_there_keeps_what_it_holds(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     Folder(tmp_path).start(EXP, "text")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["exp.py", "notes.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["exp.py", "notes.txt", "progress.json"]
 
 
 def test_a_new_folder_is_not_tracked_by_git(tmp_path):
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     folder = Folder(tmp_path / "mine")
     folder.start(EXP, "text")
-    folder.note_hint(EXP, 1)
+    folder.note(EXP, hints=1)
     status = subprocess.run(["git", "status", "--short"], cwd=tmp_path, check=True, capture_output=True)
     assert status.stdout == b""
 
@@ -40,7 +40,7 @@ def test_a_new_folder_is_not_tracked_by_git(tmp_path):
 def test_progress_survives(tmp_path):
     folder = Folder(tmp_path)
     folder.note_check(EXP, False, 0)
-    folder.note_hint(EXP, 2)
+    folder.note(EXP, hints=2)
     folder.note_check(EXP, True, 1)
     folder.note_check(EXP, False, 0)
     progress = Folder(tmp_path).progress(EXP)
@@ -50,7 +50,7 @@ def test_progress_survives(tmp_path):
 
 def test_two_terminals_do_not_undo_one_another(tmp_path):
     one, other = Folder(tmp_path), Folder(tmp_path)
-    one.note_hint(EXP, 1)
+    one.note(EXP, hints=1)
     other.note_check(find("sin"), True, 1)
     one.note_check(EXP, False, 0)
     both = Folder(tmp_path)
@@ -91,7 +91,7 @@ def test_broken_progress_is_left_alone(content, tmp_path):
 
 
 def test_progress_is_plain_json(tmp_path):
-    Folder(tmp_path).note_hint(EXP, 1)
+    Folder(tmp_path).note(EXP, hints=1)
     assert json.loads((tmp_path / PROGRESS).read_text())["exp"]["hints"] == 1
 
 

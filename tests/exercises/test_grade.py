@@ -13,6 +13,7 @@ from manualgrad.exercises import grade as grading
 from manualgrad.exercises.course import find
 from manualgrad.exercises.exercise import PACKAGE
 from manualgrad.exercises.submissions import find_submissions
+from manualgrad.exercises.verdict import Limits
 from tests.exercises.attempts import attempt, solved, stub
 from tests.exercises.test_hostile import HOSTILE, runs
 
@@ -144,7 +145,7 @@ def test_a_forged_answer_is_refused_or_pointed_out(tmp_path, grade):
 
 def test_a_pass_that_comes_too_soon_is_pointed_out(tmp_path):
     hand_in(tmp_path / "ada", exp=attempt("exp", "grad_input = grad_output * output"))
-    grader = grading.Grader([find("exp")], 1)
+    grader = grading.Grader([find("exp")], 1, Limits())
     (submission,) = find_submissions(tmp_path, [find("exp")])
     assert next(grader.grade([submission])).look_at == ""
     grader.shortest["exp"] = 1000.0

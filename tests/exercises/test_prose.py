@@ -3,8 +3,7 @@
 import pytest
 
 from manualgrad.exercises.course import course
-from manualgrad.exercises.hints import hints
-from manualgrad.exercises.prose import paragraphs, styled, wrap
+from manualgrad.exercises.prose import hints, paragraphs, styled, wrap
 
 SECTION = """\
 One sentence that goes on over

@@ -10,8 +10,8 @@ from experiments import exercises
 from manualgrad.exercises.course import course, find
 from manualgrad.exercises.exercise import PACKAGE
 from manualgrad.exercises.folder import Folder
-from manualgrad.exercises.hints import hints
-from manualgrad.exercises.solution import our_solution
+from manualgrad.exercises.prose import hints
+from manualgrad.exercises.stub import our_solution
 from tests.exercises.attempts import attempt, solved, stub
 
 
@@ -37,16 +37,23 @@ def type_in(capsys):
     return type_in
 
 
-def test_list_shows_all_and_what_is_next(folder, type_in):
+def test_list_shows_the_chapters_the_current_one_and_what_is_next(folder, type_in, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     status, out, err = type_in("list")
     assert (status, err) == (0, "")
     lines = out.splitlines()
-    for exercise, line in zip(course(), lines, strict=False):
-        assert line[2:].startswith(exercise.name)
-    assert lines[0].startswith("→ square")
+    assert len(lines) < 24
+    assert lines[:2] == [
+        "→ One number at a time: 0 of 6",
+        "  → square            y = x²: power, with the exponent 2",
+    ]
+    assert "  Activations: 0 of 9" in lines
     assert f"0 of {len(course())} done, in my-backwards" in out
     assert lines[-1].endswith("experiments/exercises.py start square")
     assert lines[-1].startswith("next: python ")
+    every = type_in("list", "--all")[1]
+    for exercise in course():
+        assert f"\n    {exercise.name}  " in every or exercise.name == "square"
     assert not folder.exists(), "looking changes nothing"
 
 
@@ -91,7 +98,7 @@ def test_check_says_what_is_wrong_then_moves_on(folder, type_in):
     assert status == 0
     assert "✓ square is right" in out
     assert out.endswith("experiments/exercises.py start power\n")
-    assert type_in("list")[1].startswith("✓ square")
+    assert "✓ square  " in type_in("list")[1]
 
 
 def test_a_file_may_be_named_and_one_may_stand_in_the_folder(folder, type_in, monkeypatch):
@@ -110,7 +117,7 @@ def test_check_of_several_steps(folder, type_in):
     (folder / "linear.py").write_text(attempt("linear", "grad_input = grad_output @ weight"))
     _, out, _ = type_in("check", "linear")
     assert "✗ linear  1 of 4 steps right; now: the gradient of weight" in out
-    assert "1 of 4 steps" in type_in("list")[1]
+    assert "1 of 4 steps" in type_in("list", "--all")[1]
 
 
 def test_the_readme_shows_what_is_printed(folder, type_in, monkeypatch):
@@ -143,7 +150,8 @@ def test_hints_come_one_at_a_time_and_then_all(folder, type_in):
     _, out, _ = type_in("hint", "sigmoid")
     assert "hint 1 of" in out
     assert "There are no more." in out
-    assert f"{len(every)} hints" in type_in("list")[1] or not (folder / "sigmoid.py").exists()
+    type_in("start", "sigmoid")
+    assert f"started, {len(every)} hints" in type_in("list", "--all")[1]
 
 
 def test_the_solution_is_shown_after_a_pass_or_when_forced(folder, type_in):

@@ -10,7 +10,6 @@ import time
 import pytest
 
 from experiments import exercises
-from manualgrad.exercises.checker import Checker
 from manualgrad.exercises.course import course, find
 from manualgrad.exercises.exercise import PACKAGE
 from manualgrad.exercises.folder import Folder
@@ -93,7 +92,7 @@ def test_a_hint_is_about_what_was_checked_last(tmp_path, monkeypatch, capsys):
     keyboard, terminal = pty.openpty()
     with os.fdopen(terminal) as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
-        watch = Watch(session, Checker())
+        watch = Watch(session)
         watch._turn_to_next()
         watch._start(find("tanh"))
         watch._stop()

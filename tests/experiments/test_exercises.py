@@ -4,7 +4,6 @@ import subprocess
 import sys
 import time
 
-from manualgrad.exercises.course import course
 from manualgrad.exercises.exercise import PACKAGE
 from tests.exercises.attempts import attempt
 
@@ -45,5 +44,5 @@ def test_a_closed_output_is_no_traceback(tmp_path):
     """As in ``exercises.py list | head -1``."""
     command = f"{sys.executable} {SCRIPT} list | head -1"
     done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert done.stdout.startswith(f"→ {course()[0].name}")
+    assert done.stdout.startswith("→ ")
     assert "Traceback" not in done.stderr

@@ -1,6 +1,8 @@
-"""The network by hand: compare every intermediate with ours, and name the first line that is wrong."""
+"""Judge what is no Function: a network, line by line, and a training script, by what it does."""
 
+import importlib
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, FunctionType
@@ -13,16 +15,16 @@ from manualgrad.data.xor import xor
 from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.lessons import network
 from manualgrad.exercises.student import explain
-from manualgrad.exercises.values import difference
 from manualgrad.exercises.verdict import Verdict
 from manualgrad.loading import FileError, load_module
 
-FUNCTION = network.by_hand.__name__
+LEARNING_RATE = 0.25
+MOST_STEPS = 4
 
 
 @dataclass
 class Trace:
-    """What a run of the function assigned: each name's value, the line that gave it, and how it ended."""
+    """What a run of a function assigned: each name's value, the line that gave it, and how it ended."""
 
     values: dict[str, Any] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
@@ -30,20 +32,7 @@ class Trace:
 
 
 def trace(function: FunctionType, arguments: dict[str, Tensor]) -> Trace:
-    """Run a function and note every local variable as soon as it has a value.
-
-    Parameters
-    ----------
-    function : function
-        Written in Python.
-    arguments : dict of Tensor
-        By name.
-
-    Returns
-    -------
-    Trace
-        In the order of assignment, without the arguments; tensors as they were just after it.
-    """
+    """Run a function and note every local variable as soon as it has a value, as it is then."""
     record = Trace()
     seen: dict[str, tuple[int, int]] = {}
     code = function.__code__
@@ -79,24 +68,9 @@ def trace(function: FunctionType, arguments: dict[str, Tensor]) -> Trace:
     return record
 
 
-def judge_lines(exercise: Exercise, path: Path) -> Verdict:
-    """Judge a student's network.
-
-    Parameters
-    ----------
-    exercise : Exercise
-        For its steps: forward and backward.
-    path : Path
-        The student's file.
-
-    Returns
-    -------
-    Verdict
-        About the first value that is wrong.
-    """
-    function = getattr(load_module(path), FUNCTION, None)
-    if not isinstance(function, FunctionType):
-        raise FileError("no-class", f"{path.name} has no function {FUNCTION}: that name has to stay")
+def judge_network(exercise: Exercise, path: Path) -> Verdict:
+    """Compare every intermediate of a student's network with ours, and name the first line that is wrong."""
+    function = _find_function(path, network.by_hand.__name__)
     assert isinstance(network.by_hand, FunctionType)
     for arguments in _inputs():
         ours, theirs = trace(network.by_hand, arguments), trace(function, arguments)
@@ -107,9 +81,8 @@ def judge_lines(exercise: Exercise, path: Path) -> Verdict:
             order = f"{name} is the first value that is not right; " if done else ""
             before = f"the {done} before it {'are' if done > 1 else 'is'}.\n" if done else ""
             step = int(name.startswith("grad_"))
-            return Verdict(
-                steps_done=step, step=exercise.steps[step].title, kind=kind, message=order + before + message
-            )
+            title = exercise.steps[step].title
+            return Verdict(steps_done=step, step=title, kind=kind, message=order + before + message)
         if theirs.error is not None:  # after the last value: in the return
             raise FileError("raises", explain(theirs.error, path))
     return Verdict(passed=True, steps_done=len(exercise.steps))
@@ -140,3 +113,55 @@ def _inputs() -> list[dict[str, Tensor]]:
     return [
         {"x": x, "t": t, "w1": draw(2, 2), "b1": draw(2), "w2": draw(1, 2), "b2": draw(1)} for x, t in data
     ]
+
+
+def judge_script(exercise: Exercise, path: Path) -> Verdict:
+    """Train with the student's ``train`` and with ours, for one step, two, and more, and compare."""
+    lesson: Any = importlib.import_module(exercise.module)
+    train = _find_function(path, "train")
+    for steps in range(1, MOST_STEPS + 1):
+        losses, ours = _train(lesson.train, lesson.start, steps)
+        try:
+            their_losses, theirs = _train(train, lesson.start, steps)
+        except Exception as error:
+            raise FileError("raises", explain(error, path)) from error
+        after = f"after {steps} step{'s' * (steps > 1)} of gradient descent"
+        for name, right in ours.items():
+            if wrong := difference(name, theirs.get(name), right.detach()):
+                message = f"{after}, a parameter is not where it belongs. {wrong}"
+                return Verdict(kind="training", message=message)
+        if wrong := difference("losses", their_losses, torch.tensor(losses, dtype=torch.float64)):
+            message = f"{after}, the parameters are right, but train returns other losses. {wrong}"
+            return Verdict(kind="training", message=message)
+    return Verdict(passed=True, steps_done=1)
+
+
+def _train(
+    train: Callable[..., Any], start: Callable[[], tuple[Tensor, Tensor, dict[str, Tensor]]], steps: int
+) -> tuple[Any, dict[str, Tensor]]:
+    """Return the losses that a training returns, and the parameters that it leaves."""
+    x, target, parameters = start()
+    return train(x, target, parameters, LEARNING_RATE, steps), parameters
+
+
+def _find_function(path: Path, name: str) -> FunctionType:
+    function = getattr(load_module(path), name, None)
+    if not isinstance(function, FunctionType):
+        raise FileError("no-class", f"{path.name} has no function {name}: that name has to stay")
+    return function
+
+
+def difference(name: str, yours: Any, right: Tensor) -> str:
+    """Say how a value differs from the right one; empty if it is right up to rounding."""
+    try:
+        yours = torch.as_tensor(yours, dtype=right.dtype).detach()
+    except (TypeError, ValueError, RuntimeError):
+        return f"{name} is a {type(yours).__name__}, and should be a tensor."
+    if yours.shape != right.shape:
+        return f"{name} has shape {tuple(yours.shape)}, and should have {tuple(right.shape)}."
+    gap = (yours - right).abs().nan_to_num(torch.inf)
+    if bool((gap <= 1e-9 * right.abs() + 1e-12).all()):
+        return ""
+    index = tuple(int(i) for i in torch.unravel_index(gap.argmax(), gap.shape))
+    place = f"{name}{list(index)}" if index else name
+    return f"{place}: yours {yours[index]:.6g}, should be {right[index]:.6g}."
