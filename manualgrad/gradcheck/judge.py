@@ -15,6 +15,7 @@ from manualgrad.gradcheck.subject import Subject, as_gradient, cast, is_differen
 from manualgrad.gradcheck.tolerance import Tolerance, close, largest
 
 FLOOR = 1e-9  # of the largest gradient of all arguments: below it float64 itself is noise
+MOST_ENTRIES, MOST_COLUMNS = 2**20, 1024  # of a Jacobian that is measured
 
 
 @dataclass
@@ -183,6 +184,19 @@ class Judge:
 
         upstream = [real(record.upstream[k]) for k in kept]
         return Evaluator(function, real(values[position]), upstream, self._noise.get(position))
+
+    def jacobian(self, position: int, point: Point) -> Tensor | None:
+        """Return the derivative of each result by each element, (results, elements); None if too large."""
+        evaluator, _ = self.evaluator(point.values, position, point.run)
+        x, n = evaluator.at, evaluator.at.numel()
+        results = sum(output.numel() for output in evaluator.base)
+        if x.dtype != torch.float64 or not 0 < n * results <= MOST_ENTRIES or n > MOST_COLUMNS:
+            return None
+        step = max(1e-5, evaluator.noise ** (1 / 3)) * x.abs().clamp(min=1)
+        moves = torch.diag(step.reshape(-1)).reshape(n, *x.shape)
+        pairs = zip(evaluator.many(x + moves), evaluator.many(x - moves), strict=True)
+        columns = torch.cat([(up - down).reshape(n, -1) for up, down in pairs], 1)
+        return (columns / (2 * step.reshape(n, 1))).t().cpu()
 
     def tolerance_at(self, noise: float) -> Tolerance:
         """Return the tolerance in a function that is as noisy as this."""

@@ -26,7 +26,7 @@ UNSOLVED = {
     "bug_diagonal_softmax": "missing-terms",
     "bug_in_place_relu": "mutates",
     "bug_new_mask": "unknown",
-    "bug_kernel": "unknown",
+    "bug_kernel": "transposed",
     "bug_constant_mean": "missing-terms",
 }
 

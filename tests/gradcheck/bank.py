@@ -1,8 +1,7 @@
-"""Forwards that students write, each with a right backward to slip in: the banks are made of subclasses.
+"""What the banks are made of: Functions from a forward and a formula, and seeded inputs."""
+# ruff: noqa: A006  `input` is PyTorch's own name for the first argument
 
-A forward saves its arguments first, then what else its backward reads.
-"""
-
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,9 @@ import torch.nn.functional as TF
 from torch import Tensor
 from torch.autograd import Function
 
+Inputs = Callable[[], tuple[Any, ...]]
+Formula = Callable[..., Any]
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -19,10 +21,68 @@ class Entry:
 
     name: str
     fn: Any
-    inputs: Callable[[], tuple[Any, ...]]
+    inputs: Inputs
     kind: str | None = None
     reference: Callable[..., Any] | None = None
     options: dict[str, Any] = field(default_factory=dict)
+
+
+def function(name: str, compute: Callable[..., Any]) -> type[Function]:
+    """Make a Function without a backward: it saves its tensors, then its results, and keeps its numbers."""
+
+    def forward(ctx, *arguments):
+        result = compute(*arguments)
+        results = (result,) if isinstance(result, Tensor) else result
+        ctx.save_for_backward(*(a for a in arguments if isinstance(a, Tensor)), *results)
+        ctx.numbers = [a for a in arguments if not isinstance(a, Tensor)]
+        return result
+
+    ctx = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    arguments = inspect.signature(compute).parameters.values()
+    forward.__signature__ = inspect.Signature([ctx, *arguments])  # gradcheck reads the arguments' names
+    return type(name, (Function,), {"forward": staticmethod(forward)})
+
+
+def with_backward(base: type[Function], name: str, formula: Formula) -> type[Function]:
+    """Give a Function its backward: a formula of the upstream gradients, what was saved, and the numbers.
+
+    One gradient is the first argument's, a tuple has all of them.
+    """
+
+    def backward(ctx, *upstream):
+        result = formula(*upstream, *ctx.saved_tensors, *getattr(ctx, "numbers", ()))
+        others = [None] * (len(ctx.needs_input_grad) - 1)
+        return result if isinstance(result, tuple) else (result, *others)
+
+    return type(name, (base,), {"backward": staticmethod(backward)})
+
+
+def wrong(
+    base: type[Function],
+    inputs: Inputs,
+    slips: dict[str, tuple[str, Formula]],
+    reference: Callable[..., Any] | None = None,
+    **options: Any,
+) -> list[Entry]:
+    """Return an entry per slip, each with the kind that it should be given."""
+    return [
+        Entry(name, with_backward(base, name, formula), inputs, kind, reference, options)
+        for name, (kind, formula) in slips.items()
+    ]
+
+
+def right(
+    base: type[Function],
+    inputs: Inputs,
+    formulas: dict[str, Formula],
+    reference: Callable[..., Any] | None = None,
+    **options: Any,
+) -> list[Entry]:
+    """Return an entry per right formula."""
+    return [
+        Entry(name, with_backward(base, name, formula), inputs, None, reference, options)
+        for name, formula in formulas.items()
+    ]
 
 
 def normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64, grad: bool = True) -> Tensor:
@@ -37,157 +97,42 @@ def uniform(*shape: int, seed: int = 0, grad: bool = True) -> Tensor:
     return (0.2 + 0.6 * numbers).requires_grad_(grad)
 
 
+def numbers(*values: Any) -> Inputs:
+    """Return these very numbers as an input."""
+    return lambda: (torch.tensor(values, dtype=torch.float64),)
+
+
 def labels(count: int, classes: int, seed: int = 0) -> Tensor:
     """Seeded class indices, every class among them."""
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed)) % classes
-
-
-class Saving(Function):
-    """Saves its tensor arguments and its output, and hangs the numbers on ctx."""
-
-    compute: Callable[..., Tensor]
-
-    @classmethod
-    def run(cls, ctx: Any, *arguments: Any) -> Tensor:
-        output = cls.compute(*arguments)
-        ctx.save_for_backward(*(a for a in arguments if isinstance(a, Tensor)), output)
-        ctx.numbers = [a for a in arguments if not isinstance(a, Tensor)]
-        return output
-
-
-class Sigmoid(Saving):
-    compute = staticmethod(torch.sigmoid)
-
-    @staticmethod
-    def forward(ctx, input):
-        return Sigmoid.run(ctx, input)
-
-
-class Tanh(Saving):
-    compute = staticmethod(torch.tanh)
-
-    @staticmethod
-    def forward(ctx, input):
-        return Tanh.run(ctx, input)
-
-
-class ReLU(Saving):
-    compute = staticmethod(torch.relu)
-
-    @staticmethod
-    def forward(ctx, input):
-        return ReLU.run(ctx, input)
-
-
-class Exp(Saving):
-    compute = staticmethod(torch.exp)
-
-    @staticmethod
-    def forward(ctx, input):
-        return Exp.run(ctx, input)
-
-
-class Sin(Saving):
-    compute = staticmethod(torch.sin)
-
-    @staticmethod
-    def forward(ctx, input):
-        return Sin.run(ctx, input)
-
-
-class Power(Saving):
-    compute = staticmethod(torch.pow)
-
-    @staticmethod
-    def forward(ctx, input, exponent):
-        return Power.run(ctx, input, exponent)
-
-
-class Mul(Saving):
-    compute = staticmethod(torch.mul)
-
-    @staticmethod
-    def forward(ctx, left, right):
-        return Mul.run(ctx, left, right)
-
-
-class MatMul(Saving):
-    compute = staticmethod(torch.matmul)
-
-    @staticmethod
-    def forward(ctx, left, right):
-        return MatMul.run(ctx, left, right)
-
-
-class Softmax(Saving):
-    compute = staticmethod(lambda x: torch.softmax(x, -1))
-
-    @staticmethod
-    def forward(ctx, input):
-        return Softmax.run(ctx, input)
-
-
-class LogSoftmax(Saving):
-    compute = staticmethod(lambda x: torch.log_softmax(x, -1))
-
-    @staticmethod
-    def forward(ctx, input):
-        return LogSoftmax.run(ctx, input)
-
-
-class Linear(Saving):
-    compute = staticmethod(lambda x, weight, bias: x @ weight.t() + bias)
-
-    @staticmethod
-    def forward(ctx, input, weight, bias):
-        return Linear.run(ctx, input, weight, bias)
-
-
-class MSE(Saving):
-    compute = staticmethod(lambda x, target: ((x - target) ** 2).mean())
-
-    @staticmethod
-    def forward(ctx, input, target):
-        return MSE.run(ctx, input, target)
-
-
-class BCE(Saving):
-    compute = staticmethod(TF.binary_cross_entropy_with_logits)
-
-    @staticmethod
-    def forward(ctx, input, target):
-        return BCE.run(ctx, input, target)
-
-
-class SoftmaxNLL(Saving):
-    compute = staticmethod(TF.cross_entropy)
-
-    @staticmethod
-    def forward(ctx, input, target):
-        return SoftmaxNLL.run(ctx, input, target)
-
-
-class ProbsCE(Saving):
-    """Cross-entropy of probabilities: target distribution beside predicted distribution."""
-
-    compute = staticmethod(lambda probs, target: -(target * probs.log()).sum(-1).mean())
-
-    @staticmethod
-    def forward(ctx, probs, target):
-        return ProbsCE.run(ctx, probs, target)
 
 
 def one_hot(target: Tensor, like: Tensor) -> Tensor:
     return (target.unsqueeze(1) == torch.arange(like.shape[1])).to(like)
 
 
+Sigmoid = function("Sigmoid", lambda input: input.sigmoid())
+Tanh = function("Tanh", lambda input: input.tanh())
+ReLU = function("ReLU", lambda input: input.relu())
+Exp = function("Exp", lambda input: input.exp())
+Sin = function("Sin", lambda input: input.sin())
+SinCos = function("SinCos", lambda input: (input.sin(), input.cos()))
+Power = function("Power", lambda input, exponent: input**exponent)
+Mul = function("Mul", lambda left, right: left * right)
+MatMul = function("MatMul", lambda left, right: left @ right)
+Linear = function("Linear", lambda input, weight, bias: input @ weight.t() + bias)
+Softmax = function("Softmax", lambda input: input.softmax(-1))
+LogSoftmax = function("LogSoftmax", lambda input: input.log_softmax(-1))
+MSE = function("MSE", lambda input, target: ((input - target) ** 2).mean())
+BCE = function("BCE", lambda input, target: TF.binary_cross_entropy_with_logits(input, target))
+SoftmaxNLL = function("SoftmaxNLL", lambda input, target: TF.cross_entropy(input, target))
+# The cross-entropy of probabilities, beside a target distribution.
+ProbsCE = function("ProbsCE", lambda probs, target: -(target * probs.log()).sum(-1).mean())
+
+
 # Inputs: every dimension different, so that a transposition changes a shape.
 def table() -> tuple[Any, ...]:
     return (normal(4, 3, seed=1),)
-
-
-def square() -> tuple[Any, ...]:
-    return (normal(4, 4, seed=2),)
 
 
 def positive() -> tuple[Any, ...]:

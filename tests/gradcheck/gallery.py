@@ -334,7 +334,7 @@ GALLERY = [
           lambda: (normal(4, 3, seed=1), normal(4, 3, seed=2, grad=False)), lambda x, t: (x - t).square(),
           "ignores-upstream"),
     Fault("ahrefs/ocannl#512", "overlapping windows: the last one wins", LastWriteWins,
-          lambda: (normal(3, 6, seed=1),), sliding_max, "unknown"),
+          lambda: (normal(3, 6, seed=1),), sliding_max, "missing-terms"),
     Fault("pytorch/pytorch, CubeGenVmap", "the second result's upstream is not used", CubeAndDerivative,
           lambda: (normal(4, 3, seed=1),), lambda x: (x**3, 3 * x**2), "ignores-upstream"),
 ]  # fmt: skip

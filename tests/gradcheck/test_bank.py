@@ -17,7 +17,7 @@ NOTED = {
     "KeptInATuple": "second-order",  # which is allowed there
     "adjoint": "second-order",
     "FirstOrderAndSaysSo": "second-order",
-    "LogFromATenthOn": "unknown",
+    "log from 0.1 on": "unknown",
     "Slow": "unknown",
 }
 
@@ -51,7 +51,7 @@ def test_every_kind_has_a_planted_mistake():
     assert {entry.kind for entry in WRONG} == set(HINTS)
 
 
-@pytest.mark.parametrize("entry", WRONG[::7], ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", WRONG[::9], ids=lambda entry: entry.name)
 def test_the_name_does_not_depend_on_the_seed(entry: Entry):
     report = check(entry, seed=17)
     assert report.findings[0].kind == entry.kind, str(report)

@@ -149,11 +149,12 @@ def name_wrong(session: Session, point: Point, *, is_probe: bool = False) -> Non
             [p for p in points if bool(p.wrong[position].any())],
             partial(_rerun, subject, position),
             partial(_right_for, session.judge, position),
+            partial(session.judge.jacobian, position),
         )
         kind, sentence = diagnose(case)
         index = point.worst_index(position)
         worked_out = "" if "no known mistake" in sentence else f" {case.element(index)}."
-        flat = not bool(case.right(point)[mask & ~at_kinks].any())
+        flat = not bool(point.right[position][mask & ~at_kinks].any())
         # A probe may lie out of the domain, where the function is constant or otherwise another one.
         wrong = not is_probe or (kind != "unknown" and not flat) or kind == "non-finite"
         session.find(kind, position, f"{where}{sentence}{worked_out}", index, wrong=wrong)

@@ -1,8 +1,9 @@
-"""A wrong gradient with everything that a diagnosis may look at."""
+"""What is measured of a wrong gradient: all that a diagnosis may look at."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -14,8 +15,32 @@ from manualgrad.gradcheck.tolerance import same
 
 
 @dataclass(frozen=True)
+class Measurement:
+    """One backward, in float64 on the CPU (integers as they are, complex numbers as well).
+
+    Attributes
+    ----------
+    yours, right : Tensor
+        The gradient as it was returned; the right one, NaN where it is not known.
+    upstream : list of Tensor
+        What backward was given, per result.
+    inputs, outputs : dict of Tensor
+        The real arguments and results, by the name that a sentence gives them.
+    point : Point
+        The same as it was run.
+    """
+
+    yours: Tensor
+    right: Tensor
+    upstream: list[Tensor]
+    inputs: dict[str, Tensor]
+    outputs: dict[str, Tensor]
+    point: Point
+
+
+@dataclass(frozen=True)
 class Case:
-    """One argument whose gradient is wrong, at several points.
+    """One argument whose gradient is wrong, at several points and for several upstream gradients.
 
     Attributes
     ----------
@@ -29,6 +54,8 @@ class Case:
         Runs the backward again at a point, with another upstream or in a context; None if that raises.
     right_for : callable
         The right gradient at a point for another upstream.
+    jacobian_at : callable
+        Every result's derivative by every element of the argument, (results, elements); None if too large.
     """
 
     position: int
@@ -36,11 +63,41 @@ class Case:
     points: list[Point]
     rerun: Callable[[Point, Upstream, Around], Tensor | None]
     right_for: Callable[[Point, tuple[Tensor, ...]], Tensor]
+    jacobian_at: Callable[[Point], Tensor | None]
+
+    @cached_property
+    def measured(self) -> list[Measurement]:
+        """What was measured at each point."""
+        return [
+            Measurement(
+                point.yours[self.position],
+                point.right[self.position],
+                [_plain(u) for u in point.run.upstream],
+                {
+                    name: _plain(value)
+                    for name, value in zip(self.names, point.values, strict=True)
+                    if isinstance(value, Tensor) and not value.is_complex()
+                },
+                {
+                    "the output" if len(point.run.outputs) == 1 else f"output {k}": _plain(output)
+                    for k, output in enumerate(point.run.outputs)
+                    if not output.is_complex()
+                },
+                point,
+            )
+            for point in self.points
+        ]
+
+    @cached_property
+    def jacobians(self) -> list[Tensor]:
+        """Every result's derivative by every element, (results, elements) per point; empty if too large."""
+        found = [self.jacobian_at(point) for point in self.points]
+        return [jacobian for jacobian in found if jacobian is not None] if None not in found else []
 
     @property
-    def point(self) -> Point:
-        """The point where the gradient was found wrong."""
-        return self.points[0]
+    def first(self) -> Measurement:
+        """Where the gradient was found wrong."""
+        return self.measured[0]
 
     @property
     def name(self) -> str:
@@ -48,70 +105,54 @@ class Case:
         return self.names[self.position]
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> torch.Size:
         """The shape of the gradient."""
-        return tuple(self.point.yours[self.position].shape)
+        return self.first.yours.shape
 
-    def yours(self, point: Point) -> Tensor:
-        """Return the gradient as returned."""
-        return point.yours[self.position]
+    def explained_by(self, formula: Callable[[Measurement], Tensor | None]) -> bool:
+        """Return whether a formula gives yours everywhere."""
+        return all(same(formula(m), m.yours) for m in self.measured)
 
-    def right(self, point: Point) -> Tensor:
-        """Return the right gradient, NaN where it is not known."""
-        return point.right[self.position]
+    def fixed_by(self, formula: Callable[[Measurement], Tensor | None]) -> bool:
+        """Return whether a formula that begins with yours gives the right one everywhere."""
+        return all(same(formula(m), m.right) for m in self.measured)
 
-    def explained_by(self, formula: Callable[[Point], Tensor | None]) -> bool:
-        """Return whether a formula gives yours at every point."""
-        return all(same(formula(point), self.yours(point)) for point in self.points)
-
-    def fixed_by(self, formula: Callable[[Point], Tensor | None]) -> bool:
-        """Return whether a change to yours makes it right at every point."""
-        return all(same(formula(point), self.right(point)) for point in self.points)
-
-    def with_upstream(self, point: Point, change: Callable[[Tensor], Tensor]) -> Tensor | None:
+    def yours_for(self, m: Measurement, upstream: Callable[[Tensor], Tensor]) -> Tensor | None:
         """Run the backward again with a changed upstream."""
-        return self.rerun(point, lambda outputs: [change(u) for u in point.run.upstream], nullcontext)
+        return self.rerun(m.point, lambda _: [upstream(u) for u in m.point.run.upstream], nullcontext)
 
-    def within(self, point: Point, around: Around) -> Tensor | None:
+    def yours_within(self, m: Measurement, around: Around) -> Tensor | None:
         """Run the backward again in a context."""
-        return self.rerun(point, lambda outputs: point.run.upstream, around)
+        return self.rerun(m.point, lambda _: m.point.run.upstream, around)
 
-    def factor(self, point: Point) -> float | None:
-        """Return the constant that best turns the right gradient into yours, whether or not it fits well."""
-        yours, right = self.yours(point), self.right(point)
-        known = yours.isfinite() & right.isfinite()
-        square = float((right[known] ** 2).sum())
-        product = float((yours[known] * right[known]).sum())
-        return product / square if square and product else None
+    def right_with(self, m: Measurement, upstream: list[Tensor]) -> Tensor:
+        """Return the right gradient for another upstream."""
+        return self.right_for(
+            m.point, tuple(u.to(was) for u, was in zip(upstream, m.point.run.upstream, strict=True))
+        )
 
     def element(self, index: tuple[int, ...]) -> str:
         """Work one element out in numbers: beside its input and its upstream where it has one of each."""
-        yours, right = float(self.yours(self.point)[index]), float(self.right(self.point)[index])
-        entry = self.name + (str(list(index)) if index else "")
-        value, upstream = self.point.values[self.position], self.point.run.upstream
-        if len(upstream) == 1 and upstream[0].shape == value.shape and not upstream[0].is_complex():
-            u, x = float(upstream[0][index]), float(value[index].real)
-            if u and not value.is_complex() and abs(yours) < float("inf"):
+        m, entry = self.first, self.name + (str(list(index)) if index else "")
+        yours, right = float(m.yours[index]), float(m.right[index])
+        x, u = m.inputs.get(self.name), m.upstream[0]
+        if x is not None and len(m.upstream) == 1 and u.shape == x.shape and not u.is_complex():
+            up = float(u[index])
+            if up and abs(yours) < float("inf"):
                 return (
-                    f"{entry} = {x:.4g}, upstream {u:.4g}: yours upstream × {yours / u:.4g}, "
-                    f"should be upstream × {right / u:.4g}"
+                    f"{entry} = {float(x[index]):.4g}, upstream {up:.4g}: yours upstream × {yours / up:.4g}, "
+                    f"should be upstream × {right / up:.4g}"
                 )
-        source = "reference" if self.position in self.point.reference else "numeric"
+        source = "reference" if self.position in m.point.reference else "numeric"
         return f"{entry}: yours {yours:.6g}, should be {right:.6g} ({source})"
 
     def worst_elements(self, count: int = 3) -> str:
         """Work the worst elements out in numbers."""
-        error = (self.yours(self.point) - self.right(self.point)).abs().nan_to_num(0.0)
+        error = (self.first.yours - self.first.right).abs().nan_to_num(0.0)
         order = error.reshape(-1).argsort(descending=True)[:count]
         indices = [tuple(int(k) for k in torch.unravel_index(i, error.shape)) for i in order]
         return "; ".join(self.element(index) for index in indices)
 
 
-def floats(point: Point) -> list[int]:
-    """Return the positions of the real floating-point arguments."""
-    return [i for i, v in enumerate(point.values) if isinstance(v, Tensor) and v.is_floating_point()]
-
-
-def output_name(point: Point, k: int) -> str:
-    """Return how a sentence refers to a result."""
-    return "the output" if len(point.run.outputs) == 1 else f"output {k}"
+def _plain(tensor: Tensor) -> Tensor:
+    return tensor.cpu().double() if tensor.is_floating_point() else tensor.cpu()

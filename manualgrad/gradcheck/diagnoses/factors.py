@@ -4,8 +4,6 @@ import math
 from collections.abc import Iterator
 from fractions import Fraction
 
-from torch import Tensor
-
 from manualgrad.gradcheck.diagnoses.case import Case
 
 NUMBERS = {math.log(2): "ln 2", math.log(10): "ln 10", math.pi: "π", math.e: "e", math.sqrt(2): "√2"}
@@ -17,11 +15,11 @@ def name_factor(factor: float, case: Case) -> str:
     for value, name, what, where in _sizes(case):
         if value in (0, 1, -1):
             continue
-        if _equal(abs(factor), abs(value)):
-            symbol = name
-        elif _equal(abs(factor), 1 / abs(value)):
-            symbol = f"1/{name}"
-        else:
+        forms = {name: abs(value), f"1/{name}": 1 / abs(value)}
+        if abs(value) != 4:  # 2 and ½ have likelier reasons
+            forms |= {f"√{name}": abs(value) ** 0.5, f"1/√{name}": abs(value) ** -0.5}
+        symbol = next((form for form, number in forms.items() if _equal(abs(factor), number)), None)
+        if symbol is None:
             continue
         # Tensors of the same size in the same dimension are one reason; the first of them stands for all.
         reasons.setdefault((symbol, where), f"{symbol}: {what} {where}" if where else symbol)
@@ -44,13 +42,12 @@ def _number(factor: float) -> str:
 
 def _sizes(case: Case) -> Iterator[tuple[float, str, str, str]]:
     """Yield sizes and numbers that occur, the likeliest first: value, symbol, whose, and where."""
-    values = case.point.values
-    for i, value in enumerate(values):
+    for name, value in zip(case.names, case.first.point.values, strict=True):
         if isinstance(value, int | float) and not isinstance(value, bool):
-            yield float(value), case.names[i], "", ""
-    order = sorted(range(len(values)), key=lambda i: i != case.position)
-    tensors = [(case.names[i], values[i]) for i in order if isinstance(values[i], Tensor)]
-    tensors += [("the result", output) for output in case.point.run.outputs]
+            yield float(value), name, "", ""
+    inputs = case.first.inputs
+    own = {case.name: inputs[case.name]} if case.name in inputs else {}
+    tensors = [*(own | inputs).items(), *(("the result", output) for output in case.first.outputs.values())]
     for name, tensor in tensors:
         for d, size in enumerate(tensor.shape):
             symbol = "N" if d == 0 else "C" if d == 1 else "K"

@@ -1,124 +1,120 @@
-"""Find a condition that tells the wrong elements from the right, if a gradient is wrong only somewhere."""
+"""A gradient that is wrong only somewhere: find the condition that tells the wrong elements from the right.
+
+Each function returns what the gradient does if such a condition holds, else None. A condition is a mask with
+its words, made from the signs and sizes of the arguments and results, from indices, or from class labels.
+It fits if it holds exactly where yours is wrong, at every point.
+"""
 
 import itertools
 import math
+import operator
 from collections.abc import Iterator
-from functools import partial
 
 import torch
 from torch import Tensor
 
-from manualgrad.gradcheck.diagnoses.case import Case
-from manualgrad.gradcheck.judge import Point
+from manualgrad.gradcheck.diagnoses.case import Case, Measurement
 from manualgrad.gradcheck.tolerance import Tolerance, close, largest
 
-Condition = tuple[str, Tensor]
 BIG = 100_000  # elements for which only few indices are tried
 REGION = Tolerance(1e-4, 1e-6)
+COMPARISONS = {
+    "<": operator.lt, "≤": operator.le, ">": operator.gt, "≥": operator.ge, "=": operator.eq,
+    "≠": operator.ne,
+}  # fmt: skip
 
 
-def plain_region(case: Case) -> str | None:
-    """Be wrong exactly where an argument or output compares with 0 or 1, at an index, or at the target."""
-    wrong = [_wrong(case, point) for point in case.points]
-    if not all(bool(mask.any()) and not bool(mask.all()) for mask in wrong):
-        return _inverted(case) or _masked_by_upstream(case)
+def mask(case: Case) -> str | None:
+    """The gradient is zero at the wrong places: its mask is reversed, taken from elsewhere or drawn anew."""
+    if any(bool((m.yours != 0).all()) for m in case.measured):
+        return None
+    if all(_is_inverted(m) for m in case.measured):
+        return (
+            "is zero where it should not be, and not zero where it should be: the mask is the wrong way round"
+        )
+    if all(_is_masked_by_upstream(m) for m in case.measured):
+        return "is zero where grad_output is negative: the mask is taken from it, and belongs to the input"
+    if all(_has_other_zeros(m) for m in case.measured):
+        return (
+            "has its zeros at other elements than the right one, and is right elsewhere: use the mask that "
+            "forward used, and draw or make no new one"
+        )
+    return None
+
+
+def _is_inverted(m: Measurement) -> bool:
+    yours, right = m.yours != 0, m.right.abs() > 1e-9
+    return bool((yours == ~right).all()) and bool(yours.any()) and bool(right.any())
+
+
+def _is_masked_by_upstream(m: Measurement) -> bool:
+    u = m.upstream[0]
+    if len(m.upstream) != 1 or u.shape != m.yours.shape or u.is_complex():
+        return False
+    return bool(((m.yours == 0) == (u < 0)).all()) and not bool((m.right == 0)[u < 0].all())
+
+
+def _has_other_zeros(m: Measurement) -> bool:
+    yours, right = m.yours != 0, m.right.abs() > 1e-9
+    both = yours & right
+    agree = bool(close(m.yours[both], m.right[both], REGION).all())
+    return agree and all(bool(some.any()) for some in (both, yours & ~right, right & ~yours))
+
+
+def condition(case: Case) -> str | None:
+    """The gradient is wrong exactly where a condition holds."""
+    wrong = [_wrong(case, m) for m in case.measured]
+    if not all(bool(w.any()) and not bool(w.all()) for w in wrong):
+        return None
     # One condition at a time: of a big tensor all of them would not fit into memory.
-    for held in zip(*(_conditions(case, point) for point in case.points), strict=False):
-        masks = [mask for _, mask in held]
-        if all(itertools.starmap(partial(_matches, case), zip(case.points, masks, wrong, strict=True))):
-            return f"The gradient of {case.name} is wrong only {held[0][0]}."
-    return _masked_by_upstream(case)
+    for held in zip(*(_conditions(case, m) for m in case.measured), strict=False):
+        if all(_matches(m, holds, w) for m, (_, holds), w in zip(case.measured, held, wrong, strict=True)):
+            return f"is wrong only {held[0][0]}"
+    return None
 
 
-def _wrong(case: Case, point: Point) -> Tensor:
-    return ~close(
-        case.yours(point), case.right(point), REGION, point.numeric[case.position].error.nan_to_num(0.0)
-    )
+def _wrong(case: Case, m: Measurement) -> Tensor:
+    return ~close(m.yours, m.right, REGION, m.point.numeric[case.position].error.nan_to_num(0.0))
 
 
-def _matches(case: Case, point: Point, condition: Tensor, wrong: Tensor) -> bool:
+def _matches(m: Measurement, condition: Tensor, wrong: Tensor) -> bool:
     """Return whether the condition holds exactly where yours is wrong; zeros that agree tell nothing."""
-    yours, right = case.yours(point), case.right(point)
-    idle = ((yours == 0) & (right.abs() <= 1e-12 * largest(right))) | ~right.isfinite()
+    idle = ((m.yours == 0) & (m.right.abs() <= 1e-12 * largest(m.right))) | ~m.right.isfinite()
     fits = bool(((condition == wrong) | idle).all()) and bool((condition & wrong).any())
     return fits and bool((~condition & ~idle).any())
 
 
-def _inverted(case: Case) -> str | None:
-    """Be zero exactly where the right one is not, and the reverse: the mask is the wrong way round."""
-    for point in case.points:
-        yours, right = case.yours(point) != 0, case.right(point).abs() > 1e-9
-        if not bool((yours == ~right).all()) or not bool(yours.any()) or not bool(right.any()):
-            return None
-    return (
-        f"The gradient of {case.name} is zero where it should not be, and not zero where it should "
-        f"be: the mask is the wrong way round."
-    )
-
-
-def _masked_by_upstream(case: Case) -> str | None:
-    """Be zero exactly where the upstream gradient is negative: the mask was taken from it."""
-    for point in case.points:
-        upstream = point.run.upstream
-        if len(upstream) != 1 or tuple(upstream[0].shape) != case.shape or upstream[0].is_complex():
-            return None
-        zero, negative = case.yours(point) == 0, upstream[0].cpu() < 0
-        if not bool((zero == negative).all()) or bool((case.right(point) == 0)[negative].all()):
-            return None
-    return (
-        f"The gradient of {case.name} is zero where the upstream gradient is negative: the mask is taken "
-        f"from grad_output, and belongs to the input."
-    )
-
-
-def _conditions(case: Case, point: Point) -> Iterator[Condition]:
-    shape = case.shape
-    tensors = list(_tensors(case, point))
-    for name, x in tensors:
-        yield f"where {name} < 0", x < 0
-        yield f"where {name} ≤ 0", x <= 0
-        yield f"where {name} > 0", x > 0
-        yield f"where {name} ≥ 0", x >= 0
-        yield f"where {name} = 0", x == 0
-        yield f"where {name} ≠ 0", x != 0
+def _conditions(case: Case, m: Measurement) -> Iterator[tuple[str, Tensor]]:
+    tensors = _of_this_shape(case, m)
+    for (name, x), bound in itertools.product(tensors.items(), (0, 1)):
+        for symbol, compare in COMPARISONS.items():
+            yield f"where {name} {symbol} {bound}", compare(x, bound)
+    for name, x in tensors.items():
         yield f"where |{name}| > 1", x.abs() > 1
         yield f"where |{name}| < 1", x.abs() < 1
-        yield f"where {name} > 1", x > 1
-        yield f"where {name} < 1", x < 1
-        yield f"where {name} = 1", x == 1
-    for (a, x), (b, y) in ((p, q) for p in tensors for q in tensors if p[0] < q[0]):
-        yield f"where {a} < {b}", x < y
-        yield f"where {a} > {b}", x > y
-        yield f"where {a} = {b}", x == y
-    if len(point.run.upstream) == 1 and tuple(point.run.upstream[0].shape) == shape:
-        u = point.run.upstream[0].cpu()
-        if not u.is_complex():
-            yield "where the upstream gradient is negative", u < 0
-            yield "where the upstream gradient is positive", u > 0
-    yield from _target_conditions(case, point)
-    yield from _index_conditions(shape)
+    for (a, x), (b, y) in itertools.combinations(tensors.items(), 2):
+        for symbol in ("<", ">", "="):
+            yield f"where {a} {symbol} {b}", COMPARISONS[symbol](x, y)
+    u = m.upstream[0]
+    if len(m.upstream) == 1 and u.shape == case.shape and not u.is_complex():
+        yield "where the upstream gradient is negative", u < 0
+        yield "where the upstream gradient is positive", u > 0
+    yield from _target_conditions(case, m)
+    yield from _index_conditions(case.shape)
 
 
-def _tensors(case: Case, point: Point) -> Iterator[tuple[str, Tensor]]:
-    """Yield the argument itself, then others of its shape, then results of its shape."""
-    values = point.values
-    real = [i for i, v in enumerate(values) if isinstance(v, Tensor) and not v.is_complex()]
-    for i in sorted(real, key=lambda i: i != case.position):
-        if tuple(values[i].shape) == case.shape:
-            yield case.names[i], values[i].cpu()
-    for output in point.run.outputs:
-        if tuple(output.shape) == case.shape and not output.is_complex():
-            yield "the output", output.cpu()
+def _of_this_shape(case: Case, m: Measurement) -> dict[str, Tensor]:
+    """Return the argument itself, then others of its shape, then results of its shape."""
+    named = {case.name: m.inputs.get(case.name), **m.inputs, **m.outputs}
+    fitting = {name: x for name, x in named.items() if x is not None and x.shape == case.shape}
+    return {name: x.byte() if x.dtype == torch.bool else x for name, x in fitting.items()}
 
 
-def _target_conditions(case: Case, point: Point) -> Iterator[Condition]:
+def _target_conditions(case: Case, m: Measurement) -> Iterator[tuple[str, Tensor]]:
     """Yield what class indices beside a table of scores pick: a column in each row, or rows."""
     shape = case.shape
-    for i, value in enumerate(point.values):
-        if not isinstance(value, Tensor) or value.is_floating_point() or value.is_complex() or len(shape) < 2:
-            continue
-        name, target = case.names[i], value.cpu().long()
-        if tuple(target.shape) != (shape[0], *shape[2:]):
+    for name, target in m.inputs.items():
+        if target.is_floating_point() or len(shape) < 2 or target.shape != (shape[0], *shape[2:]):
             continue
         classes = torch.arange(shape[1]).reshape(1, -1, *[1] * (len(shape) - 2))
         column = (classes == target.unsqueeze(1)).expand(shape)
@@ -130,39 +126,33 @@ def _target_conditions(case: Case, point: Point) -> Iterator[Condition]:
             yield f"in the rows whose {name} is not {label}", ~rows
 
 
-def _index_conditions(shape: tuple[int, ...]) -> Iterator[Condition]:
-    most = 256 if math.prod(shape) <= BIG else 8
+def _index_conditions(shape: torch.Size) -> Iterator[tuple[str, Tensor]]:
+    few = 32 if math.prod(shape) <= BIG else 8
+    names = {1: ("element",), 2: ("row", "column")}.get(len(shape))
     for d, size in enumerate(shape):
-        matrix = len(shape) == 2
-        what = (
-            "element" if len(shape) == 1 else ("row", "column")[d] if matrix else f"index of dimension {d}:"
-        )
+        what = names[d] if names else f"index of dimension {d}:"
         index = torch.arange(size).reshape([-1 if k == d else 1 for k in range(len(shape))]).expand(shape)
-        few = [*range(min(size, 32, most)), size - 1] if size > 1 else []
-        for k in few:
+        for k in [*range(min(size, few)), size - 1] if size > 1 else ():
             yield f"in {what} {k}", index == k
-        for k in few:
             yield f"outside {what} {k}", index != k
-        for k in range(2, min(size - 1, most)):
             yield f"from {what} {k} on", index >= k
             yield f"before {what} {k}", index < k
-    if len(shape) == 2 and min(shape) > 1:
-        row, column = torch.arange(shape[0])[:, None], torch.arange(shape[1])
-        yield "on the diagonal", row == column
-        yield "off the diagonal", row != column
-        yield "below the diagonal", row > column
-        yield "above the diagonal", row < column
     if len(shape) == 2:
-        flat = torch.arange(shape[0] * shape[1]).reshape(shape)
+        row, column = torch.arange(shape[0])[:, None], torch.arange(shape[1])
+        for where, compare in (("on", "="), ("off", "≠"), ("below", ">"), ("above", "<")):
+            yield f"{where} the diagonal", COMPARISONS[compare](row, column)
+    if len(shape) > 1:
+        flat = torch.arange(math.prod(shape)).reshape(shape)
         yield "in the first element", flat == 0
         yield "in the last element", flat == flat.max()
 
 
-def threshold_region(case: Case) -> str | None:
-    """Be wrong exactly beyond one threshold of a tensor, of its size or of a difference, at every point."""
-    right = torch.cat([case.right(point).reshape(-1) for point in case.points])
-    yours = torch.cat([case.yours(point).reshape(-1) for point in case.points])
-    wrong = torch.cat([_wrong(case, point).reshape(-1) for point in case.points])
+def threshold(case: Case) -> str | None:
+    """The gradient is wrong exactly beyond one threshold of a tensor, of its size or of a difference."""
+    right, yours, wrong = (
+        torch.cat([t.reshape(-1) for t in column])
+        for column in zip(*((m.right, m.yours, _wrong(case, m)) for m in case.measured), strict=True)
+    )
     known = right.isfinite()
     right, yours, wrong = right[known], yours[known], wrong[known]
     if int(wrong.sum()) < 3 or int((~wrong).sum()) < 3 or not bool(right[~wrong].any()):
@@ -171,26 +161,23 @@ def threshold_region(case: Case) -> str | None:
     error = ((yours - right).abs() / (right.abs() + yours.abs())).nan_to_num(0.0)
     if float(error[~wrong].max()) > 1e-5:
         return None
-    columns = [dict(_measures(case, point)) for point in case.points]
+    columns = [_sizes(case, m) for m in case.measured]
     for name in columns[0]:
-        y = torch.cat([column[name].double().reshape(-1) for column in columns])[known]
+        x = torch.cat([column[name].double().reshape(-1) for column in columns])[known]
         for relation, low, high in (
-            (">", float(y[~wrong].max()), float(y[wrong].min())),
-            ("<", float(y[wrong].max()), float(y[~wrong].min())),
+            (">", float(x[~wrong].max()), float(x[wrong].min())),
+            ("<", float(x[wrong].max()), float(x[~wrong].min())),
         ):
             if low < high:
-                return (
-                    f"The gradient of {case.name} is wrong only where {name} {relation} a threshold between "
-                    f"{low:.3g} and {high:.3g}."
-                )
+                return f"is wrong only where {name} {relation} a threshold between {low:.3g} and {high:.3g}"
     return None
 
 
-def _measures(case: Case, point: Point) -> Iterator[Condition]:
-    tensors = list(_tensors(case, point))
-    for name, x in tensors:
-        yield name, x
-        yield f"|{name}|", x.abs()
-    for (a, x), (b, y) in ((p, q) for p in tensors for q in tensors if p[0] < q[0]):
-        if x.dtype != torch.bool and y.dtype != torch.bool:
-            yield f"|{a} − {b}|", (x - y).abs()
+def _sizes(case: Case, m: Measurement) -> dict[str, Tensor]:
+    tensors = _of_this_shape(case, m)
+    pairs = itertools.combinations(tensors.items(), 2)
+    return (
+        tensors
+        | {f"|{name}|": x.abs() for name, x in tensors.items()}
+        | {f"|{a} − {b}|": (x - y).abs() for (a, x), (b, y) in pairs}
+    )

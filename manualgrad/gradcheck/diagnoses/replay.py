@@ -1,23 +1,24 @@
-"""Run the backward again with one of its operands or dimensions exchanged.
+"""Mistakes that are found by repair: run the backward again with one operand or dimension exchanged.
 
-A mode of PyTorch sees every operation that backward makes. Where a saved tensor is an operand, another is
-put in its place: the output for the input, say. If the gradient then is right, that was the mistake.
+A mode of PyTorch sees every operation that backward makes. Where what forward saved is an operand, another
+tensor is put in its place: the output for the input, or its own transpose. If the gradient then is right
+at every point, that was the mistake. Each function returns what the gradient does, or None.
 """
+# ruff: noqa: B023  every lambda is called in the round of the loop that makes it
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from manualgrad.gradcheck.diagnoses.case import Case, floats, output_name
-from manualgrad.gradcheck.judge import Point
-from manualgrad.gradcheck.tolerance import same
+from manualgrad.gradcheck.diagnoses.case import Case, Measurement
 
-MOST_USES = 6
+MOST_USES = 6  # of one saved tensor, of which some may be right and some wrong
 MOST_DIMENSIONS = 4
+REDUCTIONS = {"sum", "mean", "cumsum", "softmax", "log_softmax", "logsumexp", "amax", "prod", "std", "var"}
 
 # What a network's output may stand for: a formula written for one of these, given the plain input.
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -27,8 +28,6 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "softmax": lambda x: torch.softmax(x, -1),
     "log_softmax": lambda x: torch.log_softmax(x, -1),
 }
-
-Known = tuple[str, Tensor, Callable[[Point], Tensor]]
 
 
 class _SubstituteOperand(TorchFunctionMode):
@@ -61,19 +60,7 @@ class _OtherDimension(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
-        name = getattr(func, "__name__", "")
-        if name in (
-            "sum",
-            "mean",
-            "cumsum",
-            "softmax",
-            "log_softmax",
-            "logsumexp",
-            "amax",
-            "prod",
-            "std",
-            "var",
-        ):
+        if getattr(func, "__name__", "") in REDUCTIONS:
             if "dim" in kwargs:
                 kwargs["dim"] = self._other(args[0], kwargs["dim"])
             elif len(args) > 1:
@@ -89,85 +76,87 @@ class _OtherDimension(TorchFunctionMode):
 
 
 def other_dimension(case: Case) -> str | None:
-    """Be right once each reduction goes over another dimension."""
-    dims = max((t.dim() for t in case.point.run.outputs), default=0)
+    """The gradient is right once each reduction goes over another dimension."""
+    dims = max((u.dim() for u in case.first.upstream), default=0)
     for dim in range(dims) if 2 <= dims <= MOST_DIMENSIONS else ():
-        modes: list[_OtherDimension] = []
-
-        def around(saved: list[Tensor], dim: int = dim, modes: list[_OtherDimension] = modes) -> Any:
-            modes.append(_OtherDimension(dim))
-            return modes[-1]
-
-        if all(same(case.within(point, around), case.right(point)) for point in case.points) and any(
-            mode.changed for mode in modes
-        ):
-            return f"The gradient of {case.name} is right if it sums over dimension {dim} instead."
+        mode = _OtherDimension(dim)
+        if case.fixed_by(lambda m: case.yours_within(m, lambda saved: mode)) and mode.changed:
+            return f"is right if it sums over dimension {dim} instead"
     return None
 
 
 def input_for_output(case: Case) -> str | None:
-    """Be right once an input is read where backward reads an output, or the reverse."""
-    for source, saved in enumerate(case.point.run.saved):
-        old = _name_of(case, saved)
-        if old is None:
-            continue
-        for new, tensor, get in _known(case, case.point):
+    """The gradient is right once an input is read where backward reads an output, or the reverse."""
+    for source, saved in enumerate(case.first.point.run.saved):
+        known = _named(case.first)
+        old = _name_of(known, saved)
+        for new, tensor in known.items() if old else ():
             other = tensor.shape == saved.shape and not torch.equal(tensor, saved)
-            if other and _fixes(case, source, get):
-                return f"The gradient of {case.name} uses {old} where its formula needs {new}."
+            if other and _fixed(case, source, lambda m: _named(m)[new]):
+                return f"uses {old} where its formula needs {new}"
     return None
 
 
-def transposed_operand(case: Case) -> str | None:
-    """Name the square matrix that makes the gradient right once it is transposed, if there is one."""
-    for source, saved in enumerate(case.point.run.saved):
-        square = saved.dim() == 2 and saved.shape[0] == saved.shape[1] > 1
-        if square and _fixes(case, source, lambda point, source=source: point.run.saved[source].t()):  # type: ignore[misc]
-            return _name_of(case, saved) or "a saved tensor"
+def rearranged_operand(case: Case) -> str | None:
+    """The gradient is right once a saved tensor is transposed or flipped where backward uses it."""
+    for source, saved in enumerate(case.first.point.run.saved):
+        ways: list[tuple[str, Callable[[Tensor], Tensor]]] = []
+        if saved.dim() > 1 and saved.shape[-2] == saved.shape[-1] > 1:
+            ways.append(("transposed", lambda t: t.mT))
+        if saved.dim() > 2:
+            ways.append(("flipped along its last dimension", lambda t: t.flip(-1)))
+            ways.append(("flipped along its last two dimensions", lambda t: t.flip(-2, -1)))
+        for how, change in ways if saved.is_floating_point() else ():
+            if _fixed(case, source, lambda m: change(m.point.run.saved[source])):
+                name = _name_of(_named(case.first), saved) or "a saved tensor"
+                return f"is right if {name} is {how} where backward uses it"
     return None
 
 
-def _fixes(case: Case, source: int, replacement: Callable[[Point], Tensor]) -> bool:
-    """Return whether the exchange makes the gradient right at every point: in all uses, or else in some."""
+def _fixed(case: Case, source: int, replacement: Callable[[Measurement], Tensor]) -> bool:
+    """Return whether the exchange makes the gradient right everywhere: in all uses, or else in some."""
     modes: list[_SubstituteOperand] = []
 
-    def is_right(point: Point, uses: tuple[int, ...] | None) -> bool:
-        new = replacement(point)
+    def exchanged(m: Measurement, uses: tuple[int, ...] | None) -> Tensor | None:
+        new = replacement(m)
 
         def around(saved: list[Tensor]) -> _SubstituteOperand:
             old = saved[source] if source < len(saved) else torch.empty(0)
-            modes.append(_SubstituteOperand(old, new.to(old.dtype), uses))
+            modes.append(_SubstituteOperand(old, new.to(old), uses))
             return modes[-1]
 
-        return same(case.within(point, around), case.right(point))
+        return case.yours_within(m, around)
 
-    if all(is_right(point, None) for point in case.points):
+    if case.fixed_by(lambda m: exchanged(m, None)):
         return True
     count = modes[-1].count if modes else 0
     if not 2 <= count <= MOST_USES:
         return False
     some = itertools.chain.from_iterable(itertools.combinations(range(count), k) for k in range(1, count))
-    return any(all(is_right(point, uses) for point in case.points) for uses in some)
+    return any(case.fixed_by(lambda m: exchanged(m, uses)) for uses in some)
 
 
-def _name_of(case: Case, saved: Tensor) -> str | None:
+def _name_of(known: dict[str, Tensor], saved: Tensor) -> str | None:
     """Say what a saved tensor is, as far as it can be recognised."""
     if not saved.is_floating_point():
         return None
-    for name, tensor, _ in _known(case, case.point):
-        if tensor.shape == saved.shape and torch.allclose(tensor, saved.to(tensor.dtype), rtol=1e-9):
-            return name
-    return None
+    saved = saved.cpu().double()
+    found = (
+        name for name, t in known.items() if t.shape == saved.shape and torch.allclose(t, saved, rtol=1e-9)
+    )
+    return next(found, None)
 
 
-def _known(case: Case, point: Point) -> Iterable[Known]:
-    for k, output in enumerate(point.run.outputs):
-        if output.is_floating_point():
-            yield output_name(point, k), output, lambda point, k=k: point.run.outputs[k]  # type: ignore[misc]
-    for i in floats(point):
-        yield f"the input ({case.names[i]})", point.values[i], lambda point, i=i: point.values[i]  # type: ignore[misc]
-    for i in floats(point):
-        for title, activation in ACTIVATIONS.items():
-            if point.values[i].dim():
-                get = lambda point, i=i, activation=activation: activation(point.values[i])  # noqa: E731
-                yield f"{title}({case.names[i]})", get(point), get  # type: ignore[no-untyped-call]
+def _named(m: Measurement) -> dict[str, Tensor]:
+    """Return the results, the arguments, and what often is computed of an argument."""
+    floats = {name: x for name, x in m.inputs.items() if x.is_floating_point()}
+    return (
+        {name: y for name, y in m.outputs.items() if y.is_floating_point()}
+        | {f"the input ({name})": x for name, x in floats.items()}
+        | {
+            f"{title}({name})": activation(x)
+            for name, x in floats.items()
+            for title, activation in ACTIVATIONS.items()
+            if x.dim()
+        }
+    )

@@ -1,0 +1,151 @@
+"""Mistakes in how the upstream gradient reaches the argument: not at all, along some of the paths, backwards.
+
+Right is Jᵀ · upstream: every element collects, over all results that depend on it, upstream × derivative.
+Each function returns what the gradient does if its mistake fits, else None. ``case.right_with`` is the right
+gradient for another upstream; ``case.jacobian_at`` is J with a row per result, where it is small enough.
+"""
+# ruff: noqa: B023  every lambda is called in the round of the loop that makes it
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from manualgrad.gradcheck.diagnoses.case import Case, Measurement
+from manualgrad.gradcheck.tolerance import close, same
+
+NO_PATH = 1e-7  # a derivative that is smaller than this share of the largest counts as 0
+
+
+def not_proportional(case: Case) -> str | None:
+    """The gradient is not proportional to the upstream gradient."""
+    m = case.first
+    zero, double = case.yours_for(m, torch.zeros_like), case.yours_for(m, lambda u: 2 * u)
+    if zero is None or double is None or same(double, 2 * m.yours):
+        return None
+    if same(zero, m.yours) and same(double, m.yours):
+        return "does not change with the upstream gradient (grad_output): multiply by it"
+    return (
+        "is not proportional to the upstream gradient (grad_output): twice the upstream gradient does not "
+        "give twice yours"
+    )
+
+
+def uniform_upstream(case: Case) -> str | None:
+    """One number stands for the whole upstream gradient: its first element, mean or sum, or 1."""
+    if len(case.first.upstream) != 1 or case.first.upstream[0].numel() < 2:
+        return None
+    ways: dict[str, Callable[..., Tensor]] = {
+        "the first element of the upstream gradient for every element": lambda u: u.reshape(-1)[0],
+        "the upstream gradient's mean for every element": torch.mean,
+        "the upstream gradient's sum for every element": torch.sum,
+        "ones for the upstream gradient": lambda u: torch.ones((), dtype=u.dtype),
+    }
+    for d, size in enumerate(case.first.upstream[0].shape):
+        if size > 1 and case.first.upstream[0].dim() > 1:
+            first = f"the upstream gradient of the first index of dimension {d} for all of them"
+            ways[first] = partial(torch.narrow, dim=d, start=0, length=1)
+    for what, way in ways.items():
+        if case.explained_by(lambda m: case.right_with(m, [way(u).expand_as(u) for u in m.upstream])):
+            return f"takes {what}"
+    return None
+
+
+def jacobian_not_transposed(case: Case) -> str | None:
+    """The Jacobian is multiplied as forward does it: a kernel that is not flipped, a running sum."""
+    if _is_square(case) and _explained(case, lambda jacobian, u: jacobian @ u):
+        return (
+            "is J · upstream, and Jᵀ · upstream is due: backward runs forward's way from the results to the "
+            "inputs (a kernel is flipped, a running sum begins at the end, a permutation is inverted)"
+        )
+    return None
+
+
+def diagonal(case: Case) -> str | None:
+    """Only what an element does to its own output is counted, and it changes others too."""
+    if _is_square(case) and _explained(case, lambda jacobian, u: jacobian.diagonal() * u):
+        return (
+            "keeps only the diagonal of the Jacobian: what an element does to its own output. Here each "
+            "element also changes other outputs"
+        )
+    return None
+
+
+def part_of_the_result(case: Case) -> str | None:
+    """One row or column of the result is counted, or the mean over the results that an element changes."""
+    for name, keep in _parts(case.first.upstream[0]) if len(case.first.upstream) == 1 else ():
+        if case.explained_by(lambda m: case.right_with(m, keep(m.upstream))):
+            return f"counts only {name}: the rest of the upstream gradient is left out"
+    if _explained(case, lambda jacobian, u: (u @ jacobian) / (jacobian != 0).sum(0).clamp(min=1)):
+        return "is the mean over the results that depend on an element, and their sum is due"
+    return None
+
+
+def output_weighted(case: Case) -> str | None:
+    """The path from one of several results is left out, or counts with another sign or a factor."""
+    count = len(case.first.upstream)
+    if count < 2 or case.shape.numel() <= count:
+        return None
+    m = case.first
+    alone = [case.right_with(m, [u * (i == k) for i, u in enumerate(m.upstream)]) for k in range(count)]
+    basis = torch.stack([right.reshape(-1) for right in alone], 1)
+    weights = torch.linalg.lstsq(basis, m.yours.reshape(-1, 1)).solution.reshape(-1).tolist()
+    weights = [round(weight, 4) + 0.0 for weight in weights]  # no minus zero
+
+    def weighted(m: Measurement) -> Tensor:
+        return case.right_with(m, [w * u for w, u in zip(weights, m.upstream, strict=True)])
+
+    if not case.explained_by(weighted):
+        return None
+    off = [f"output {k} {weight:g} times" for k, weight in enumerate(weights) if weight != 1]
+    return f"counts the upstream gradient of {' and of '.join(off)}: each belongs once"
+
+
+def _is_square(case: Case) -> bool:
+    return sum(u.numel() for u in case.first.upstream) == case.shape.numel()
+
+
+def _explained(case: Case, formula: Callable[[Tensor, Tensor], Tensor]) -> bool:
+    """Return whether a formula of the Jacobian and the upstream, as a vector, gives yours everywhere."""
+    found = [
+        formula(jacobian, _vector(m)) for jacobian, m in zip(case.jacobians, case.measured, strict=False)
+    ]
+    return bool(found) and all(
+        same(vector.reshape(case.shape), m.yours) for vector, m in zip(found, case.measured, strict=True)
+    )
+
+
+def _vector(m: Measurement) -> Tensor:
+    return torch.cat([u.reshape(-1) for u in m.upstream])
+
+
+def _parts(upstream: Tensor) -> Iterator[tuple[str, Callable[[list[Tensor]], list[Tensor]]]]:
+    """Yield the first and the last index of each dimension."""
+    for d, size in enumerate(upstream.shape):
+        for k, which in ((0, "first"), (size - 1, "last")) if size > 1 else ():
+            name = f"the {which} index of the result's dimension {d}"
+            yield (
+                name,
+                lambda us: [torch.zeros_like(us[0]).index_add(d, torch.tensor([k]), us[0].narrow(d, k, 1))],
+            )
+
+
+def overwritten(case: Case) -> str | None:
+    """Where several results depend on an element, one of their contributions is all that is kept."""
+    for jacobian, m in zip(case.jacobians, case.measured, strict=False):
+        parts, yours = _vector(m)[:, None] * jacobian, m.yours.reshape(-1)
+        largest = parts.abs().max()
+        leads_here = parts.abs() > NO_PATH * largest
+        several = leads_here.sum(0) > 1
+        is_one = (leads_here & ((parts - yours).abs() <= 1e-4 * largest)).any(0)
+        if not bool(several.any()) or not bool(
+            torch.where(several, is_one, close(yours, m.right.reshape(-1))).all()
+        ):
+            return None
+    if not case.jacobians:
+        return None
+    return (
+        "keeps one path where several lead to an element: write contributions over each other (x[index] = …, "
+        "scatter) and the last one stays; add them (index_add, scatter_add)"
+    )
