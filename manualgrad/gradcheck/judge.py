@@ -15,7 +15,7 @@ from manualgrad.gradcheck.subject import Subject, as_gradient, cast, is_differen
 from manualgrad.gradcheck.tolerance import Tolerance, close, largest
 
 FLOOR = 1e-9  # of the largest gradient of all arguments: below it float64 itself is noise
-MOST_ENTRIES, MOST_COLUMNS = 2**20, 1024  # of a Jacobian that is measured
+MOST_ENTRIES, MOST_COLUMNS = 2**18, 256  # of a Jacobian that is measured
 
 
 @dataclass
@@ -187,16 +187,20 @@ class Judge:
 
     def jacobian(self, position: int, point: Point) -> Tensor | None:
         """Return the derivative of each result by each element, (results, elements); None if too large."""
-        evaluator, _ = self.evaluator(point.values, position, point.run)
-        x, n = evaluator.at, evaluator.at.numel()
-        results = sum(output.numel() for output in evaluator.base)
-        if x.dtype != torch.float64 or not 0 < n * results <= MOST_ENTRIES or n > MOST_COLUMNS:
+        evaluator = self.evaluator(point.values, position, point.run)
+        x, results = evaluator.at, sum(output.numel() for output in evaluator.base)
+        if (
+            x.dtype != torch.float64
+            or not 0 < x.numel() * results <= MOST_ENTRIES
+            or x.numel() > MOST_COLUMNS
+        ):
             return None
-        step = max(1e-5, evaluator.noise ** (1 / 3)) * x.abs().clamp(min=1)
-        moves = torch.diag(step.reshape(-1)).reshape(n, *x.shape)
-        pairs = zip(evaluator.many(x + moves), evaluator.many(x - moves), strict=True)
-        columns = torch.cat([(up - down).reshape(n, -1) for up, down in pairs], 1)
-        return (columns / (2 * step.reshape(n, 1))).t().cpu()
+        steps = max(1e-5, point.noise[position] ** (1 / 3)) * x.abs().clamp(min=1)
+        columns = []
+        for move in torch.diag(steps.reshape(-1)).reshape(-1, *x.shape):
+            up, down = evaluator.function(x + move), evaluator.function(x - move)
+            columns.append(torch.cat([(a - b).reshape(-1) for a, b in zip(up, down, strict=True)]))
+        return (torch.stack(columns, 1) / (2 * steps.reshape(-1))).cpu()
 
     def tolerance_at(self, noise: float) -> Tolerance:
         """Return the tolerance in a function that is as noisy as this."""

@@ -49,7 +49,7 @@ def diagnose(case: Case) -> tuple[str, str]:
     for kind, diagnosis in DIAGNOSES:
         try:
             sentence = diagnosis(case)
-        except (RuntimeError, ValueError):  # an operation on unusual numbers: a diagnosis that cannot be made
+        except Exception:  # an operation on unusual numbers: a diagnosis that cannot be made
             continue
         if sentence is not None:
             return kind, f"The gradient of {case.name} {sentence}."
