@@ -1,7 +1,7 @@
 """Make the figures that all plots are drawn on: a question as title, a caption that says how to read it.
 
-Lengths are points, of which 72 make an inch. Matplotlib is imported when a picture is due, and without
-pyplot, which would keep every figure for ever.
+Lengths are points, of which 72 make an inch, from a figure's top left corner. Matplotlib is imported when a
+picture is due, and without pyplot, which would keep every figure for ever.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ VALUE = "#0072B2"  # blue: what goes forward
 GRADIENT = "#D55E00"  # vermilion: what comes back
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 AMOUNT, SIGNED, INK = "cividis", "PuOr_r", "gray_r"  # scales of colours, by matplotlib's names
-DOTS = 54  # an inch: a picture of 640 points is 480 pixels wide, which halves what it costs
+DOTS = 50  # an inch: a picture of 640 points is 444 pixels wide, which halves what it costs
 GREY = "#555555"
 EDGE = "#888888"
 
@@ -27,8 +27,8 @@ def to_array(values: Tensor | Array | Sequence[float]) -> Array:
     return values.detach().cpu().double().numpy() if isinstance(values, Tensor) else np.asarray(values)
 
 
-def new_figure(width: float, height: float, title: str, caption: str = "", size: float = 17) -> Any:
-    """Return a matplotlib Figure of so many points, with a title at the top and a caption at the bottom."""
+def new_figure(width: float, height: float, title: str, caption: str = "", size: float = 20) -> Any:
+    """Return a matplotlib Figure with a title at the top and a caption at the bottom."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width / 72, height / 72), dpi=DOTS)
@@ -37,26 +37,53 @@ def new_figure(width: float, height: float, title: str, caption: str = "", size:
     return figure
 
 
-def add_axes(figure: Any, left: float, top: float, width: float, height: float, frame: bool = True) -> Any:
-    """Add axes, measured in points from the figure's top left corner; without a frame they show no ticks."""
+def add_axes(figure: Any, left: float, top: float, width: float, height: float) -> Any:
+    """Add axes at a place."""
     across, down = figure.get_size_inches() * 72
-    axes = figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
-    if not frame:
-        axes.set_axis_off()
+    return figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
+
+
+def add_canvas(figure: Any) -> Any:
+    """Add axes over the whole figure, whose coordinates are points, to draw images, text and lines on."""
+    width, height = figure.get_size_inches() * 72
+    axes = add_axes(figure, 0, 0, width, height)
+    axes.set_axis_off()
+    axes.set(xlim=(0, width), ylim=(height, 0), autoscale_on=False)
     return axes
 
 
-def add_scale(
-    figure: Any, left: float, top: float, width: float, scale: str, ends: tuple[str, str], label: str
+def add_chart(figure: Any, left: float, top: float, width: float, height: float, x: str, y: str) -> Any:
+    """Add axes for curves, with what the horizontal and the vertical one measure."""
+    axes = add_axes(figure, left, top, width, height)
+    axes.set_xlabel(x, fontsize=18)
+    axes.set_ylabel(y, fontsize=18)
+    axes.tick_params(labelsize=15)
+    axes.grid(alpha=0.3)
+    return axes
+
+
+def draw_image(
+    canvas: Any, image: Array, box: tuple[float, float, float, float], scale: str, low: float, high: float
 ) -> None:
-    """Add a scale of colours, with what its ends are and what it measures."""
-    axes = add_axes(figure, left, top, width, 14)
-    axes.imshow(np.linspace(0, 1, 200)[None], cmap=scale, aspect="auto", extent=(0, 1, 0, 1))
-    axes.set_xticks([])
-    axes.set_yticks([])
-    style = {"va": "center", "transform": axes.transAxes, "fontsize": 15}
-    axes.text(-8 / width, 0.5, ends[0], ha="right", **style)
-    axes.text(1 + 8 / width, 0.5, f"{ends[1]}   {label}", ha="left", **style)
+    """Draw an image (H, W) in a box: its left, top, width and height."""
+    left, top, width, height = box
+    place = (left, left + width, top + height, top)
+    canvas.imshow(image, scale, vmin=low, vmax=high, extent=place, aspect="auto", interpolation="nearest")
+
+
+def draw_digit(canvas: Any, image: Tensor, left: float, top: float, side: float) -> None:
+    """Draw a digit (28, 28), ink on paper, with an edge."""
+    draw_image(canvas, to_array(image), (left, top, side, side), INK, 0, 1)
+    x, y = (left, left + side), (top, top + side)
+    canvas.plot([*x, *x[::-1], x[0]], [y[0], y[0], y[1], y[1], y[0]], color="#cccccc", linewidth=1)
+
+
+def draw_scale(canvas: Any, left: float, top: float, limit: float) -> None:
+    """Draw the scale of colours for weights from -limit to limit."""
+    draw_image(canvas, np.linspace(-1, 1, 200)[None], (left, top, 150, 14), SIGNED, -1, 1)
+    label = f"{limit:.2g}   ink here inhibits (−), excites (+)"
+    canvas.text(left - 8, top + 7, f"{-limit:.2g}", ha="right", va="center", fontsize=15)
+    canvas.text(left + 158, top + 7, label, va="center", fontsize=15)
 
 
 def tile(images: Array, columns: int, gap: int = 1) -> Array:

@@ -8,11 +8,14 @@ from torch import Tensor
 
 from manualgrad.plots.figure import (
     AMOUNT,
-    INK,
+    EDGE,
     PALETTE,
     SIGNED,
-    add_axes,
-    add_scale,
+    add_canvas,
+    add_chart,
+    draw_digit,
+    draw_image,
+    draw_scale,
     new_figure,
     tile,
     to_array,
@@ -20,28 +23,18 @@ from manualgrad.plots.figure import (
 
 
 def plot_filters(weight: Tensor, when: str) -> Any:
-    """Draw the filters of a convolution.
-
-    Parameters
-    ----------
-    weight : Tensor
-        (out, in, height, width). Of several input channels the first is drawn.
-    when : str
-        For the title, such as ``"after epoch 3"``.
-    """
+    """Draw a convolution's filters (out, in, height, width): of several input channels the first."""
     filters = to_array(weight)[:, 0]
     limit = max(float(np.abs(filters).max()), 1e-30)
     columns = min(len(filters), 8 if len(filters) > 16 else 4)
-    side = 600 / columns
-    rows = -(-len(filters) // columns)
+    height = -(-len(filters) // columns) * 600 / columns
     caption = f"each tile: one filter's {filters.shape[1]} × {filters.shape[2]} weights"
-    figure = new_figure(640, rows * side + 165, f"What does each filter look for?\n{when}", caption, 20)
-    axes = add_axes(figure, 20, 90, 600, rows * side, frame=False)
+    figure = new_figure(640, height + 165, f"What does each filter look for?\n{when}", caption)
+    canvas = add_canvas(figure)
     # A thin white line parts the tiles: each pixel is drawn as ten.
-    large = np.kron(filters, np.ones((10, 10)))
-    axes.imshow(tile(large, columns, gap=3), SIGNED, vmin=-limit, vmax=limit, interpolation="nearest")
-    ends = (f"{-limit:.2g}", f"{limit:.2g}")
-    add_scale(figure, 90, rows * side + 102, 150, SIGNED, ends, "ink here inhibits (−), excites (+)")
+    sheet = tile(np.kron(filters, np.ones((10, 10))), columns, gap=3)
+    draw_image(canvas, sheet, (20, 90, 600, height), SIGNED, -limit, limit)
+    draw_scale(canvas, 90, height + 102, limit)
     return figure
 
 
@@ -51,28 +44,24 @@ def plot_feature_maps(image: Tensor, maps: Mapping[str, Tensor], label: str = "d
     Parameters
     ----------
     image : Tensor
-        (height, width).
+        (28, 28).
     maps : mapping
         By layer's name: (channels, height, width), the outputs for this image; four of them are drawn.
     label : str
         For the title: what the image is, such as ``"7"``.
     """
-    height = 160 + 150 * len(maps)
     caption = "yellow: the filter found what it looks for\neach row on its own scale"
-    figure = new_figure(640, height, f"What does each layer make of this {label}?", caption, 21)
-    axes = add_axes(figure, 20, 66, 120, 120)
-    axes.imshow(to_array(image), INK, vmin=0, vmax=1)
-    axes.set_xticks([])
-    axes.set_yticks([])
+    title = f"What does each layer make of this {label}?"
+    figure = new_figure(640, 160 + 150 * len(maps), title, caption, 21)
+    canvas = add_canvas(figure)
+    draw_digit(canvas, image, 20, 66, 120)
     for number, (name, values) in enumerate(maps.items()):
-        top = 66 + 150 * number
-        shown = to_array(values)[:4]
+        top, shown = 66 + 150 * number, to_array(values)[:4]
         for column, channel in enumerate(shown):
-            tiles = add_axes(figure, 160 + column * 118, top, 110, 110, frame=False)
-            tiles.imshow(channel, AMOUNT, vmin=0, vmax=max(float(shown.max()), 1e-30))
-        side = f"{values.shape[1]} × {values.shape[2]}"
-        words = f"{name}: {len(shown)} of {len(values)} maps, {side}"
-        figure.text(160 / 640, 1 - (top + 116) / height, words, va="top", fontsize=17)
+            box = (160 + column * 118, top, 110, 110)
+            draw_image(canvas, channel, box, AMOUNT, 0, max(float(shown.max()), 1e-30))
+        words = f"{name}: {len(shown)} of {len(values)} maps, {values.shape[1]} × {values.shape[2]}"
+        canvas.text(160, top + 116, words, va="top", fontsize=17)
     return figure
 
 
@@ -88,7 +77,8 @@ def plot_gradient_through_time(norms: Mapping[str, Tensor], when: str) -> Any:
     """
     caption = "where it is tiny, what was read early is not learnt"
     figure = new_figure(640, 640, f"Does the gradient reach the first step?\n{when}", caption, 21)
-    axes = add_axes(figure, 110, 92, 505, 430)
+    x, y = "step in time: the row of the image that was read", "size of the gradient, relative to the last"
+    axes = add_chart(figure, 110, 92, 505, 430, x, y)
     shares = {name: to_array(norm) / max(float(norm[-1]), 1e-300) for name, norm in norms.items()}
     for colour, (name, share) in zip(PALETTE, shares.items(), strict=False):
         label = f"{name}: {share[0]:.2g} at the first step"
@@ -96,11 +86,7 @@ def plot_gradient_through_time(norms: Mapping[str, Tensor], when: str) -> Any:
     numbers = np.concatenate(list(shares.values()))
     low, high = min(numbers[numbers > 0], default=1.0), max(numbers)
     axes.set(yscale="log", ylim=(min(low / 3, 0.01), max(10 * high, 100)))  # room above for the legend
-    axes.axhline(1, color="#888888", linewidth=1)
-    axes.set_xlabel("step in time: the row of the image that was read", fontsize=18)
-    axes.set_ylabel("size of the gradient, relative to the last", fontsize=18)
-    axes.tick_params(labelsize=15)
-    axes.grid(alpha=0.3)
+    axes.axhline(1, color=EDGE, linewidth=1)
     axes.legend(fontsize=17)
     return figure
 
@@ -110,26 +96,22 @@ def plot_attention(images: Tensor, attention: Tensor, labels: Tensor, when: str)
 
     Parameters
     ----------
-    images : Tensor
-        (N, height, width): N digits, of which twelve are drawn.
+    images, labels : Tensor
+        (N, height, width) and (N,): digits, and what they are.
     attention : Tensor
         (N, patches): how much each patch of a square grid counts, summing to 1 over the patches.
-    labels : Tensor
-        (N,): what the digits are.
     when : str
         For the title.
     """
     caption = "the brighter a patch, the more it looks at it\neach digit on its own scale"
-    count = min(len(images), 12)
-    figure = new_figure(640, 130 + -(-count // 3) * 225, f"Where does it look? ({when})", caption, 21)
-    for number in range(count):
-        axes = add_axes(figure, 22 + number % 3 * 202, 84 + number // 3 * 225, 190, 190)
-        image, weight = to_array(images[number]), to_array(attention[number])
+    height = 130 + -(-len(images) // 4) * 175
+    figure = new_figure(640, height, f"Where does it look? ({when})", caption, 21)
+    canvas = add_canvas(figure)
+    for number, (image, weight) in enumerate(zip(to_array(images), to_array(attention), strict=True)):
+        left, top = 20 + number % 4 * 153, 84 + number // 4 * 175
         side = round(len(weight) ** 0.5)
-        place = (-0.5, image.shape[1] - 0.5, image.shape[0] - 0.5, -0.5)
-        axes.imshow(weight.reshape(side, side), AMOUNT, vmin=0, extent=place, interpolation="nearest")
-        axes.imshow(image, "gray", alpha=0.75 * image.clip(0, 1))
-        axes.set_xticks([])
-        axes.set_yticks([])
-        axes.set_title(f"{labels[number]}", fontsize=17, pad=4)
+        draw_image(canvas, weight.reshape(side, side), (left, top, 142, 142), AMOUNT, 0, weight.max())
+        place = (left, left + 142, top + 142, top)
+        canvas.imshow(image, "gray", alpha=0.75 * image.clip(0, 1), extent=place, aspect="auto")
+        canvas.text(left + 71, top - 5, f"{labels[number]}", ha="center", fontsize=17)
     return figure

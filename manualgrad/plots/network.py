@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from manualgrad.plots.figure import EDGE, GRADIENT, VALUE, add_axes, new_figure, to_array
+from manualgrad.plots.figure import EDGE, GRADIENT, VALUE, add_canvas, new_figure, to_array
 
 NODE, BETWEEN = 220, 190  # pixels: the width of a node, and between two columns
 LINE, GAP = 21, 95  # the height of a line in a node, and between the nodes of a column
@@ -48,9 +48,7 @@ def plot_network(
     tallest = max(sum(_height(node) + GAP for node in column) for column in columns)
     width, height = len(columns) * (NODE + BETWEEN) - BETWEEN + 40, tallest + 90
     figure = new_figure(width, height, title, size=18)
-    axes = add_axes(figure, 0, 0, width, height, frame=False)
-    axes.set(xlim=(0, width), ylim=(height, 0))
-
+    axes = add_canvas(figure)
     places: dict[str, tuple[float, float, float]] = {}  # left, top, height
     for number, column in enumerate(columns):
         free = (tallest - sum(map(_height, column))) / len(column)

@@ -9,14 +9,14 @@ from torch import Tensor
 
 from manualgrad.plots.figure import (
     AMOUNT,
-    EDGE,
     GRADIENT,
     PALETTE,
     VALUE,
     Array,
     add_axes,
+    add_canvas,
+    add_chart,
     new_figure,
-    tile,
     to_array,
 )
 
@@ -39,49 +39,30 @@ def plot_decision_boundary(answer: Network, inputs: Tensor, targets: Tensor, whe
     when : str
         For the title, such as ``"after epoch 100"``.
     """
-    caption = f"yellow: answer {{}}, blue: {{}}, white line: ½\n{POINTS}"
-    values = _over_plane(answer, inputs, 80)[0]
-    low = -1 if values.min() < -0.1 else 0  # tanh reaches from -1, sigmoid from 0
-    figure = new_figure(640, 740, f"Where does it draw its line?\n{when}", caption.format(1, low), size=22)
-    axes = add_axes(figure, 70, 92, 530, 530, frame=False)
-    _draw_map(axes, values, inputs, targets, low, marker=24, line=5)
+    values = _over_plane(answer, inputs, 50)[0]
+    low = _least(values)
+    caption = f"yellow: answer 1, blue: {low}, white line: ½\n{POINTS}"
+    figure = new_figure(640, 740, f"Where does it draw its line?\n{when}", caption, 22)
+    canvas = add_canvas(figure)
+    _draw_map(canvas, values, inputs, targets, (70, 92, 530), low, marker=24, line=5)
     style = {"ha": "center", "va": "center", "fontsize": 20}
-    figure.text(335 / 640, 92 / 740, "first input", **style)
-    figure.text(40 / 640, 383 / 740, "second input", rotation=90, **style)
+    canvas.text(335, 648, "first input", **style)
+    canvas.text(40, 357, "second input", rotation=90, **style)
     return figure
 
 
 def plot_hidden_units(hidden: Network, inputs: Tensor, targets: Tensor, when: str) -> Any:
-    """Draw what each hidden unit puts out over the plane.
-
-    Parameters
-    ----------
-    hidden : callable
-        Maps (N, 2) to (N, H).
-    inputs, targets : Tensor
-        (4, 2) and (4, 1): the truth table.
-    when : str
-        For the title.
-    """
-    side, gap = 100, 26
-    maps = _over_plane(hidden, inputs, side)
-    columns = min(len(maps), 3)
-    sheet = tile(maps[:, ::-1], columns, gap)
-    scale = 2 if columns == 3 else 3  # points for each of the sheet's pixels
-    low = -1 if maps.min() < 0 else 0
+    """Draw what each hidden unit puts out over the plane: ``hidden`` maps (N, 2) to (N, H)."""
+    maps = _over_plane(hidden, inputs, 50)
+    low = _least(maps)
+    height = -(-len(maps) // 3) * 252 + 160
     caption = f"yellow: it puts out 1, blue: {low}\n{POINTS}"
-    width, height = 740, scale * sheet.shape[0] + 180
-    figure = new_figure(width, height, f"What does each hidden unit see? ({when})", caption, size=20)
-    across = scale * sheet.shape[1]
-    axes = add_axes(figure, (width - across) / 2, 92, across, height - 180, frame=False)
-    axes.imshow(sheet, AMOUNT, vmin=low, vmax=1)
-    for number in range(len(maps)):
-        left, top = number % columns * (side + gap), number // columns * (side + gap)
-        axes.text(left + side / 2, top - 4, f"hidden unit {number + 1}", fontsize=18, ha="center")
-        for target, shape in MARKERS.items():
-            points = (to_array(inputs[targets.flatten().round() == target]) - EXTENT[0]) / 2 * side
-            x, y = left + points[:, 0], top + side - points[:, 1]
-            axes.plot(x, y, shape, markersize=13, markerfacecolor="white", markeredgecolor="black")
+    figure = new_figure(740, height, f"What does each hidden unit see? ({when})", caption)
+    canvas = add_canvas(figure)
+    for number, values in enumerate(maps):
+        left, top = 20 + number % 3 * 240, 92 + number // 3 * 252
+        _draw_map(canvas, values, inputs, targets, (left, top, 220), low, marker=13)
+        canvas.text(left + 110, top - 6, f"hidden unit {number + 1}", fontsize=18, ha="center")
     return figure
 
 
@@ -120,7 +101,8 @@ def plot_hidden_space(
     reach = 1.25 * max(abs(flat - (line, middle)).max(), 1e-3)  # the same unit on both axes
     caption = "to the right: along the output unit's weights\nhollow: at the start    filled: now"
     figure = new_figure(640, 740, f"Can one straight line part the points?\n{when}", caption, 21)
-    axes = add_axes(figure, 45, 92, 550, 550, frame=False)
+    axes = add_axes(figure, 45, 92, 550, 550)
+    axes.set_axis_off()
     axes.set(xlim=(line - reach, line + reach), ylim=(middle - reach, middle + reach))
     axes.axvspan(line, line + reach, color="#fbf0b0")
     axes.axvspan(line - reach, line, color="#d5dbe6")
@@ -139,87 +121,48 @@ def plot_hidden_space(
 
 
 def plot_many_boundaries(answers: Mapping[int, Network], inputs: Tensor, targets: Tensor) -> Any:
-    """Draw the decision boundary of many networks, and frame those that have not learnt XOR.
-
-    Parameters
-    ----------
-    answers : mapping
-        By seed: each maps (N, 2) to (N, 1).
-    inputs, targets : Tensor
-        (4, 2) and (4, 1): the truth table.
-    """
+    """Draw the decision boundary of many networks by seed, and frame those that have not learnt XOR."""
     with torch.no_grad():
-        failed = {
-            seed for seed, answer in answers.items() if not torch.equal(answer(inputs).round(), targets)
-        }
-    rows = -(-len(answers) // 5)
+        failed = {seed for seed, answer in answers.items() if not answer(inputs).round().equal(targets)}
     title = f"Who learns XOR? {len(answers) - len(failed)} of {len(answers)} networks"
-    figure = new_figure(
-        830, rows * 180 + 105, title, f"framed: not learnt    white line: answer ½    {POINTS}", 19
-    )
+    caption = f"framed: not learnt    white line: answer ½    {POINTS}"
+    figure = new_figure(830, -(-len(answers) // 5) * 180 + 105, title, caption, 19)
+    canvas = add_canvas(figure)
     for number, (seed, answer) in enumerate(answers.items()):
-        axes = add_axes(figure, 15 + number % 5 * 163, 78 + number // 5 * 180, 145, 145)
+        left, top = 15 + number % 5 * 163, 78 + number // 5 * 180
         values = _over_plane(answer, inputs, 40)[0]
-        _draw_map(axes, values, inputs, targets, -1 if values.min() < -0.1 else 0, marker=8, line=2.5)
-        axes.set_xticks([])
-        axes.set_yticks([])
-        axes.set_title(f"seed {seed}", fontsize=20, pad=5, color=GRADIENT if seed in failed else "black")
-        axes.spines[:].set(color=GRADIENT if seed in failed else EDGE, linewidth=6 if seed in failed else 0.5)
+        _draw_map(canvas, values, inputs, targets, (left, top, 145), _least(values), marker=8, line=2.5)
+        colour = GRADIENT if seed in failed else "black"
+        canvas.text(left + 72, top - 5, f"seed {seed}", fontsize=20, ha="center", color=colour)
+        if seed in failed:
+            x, y = (left, left + 145), (top, top + 145)
+            canvas.plot([*x, *x[::-1], x[0]], [y[0], y[0], y[1], y[1], y[0]], color=colour, linewidth=6)
     return figure
 
 
 def plot_many_errors(curves: Mapping[int, Mapping[int, float]], learnt: Sequence[int]) -> Any:
-    """Draw the mean absolute error of many networks by epoch.
-
-    Parameters
-    ----------
-    curves : mapping
-        By seed: epoch to error.
-    learnt : sequence of int
-        The seeds that have learnt XOR.
-    """
-    figure = new_figure(
-        640,
-        560,
-        "When does each network learn?",
-        f"vermilion: not learnt, {len(curves) - len(learnt)} of {len(curves)}",
-        20,
-    )
-    axes = add_axes(figure, 85, 64, 530, 380)
+    """Draw the mean absolute error of many networks by seed and epoch; some seeds have learnt XOR."""
+    caption = f"vermilion: not learnt, {len(curves) - len(learnt)} of {len(curves)}"
+    figure = new_figure(640, 560, "When does each network learn?", caption)
+    axes = add_chart(figure, 85, 64, 530, 380, "epoch", "mean absolute error")
     for seed, curve in curves.items():
         colour = VALUE if seed in learnt else GRADIENT
         axes.plot([epoch + 1 for epoch in curve], list(curve.values()), color=colour, alpha=0.7, linewidth=2)
     axes.set(xscale="log", ylim=(0, None))
-    axes.set_xlabel("epoch", fontsize=18)
-    axes.set_ylabel("mean absolute error", fontsize=18)
-    axes.tick_params(labelsize=15)
-    axes.grid(alpha=0.3)
     return figure
 
 
 def plot_survey(shares: Mapping[str, Mapping[float, float]], networks: int) -> Any:
-    """Draw how many networks learn XOR against the learning rate.
-
-    Parameters
-    ----------
-    shares : mapping
-        By activation: learning rate to the share that learns.
-    networks : int
-        How many each point stands for.
-    """
+    """Draw which share of so many networks learns XOR, by activation and learning rate."""
     caption = f"each point: {networks} networks with other initial weights"
-    figure = new_figure(640, 560, "How many networks learn XOR?", caption, 20)
-    axes = add_axes(figure, 95, 64, 520, 380)
+    figure = new_figure(640, 560, "How many networks learn XOR?", caption)
+    axes = add_chart(figure, 95, 64, 520, 380, "learning rate", "share that learns")
     for colour, (activation, by_rate) in zip(PALETTE, shares.items(), strict=False):
         rates = list(by_rate)
         axes.plot(rates, list(by_rate.values()), marker="o", markersize=9, color=colour, label=activation)
         axes.set(xscale="log", ylim=(-0.03, 1.03))
         axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
     axes.set_xticks([], minor=True)
-    axes.set_xlabel("learning rate", fontsize=18)
-    axes.set_ylabel("share that learns", fontsize=18)
-    axes.tick_params(labelsize=15)
-    axes.grid(alpha=0.3)
     axes.legend(fontsize=17)
     return figure
 
@@ -232,15 +175,29 @@ def _over_plane(network: Network, inputs: Tensor, side: int) -> Array:
         return to_array(network(plane).t().reshape(-1, side, side))
 
 
+def _least(values: Array) -> int:
+    """Return where the activation's range begins: tanh reaches from -1, sigmoid from 0."""
+    return -1 if values.min() < -0.1 else 0
+
+
 def _draw_map(
-    axes: Any, values: Array, inputs: Tensor, targets: Tensor, low: int, marker: float, line: float = 0
+    canvas: Any,
+    values: Array,
+    inputs: Tensor,
+    targets: Tensor,
+    box: tuple[float, float, float],
+    low: int,
+    marker: float,
+    line: float = 0,
 ) -> None:
-    """Draw one map of the plane, the line at one half where it is asked for, and the four points."""
-    place = (*EXTENT, *EXTENT)
-    axes.imshow(values, AMOUNT, vmin=low, vmax=1, origin="lower", extent=place, interpolation="bilinear")
+    """Draw one map of the plane in a box (left, top, side): the values, the line at one half, four points."""
+    left, top, side = box
+    place = (left, left + side, top + side, top)
+    style = {"origin": "lower", "extent": place}
+    canvas.imshow(values, AMOUNT, vmin=low, vmax=1, interpolation="bilinear", aspect="auto", **style)
     if line and values.min() < 0.5 < values.max():
-        axes.contour(values, [0.5], colors="white", linewidths=line, extent=place)
+        canvas.contour(values, [0.5], colors="white", linewidths=line, extent=place)
     for target, shape in MARKERS.items():
-        x, y = to_array(inputs[targets.flatten().round() == target]).T
-        style = {"markerfacecolor": "white", "markeredgecolor": "black", "markeredgewidth": marker / 9}
-        axes.plot(x, y, shape, markersize=marker, **style)
+        points = (to_array(inputs[targets.flatten().round() == target]) - EXTENT[0]) / 2 * side
+        edge = {"markerfacecolor": "white", "markeredgecolor": "black", "markeredgewidth": marker / 9}
+        canvas.plot(left + points[:, 0], top + side - points[:, 1], shape, markersize=marker, **edge)

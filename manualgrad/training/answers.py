@@ -16,23 +16,9 @@ EXACT = 1e-3  # relative error of a right gradient, with room for float32
 def answer(
     records: Records, accuracy: float, guessing: float, training_accuracy: float | None = None
 ) -> dict[str, str]:
-    """Answer each question of ``charts.QUESTIONS`` that the records can answer.
+    """Answer each question that the records can answer, in a line that begins with yes, no, or a little.
 
-    Parameters
-    ----------
-    records : sequence of dict
-        What ``TrainingMonitor`` recorded.
-    accuracy : float
-        Of the trained network, on what it did not train on where there is such.
-    guessing : float
-        The accuracy of always answering the most frequent class.
-    training_accuracy : float, optional
-        On what it did train on.
-
-    Returns
-    -------
-    dict
-        Question to one line, which begins with yes, no, or a little.
+    The parameters are those of ``TrainingMonitor.report``.
     """
     learnt = accuracy > (1 + guessing) / 2
     answers = {LEARNS: _learns(accuracy, guessing, training_accuracy)}

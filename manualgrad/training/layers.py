@@ -12,21 +12,11 @@ FLAT = 0.1  # a unit is saturated where its slope is under a tenth of its greate
 
 @dataclass(frozen=True)
 class Layer:
-    """A module with weights, and those without that follow it, such as its activation.
+    """A module with weights, and those without that follow it, such as its activation."""
 
-    Attributes
-    ----------
-    name : str
-        ``"layer 1"`` and so on: what its curves are called.
-    modules : list of Module
-        In the order in which they run.
-    parameters : list of Parameter
-        The weight first.
-    """
-
-    name: str
+    name: str  # "layer 1" and so on
     modules: list[nn.Module]
-    parameters: list[nn.Parameter]
+    parameters: list[nn.Parameter]  # the weight first
 
     def __call__(self, input: Tensor) -> Tensor:
         """Run its modules one after another."""
@@ -36,18 +26,7 @@ class Layer:
 
 
 def split_into_layers(model: nn.Sequential) -> list[Layer]:
-    """Group a model's modules by the weights they belong to.
-
-    Parameters
-    ----------
-    model : Sequential
-        Modules that take one tensor each.
-
-    Returns
-    -------
-    list of Layer
-        Called one after another they are the model. What stands before the first weights is in the first.
-    """
+    """Group a model's modules by the weights they belong to: called one after another they are the model."""
     layers: list[Layer] = []
     waiting: list[nn.Module] = []
     for module in model:
@@ -58,26 +37,13 @@ def split_into_layers(model: nn.Sequential) -> list[Layer]:
         elif layers:
             layers[-1].modules.append(module)
         else:
-            waiting.append(module)
+            waiting.append(module)  # what stands before the first weights belongs to them
     return layers
 
 
 @torch.no_grad()
 def layer_outputs(layers: list[Layer], inputs: Tensor) -> list[Tensor]:
-    """Run a model layer by layer and keep what each puts out.
-
-    Parameters
-    ----------
-    layers : list of Layer
-        The model.
-    inputs : Tensor
-        (N, ...).
-
-    Returns
-    -------
-    list of Tensor
-        (N, units) each; the last is what the model returns.
-    """
+    """Run a model layer by layer on inputs (N, ...), and return what each puts out: (N, units)."""
     outputs = []
     for layer in layers:
         inputs = layer(inputs)
@@ -88,18 +54,9 @@ def layer_outputs(layers: list[Layer], inputs: Tensor) -> list[Tensor]:
 def stuck_parts(layers: list[Layer], outputs: list[Tensor]) -> dict[str, float]:
     """Measure how much of each layer hardly learns, because its activation's slope is nearly zero.
 
-    Parameters
-    ----------
-    layers : list of Layer
-        The model.
-    outputs : list of Tensor
-        (N, units) each: what they put out for N examples.
-
-    Returns
-    -------
-    dict
-        By the layer's name, where it ends in an activation. Of ReLU the part of its units that are zero for
-        every example; of sigmoid and tanh the part of its outputs that lie where the slope is flat.
+    It is told by the layer's name, where the layer ends in an activation. Of ReLU it is the part of its units
+    that are zero for every example; of sigmoid and tanh the part of its outputs that lie where the slope is
+    flat.
     """
     parts = {}
     for layer, output in zip(layers, outputs, strict=True):

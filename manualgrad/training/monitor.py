@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,13 +19,14 @@ from manualgrad.training.run_dir import RunDir, log_times
 from manualgrad.training.spot_check import worst_relative_error
 
 BUCKETS = 40  # of a histogram; TensorBoard draws 30
+SAMPLE = 10_000  # numbers of a tensor, at most: their distribution is that of all
 DETAILS = 8  # records with distributions and a gradient check, each of which costs several steps
 
 
 class TrainingMonitor:
     """Log diagnostics every so many steps. It changes nothing about the training.
 
-    A record has norms and stuck units, a line a layer. At eight logarithmic times it is a detailed one, with
+    A record has norms and stuck units, a line a layer. At a few logarithmic times it is a detailed one, with
     distributions and a check of the gradients against numeric ones.
 
     Parameters
@@ -62,7 +64,7 @@ class TrainingMonitor:
         self.records: list[dict[str, float]] = []
         self._generator = torch.Generator().manual_seed(0)  # its own: the global one belongs to the training
         self._weights_before: list[list[Tensor]] = []
-        self._restart_clock()
+        self._clock, self._looked_at = time.perf_counter(), 0
         run.descriptions |= charts.DESCRIPTIONS
 
     def after_backward(self, step: int, loss: Tensor, inputs: Tensor, targets: Tensor) -> None:
@@ -77,14 +79,14 @@ class TrainingMonitor:
         inputs, targets : Tensor
             The batch, N rows each.
         """
-        self._examples += len(inputs)
         if not self._is_due(step):
             return
         record = {charts.BATCH_LOSS: loss.item(), charts.RATE: self.optimizer.param_groups[0]["lr"]}
-        if step == 1:  # which also warmed up: its speed says nothing
+        if step == 1:
             self._introduce(loss)
-        else:
-            record[charts.SPEED] = self._examples / (time.perf_counter() - self._clock)
+        if self._looked_at:  # not before the first look, when it also warmed up
+            examples = (step - self._looked_at) * len(inputs)
+            record[charts.SPEED] = examples / (time.perf_counter() - self._clock)
         gradients = [[p.grad for p in layer.parameters if p.grad is not None] for layer in self.layers]
         record |= self._norms(charts.GRADIENT, gradients)
         if step in self.detailed and parallel.world_size() == 1:  # else the gradient is of others' rows, too
@@ -118,7 +120,7 @@ class TrainingMonitor:
         if step in self.detailed:
             self._log_distributions("weights", step, [layer.parameters[0] for layer in self.layers])
             self._log_distributions("activations", step, outputs)
-        self._restart_clock()  # looking took time, but is no training
+        self._clock, self._looked_at = time.perf_counter(), step  # looking took time, but is no training
 
     def report(
         self, accuracy: float, guessing: float, training_accuracy: float | None = None
@@ -164,9 +166,6 @@ class TrainingMonitor:
     def _is_due(self, step: int) -> bool:
         return self.run.logs and (step - 1) % self.every == 0
 
-    def _restart_clock(self) -> None:
-        self._examples, self._clock = 0, time.perf_counter()
-
     def _introduce(self, loss: Tensor) -> None:
         """Log what is known from the first backward on: the charts' layout, the graph and its lessons."""
         writer = self.run.writer
@@ -190,8 +189,8 @@ class TrainingMonitor:
         if not self.run.full:
             return
         for layer, tensor in zip(self.layers, tensors, strict=True):
-            numbers = tensor.detach()[tensor.isfinite()].cpu().numpy()
-            if len(numbers):
+            numbers = tensor.detach().flatten()[:: -(-tensor.numel() // SAMPLE)].cpu().numpy()
+            if np.isfinite(numbers).all():
                 self.run.writer.add_histogram(f"{what}/{layer.name}", numbers, step, bins=BUCKETS)
 
 

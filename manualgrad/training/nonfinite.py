@@ -54,22 +54,7 @@ def check_finite(
 def locate_nonfinite(
     model: Module, loss_function: LossFunction, inputs: Tensor, targets: Tensor
 ) -> str | None:
-    """Run a batch again, with hooks, and return what is the first not to be finite, or None.
-
-    Parameters
-    ----------
-    model : Module
-        Its gradients are left as they are.
-    loss_function : callable
-        The loss of the model's outputs and the targets.
-    inputs, targets : Tensor
-        The batch.
-
-    Returns
-    -------
-    str or None
-        The finding, as the beginning of a sentence.
-    """
+    """Run a batch again, with hooks, and say what is the first not to be finite, if anything is."""
     if not inputs.isfinite().all():
         return "the batch's inputs are not finite"
     found: list[str] = []

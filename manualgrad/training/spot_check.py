@@ -1,4 +1,4 @@
-"""Check a few entries of every gradient against numeric derivatives, in the middle of training."""
+"""Check the gradients against numeric derivatives, in the middle of training."""
 
 import copy
 from collections.abc import Callable
@@ -9,8 +9,8 @@ from torch import Tensor
 import manualgrad.nn as nn
 from manualgrad.training.layers import layer_outputs, split_into_layers
 
-KINK = 1e-3  # relative difference of the slopes to the left and to the right
-MOVE = 1e-6  # of a weight, each way: the slope is then right to about 1e-9, and seldom crosses a kink
+KINK = 1e-3  # relative difference of the slopes on both sides
+MOVE = 1e-6  # of a parameter as a whole, each way: the slope is then right to about 1e-9
 
 
 @torch.no_grad()
@@ -20,12 +20,11 @@ def worst_relative_error(
     inputs: Tensor,
     targets: Tensor,
     generator: torch.Generator,
-    entries: int = 2,
 ) -> float:
-    """Compare random entries of the gradients that a model holds with numeric derivatives.
+    """Compare each parameter's gradient with the loss's slope in a random direction.
 
-    The derivatives are those of a copy in float64, so the error is that of the gradients themselves: about
-    1e-7 where these are float32. The copy computes on the CPU, since not every device has float64.
+    The slope is that of a copy in float64, so the error is that of the gradients themselves: about 1e-7 where
+    these are float32. The copy computes on the CPU, since not every device has float64.
 
     Parameters
     ----------
@@ -37,19 +36,20 @@ def worst_relative_error(
     inputs, targets : Tensor
         The batch that the gradients come from.
     generator : torch.Generator
-        On the CPU; chooses the entries. The global one stays untouched, so that training goes on as it would.
-    entries : int
-        Of each parameter.
+        On the CPU; draws the directions, so that the global one goes on as without a check.
 
     Returns
     -------
     float
-        The largest of |gradient - slope|, each divided by the largest of |gradient|, |slope| and the root
-        mean square of the parameter's whole gradient: of an entry that is almost zero there would be nothing
-        but its rounding.
+        The largest of |gradient · direction - slope|, each divided by the larger of |gradient| and |slope|.
     """
     if any(isinstance(module, torch.nn.Dropout) for module in model.modules()):
-        model = _without_dropout(model, loss_function, inputs, targets)
+        model = copy.deepcopy(model)
+        for module in model.modules():
+            module.train(not isinstance(module, torch.nn.Dropout))
+        model.zero_grad()
+        with torch.enable_grad():
+            loss_function(model(inputs), targets).backward()
     exact = split_into_layers(copy.deepcopy(model).cpu().double())
     inputs = inputs.cpu().double()
     targets = targets.cpu().double() if targets.is_floating_point() else targets.cpu()
@@ -61,36 +61,18 @@ def worst_relative_error(
         for parameter, copied in zip(layer.parameters, twin.parameters, strict=True):
             if parameter.grad is None:
                 continue
-            gradients, weights = parameter.grad.flatten(), copied.view(-1)
-            rms = gradients.square().mean().sqrt().item()
-            for index in torch.randint(len(weights), (entries,), generator=generator).tolist():
-                weight, slopes = weights[index].item(), []
-                for move in (-MOVE, MOVE):
-                    weights[index] = weight + move
-                    # What arrives at the weight's own layer stays as it is: begin there.
-                    output = layer_outputs(exact[number:], arriving[number])[-1]
-                    slopes.append((loss_function(output, targets).item() - loss) / move)
-                weights[index] = weight
-                if abs(slopes[1] - slopes[0]) > KINK * max(map(abs, slopes)) + noise:
-                    continue  # some ReLU is at its kink there, where no slope is the right one
-                gradient, slope = gradients[index].item(), sum(slopes) / 2
-                scale = max(abs(gradient), abs(slope), rms)
-                worst = max(worst, (abs(gradient - slope) - noise) / scale if scale else 0.0)
+            direction = torch.randn(copied.shape, generator=generator).double()
+            length, start, slopes = direction.norm(), copied.clone(), []
+            for move in (-MOVE, MOVE):
+                copied.copy_(start).add_(direction, alpha=move / length.item())
+                # What arrives at the parameter's own layer stays as it is: begin there.
+                output = layer_outputs(exact[number:], arriving[number])[-1]
+                slopes.append((loss_function(output, targets).item() - loss) / move)
+            copied.copy_(start)
+            if abs(slopes[1] - slopes[0]) > KINK * max(map(abs, slopes)) + noise:
+                continue  # a ReLU is at its kink there, where no slope is the right one
+            gradient, slope = parameter.grad.cpu().double(), sum(slopes) / 2 * length
+            scale = max(gradient.norm(), slope.abs())
+            error = ((gradient * direction).sum() - slope).abs() - noise * length
+            worst = max(worst, (error / scale).item() if scale else 0.0)
     return worst
-
-
-@torch.enable_grad()
-def _without_dropout(
-    model: nn.Sequential,
-    loss_function: Callable[[Tensor, Tensor], Tensor],
-    inputs: Tensor,
-    targets: Tensor,
-) -> nn.Sequential:
-    """Return a copy that drops nothing, with its gradients."""
-    model = copy.deepcopy(model)
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.eval()
-    model.zero_grad()
-    loss_function(model(inputs), targets).backward()
-    return model

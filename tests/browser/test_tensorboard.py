@@ -107,9 +107,9 @@ def test_images_are_pictures_with_their_names_and_a_slider(open_tab):
         see(page, tag)
     picture = page.locator("tf-image-loader img").locator("visible=true").first
     picture.wait_for(timeout=PATIENCE)
-    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 480
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 444
     slider = page.locator("tf-image-loader paper-slider").first
-    assert slider.evaluate("slider => slider.max") == 7  # eight times
+    assert slider.evaluate("slider => slider.max") == 6  # seven times
 
 
 def test_the_graph_names_functions_and_its_cards_say_where_they_are_written(open_tab):
