@@ -4,18 +4,17 @@ A function's page states the mathematics: ``forward``, ``setup_context``, ``back
 about PyTorch keep these from being enough, and this file answers each of them once:
 
 1. ``Function.apply`` inspects the signature of a ``forward`` that stands apart from ``setup_context``, on
-   every call. A signature that binds trivially takes most of that time away.
+   every call. Only ``torch.func`` needs them apart; elsewhere a subclass runs one after the other.
 2. ``torch.compile`` refuses a class that defines ``jvp`` (pytorch#118397); it gets a subclass without.
 3. ``torch.func`` turns forward mode off while ``jvp`` runs, at all levels: forward mode over forward mode
    would silently take the derivative for a constant.
 4. Autocast does not reach into ``backward``: a product computed there from what ``forward`` was given would
    mix two dtypes (pytorch#132388).
 
-Two private names of PyTorch are used, both for the third, and neither has a public form:
-``forward_ad._set_fwd_grad_enabled`` and ``torch._C._are_functorch_transforms_active``.
+Two private names of PyTorch are used, and neither has a public form: ``forward_ad._set_fwd_grad_enabled`` for
+the third, and ``torch._C._are_functorch_transforms_active`` for the first and the third.
 """
 
-import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
@@ -30,15 +29,17 @@ class Function(torch.autograd.Function):
     """Base class of the hand-written Functions: ``torch.autograd.Function``, in every transform."""
 
     generate_vmap_rule = True  # a page that overrides ``vmap`` sets this to False
+    is_variant: ClassVar[bool] = False  # one of the subclasses that are made here
+    apply_eagerly: ClassVar[Callable[..., Any]]
     apply_compiled: ClassVar[Callable[..., Any]]
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if "forward" in vars(cls):
-            parameters = inspect.signature(cls.forward).parameters.values()
-            cls.forward.__signature__ = _PositionalSignature(list(parameters))  # type: ignore[attr-defined]
-        if "jvp" in vars(cls) and _has_jvp(cls):
+        if cls.is_variant:
+            return
+        if "jvp" in vars(cls):
             cls.jvp = staticmethod(_in_forward_mode(cls.jvp))  # type: ignore[method-assign]
+        cls.apply_eagerly = _with_combined_forward(cls).apply
         cls.apply_compiled = staticmethod(_apply_without_jvp(cls))
 
 
@@ -55,7 +56,9 @@ def apply(function: type[Function], *args: Any, autocast: AutocastPolicy | None 
             return apply(function, *args)
     if torch.compiler.is_compiling():
         return function.apply_compiled(*args)
-    return function.apply(*args)
+    if torch._C._are_functorch_transforms_active():
+        return function.apply(*args)
+    return function.apply_eagerly(*args)
 
 
 def is_autocast_enabled(device: str) -> bool:
@@ -64,24 +67,25 @@ def is_autocast_enabled(device: str) -> bool:
     return device != "meta" and torch.is_autocast_enabled(device)
 
 
-class _PositionalSignature(inspect.Signature):
-    """A signature that takes positional arguments as they are, if all are there."""
+def _with_combined_forward(function: type[Function]) -> type[Function]:
+    """Return a subclass whose ``forward`` takes ctx and sets it up itself, the older form of a Function."""
+    if function.setup_context is torch.autograd.Function.setup_context:
+        return function  # is of that form
 
-    def bind(self, *args: Any, **kwargs: Any) -> Any:
-        if kwargs or len(args) != len(self.parameters):
-            return super().bind(*args, **kwargs)
-        return _PositionalArguments(args)
+    def forward(ctx: Any, *args: Any) -> Any:
+        output = function.forward(*args)
+        function.setup_context(ctx, args, output)
+        return output
+
+    return _variant(function, forward=forward, setup_context=torch.autograd.Function.setup_context)
 
 
-class _PositionalArguments:
-    """What ``Function.apply`` reads of an ``inspect.BoundArguments``."""
-
-    def __init__(self, args: tuple[Any, ...]) -> None:
-        self.args = args
-        self.kwargs: dict[str, Any] = {}
-
-    def apply_defaults(self) -> None:
-        pass
+def _variant(function: type[Function], **methods: Callable[..., Any]) -> type[Function]:
+    """Return a subclass of the same name with other methods."""
+    namespace: dict[str, Any] = {name: staticmethod(method) for name, method in methods.items()}
+    return type(
+        function.__name__, (function,), {"__module__": function.__module__, "is_variant": True, **namespace}
+    )
 
 
 def _in_forward_mode(jvp: Callable[..., Any]) -> Callable[..., Any]:
@@ -100,21 +104,14 @@ def _in_forward_mode(jvp: Callable[..., Any]) -> Callable[..., Any]:
     return nested_jvp
 
 
-def _apply_without_jvp(function: type[torch.autograd.Function]) -> Callable[..., Any]:
+def _apply_without_jvp(function: type[Function]) -> Callable[..., Any]:
     """Return the ``apply`` of a subclass whose ``jvp`` is the base class's, which PyTorch reads as none."""
-    without_jvp = function
-    if _has_jvp(function):
-        namespace = {"jvp": staticmethod(torch.autograd.Function.jvp), "__module__": function.__module__}
-        without_jvp = type(function.__name__, (function,), namespace)
+    without_jvp = _variant(function, jvp=torch.autograd.Function.jvp)
 
     def apply_compiled(*args: Any) -> Any:
         return without_jvp.apply(*args)  # torch.compile follows a closure over a class, not an attribute
 
     return apply_compiled
-
-
-def _has_jvp(function: type[torch.autograd.Function]) -> bool:
-    return function.jvp is not torch.autograd.Function.jvp
 
 
 def _cast(argument: Any, dtype: torch.dtype) -> Any:
