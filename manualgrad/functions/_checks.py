@@ -139,43 +139,38 @@ def check_label_smoothing(function: str, label_smoothing: float) -> None:
         raise ValueError(f"{function}: label_smoothing must be between 0 and 1, got {label_smoothing}")
 
 
-def check_class_dim(function: str, input: Tensor, weight: Tensor | None) -> int:
-    """Return the dimension of C in (C,), (N, C), (N, C, d1, ...), if there is one weight a class, or None."""
+def check_class_weight(function: str, input: Tensor, weight: Tensor | None) -> None:
+    """Raise a ValueError unless input has classes, and weight one number for each, or is None."""
     if input.dim() == 0:
         raise ValueError(f"{function}: input must have shape (C,), (N, C) or (N, C, d1, ...), got ()")
-    class_dim = 0 if input.dim() == 1 else 1
-    if weight is not None and weight.shape != input.shape[class_dim : class_dim + 1]:
-        raise ValueError(
-            f"{function}: weight must have shape ({input.shape[class_dim]},), got {tuple(weight.shape)}"
-        )
-    return class_dim
+    classes = input.shape[0 if input.dim() == 1 else 1]
+    if weight is not None and weight.shape != (classes,):
+        raise ValueError(f"{function}: weight must have shape ({classes},), got {tuple(weight.shape)}")
 
 
 def check_labels(
     function: str, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
-) -> int:
-    """Check what the losses on labels take, the labels themselves aside, and return the dimension of C."""
+) -> None:
+    """Check what the losses on labels take, the labels themselves aside."""
     check_floating(function, input=input)
     if weight is not None:
         check_one_dtype(function, input=input, weight=weight)
-        check_constant(function, weight=weight)
     check_reduction(function, reduction)
     if target.dtype not in (torch.int64, torch.uint8):
         raise TypeError(f"{function}: target must be int64 labels, got {target.dtype}")
     if not isinstance(ignore_index, int):
         raise TypeError(f"{function}: ignore_index must be an int, got {ignore_index!r}")
-    class_dim = check_class_dim(function, input, weight)
-    expected = input.shape[:class_dim] + input.shape[class_dim + 1 :]
+    check_class_weight(function, input, weight)
+    expected = input.shape[:1] + input.shape[2:] if input.dim() > 1 else ()
     if target.shape != expected:
         raise ValueError(
             f"{function}: target must have shape {tuple(expected)} for input {tuple(input.shape)}, "
             f"got {tuple(target.shape)}"
         )
-    return class_dim
 
 
-def label_error(function: str, classes: int, error: Exception) -> Exception:
-    """Say of what indexing complained: it looks at every label anyway, and a look in advance would cost."""
+def label_error(function: str, input: Tensor, error: Exception) -> Exception:
+    """Say of what the loss complained: it looks at every label anyway, and a look in advance would cost."""
     if "out of bounds" not in str(error):
         return error
-    return IndexError(f"{function}: labels must be in 0..{classes - 1}: {error}")
+    return IndexError(f"{function}: labels must be in 0..{input.shape[1] - 1}: {error}")

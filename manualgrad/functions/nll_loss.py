@@ -38,28 +38,24 @@ Bishop, "Pattern Recognition and Machine Learning" (2006), section 4.3.4.
 
 from typing import Any
 
+import torch.nn.functional
 from torch import Tensor
 
-from manualgrad.functions._checks import check_labels, explain_errors, label_error
+from manualgrad.functions._checks import check_constant, check_labels, explain_errors, label_error
 from manualgrad.functions._function import Function, apply
-from manualgrad.functions._losses import (
-    apply_weight,
-    classes_last,
-    expand_grad_rows,
-    mask_ignored,
-    reduce_rows,
-    split_labels,
-)
+from manualgrad.functions._losses import apply_weight, expand_grad_rows, split_labels, to_rows
 
 
 class NLLLoss(Function):
-    """-x[t] over the last dimension."""
+    """-w[t] · x[t] for each row x with the label t."""
 
     @staticmethod
     def forward(
         input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
     ) -> Tensor:
-        return _losses(input, target, weight, ignore_index, reduction)
+        return torch.nn.functional.nll_loss(
+            input, target, weight, ignore_index=ignore_index, reduction=reduction
+        )  # (N, C) -> () or (N,)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -71,27 +67,28 @@ class NLLLoss(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None, None, None]:
         target, weight = ctx.saved_tensors
-        label, counts, label_weight = split_labels(target, weight, ctx.ignore_index)  # (..., 1)
-        g = expand_grad_rows(grad_output, counts, label_weight, ctx.reduction)  # (..., 1)
-        zeros = grad_output.new_zeros(ctx.shape)  # (..., C)
+        label, counts, label_weight = split_labels(target, weight, ctx.ignore_index)  # (N, 1)
+        g = expand_grad_rows(grad_output, counts, label_weight, ctx.reduction)  # (N, 1)
+        zeros = grad_output.new_zeros(ctx.shape)  # (N, C)
         return zeros.scatter(-1, label, apply_weight(-g, label_weight)), None, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, input_tangent: Tensor, *constants: Tensor | None) -> Tensor:
         target, weight = ctx.saved_tensors
-        return _losses(input_tangent, target, weight, ctx.ignore_index, ctx.reduction)
+        return NLLLoss.forward(input_tangent, target, weight, ctx.ignore_index, ctx.reduction)
 
 
-def _losses(
-    input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
-) -> Tensor:
-    """-w[t] · x[t], reduced. It is linear in x, so a small change of x goes the same way."""
-    label, counts, label_weight = split_labels(target, weight, ignore_index)  # (..., 1)
-    losses = apply_weight(-input.gather(-1, label), label_weight)  # (..., 1)
-    return reduce_rows(mask_ignored(losses, counts), counts, label_weight, reduction)
+def _check(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> None:
+    check_labels("nll_loss", input, target, weight, ignore_index, reduction)
 
 
-@explain_errors()
+@explain_errors(_check)
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -119,10 +116,12 @@ def nll_loss(
     Tensor
         A single number, or with ``"none"`` the shape of ``target``.
     """
-    name = "nll_loss"
-    class_dim = check_labels(name, input, target, weight, ignore_index, reduction)
+    check_constant("nll_loss", weight=weight)
+    if input.dim() != 2:
+        _check(input, target, weight, ignore_index, reduction)  # as rows, labels in another order would pass
+        losses = nll_loss(to_rows(input), target.flatten(), weight, ignore_index, reduction)
+        return losses.reshape(target.shape) if reduction == "none" else losses
     try:
-        input = classes_last(input, class_dim)
         return apply(NLLLoss, input, target, weight, ignore_index, reduction, autocast="float32")
     except (IndexError, RuntimeError) as error:
-        raise label_error(name, input.shape[-1], error) from error
+        raise label_error("nll_loss", input, error) from error

@@ -45,7 +45,7 @@ import torch
 from torch import Tensor
 
 from manualgrad.functions._checks import (
-    check_class_dim,
+    check_class_weight,
     check_floating,
     check_label_smoothing,
     check_reduction,
@@ -53,17 +53,17 @@ from manualgrad.functions._checks import (
     explain_errors,
 )
 from manualgrad.functions._function import Function, apply
-from manualgrad.functions._losses import apply_weight, classes_last, expand_grad, reduce, to_common_dtype
+from manualgrad.functions._losses import apply_weight, expand_grad, reduce, to_common_dtype, to_rows
 
 
 class SoftmaxCrossEntropy(Function):
-    """-Σ q · log softmax(x) over the last dimension."""
+    """-Σ q · log softmax(x) for each row x."""
 
     @staticmethod
     def forward(
         input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, label_smoothing: float
     ) -> Tensor:
-        q = apply_weight(_smooth(target, label_smoothing), weight)  # (..., C)
+        q = apply_weight(_smooth(target, label_smoothing), weight)  # (N, C)
         return reduce(-(q * torch.log_softmax(input, -1)).sum(-1), reduction)
 
     @staticmethod
@@ -82,20 +82,18 @@ class SoftmaxCrossEntropy(Function):
         ctx: Any, grad_output: Tensor
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
         input, target, weight = ctx.saved_tensors
-        rows = input.shape[:-1].numel()
-        g = expand_grad(grad_output, rows, ctx.reduction).unsqueeze(-1)  # (..., 1) or (1,)
-        log_probs = torch.log_softmax(input, -1)  # (..., C)
+        g = expand_grad(grad_output, len(input), ctx.reduction).unsqueeze(-1)  # (N, 1) or (1,)
+        log_probs = torch.log_softmax(input, -1)  # (N, C)
         grad_input = grad_target = grad_weight = None
         if ctx.needs_input_grad[0]:
-            gq = g * apply_weight(_smooth(target, ctx.label_smoothing), weight)  # (..., C)
-            grad_input = log_probs.exp() * gq.sum(-1, keepdim=True) - gq  # (..., C)
+            gq = g * apply_weight(_smooth(target, ctx.label_smoothing), weight)  # (N, C)
+            grad_input = log_probs.exp() * gq.sum(-1, keepdim=True) - gq  # (N, C)
         if ctx.needs_input_grad[1]:
-            grad_target = -g * apply_weight(log_probs, weight)  # (..., C)
+            grad_target = -g * apply_weight(log_probs, weight)  # (N, C)
             if ctx.label_smoothing:
                 grad_target = (1 - ctx.label_smoothing) * grad_target
         if ctx.needs_input_grad[2]:
-            grad_weight = -g * _smooth(target, ctx.label_smoothing) * log_probs  # (..., C)
-            grad_weight = grad_weight.reshape(rows, input.shape[-1]).sum(0)  # (N, C) -> (C,)
+            grad_weight = (-g * _smooth(target, ctx.label_smoothing) * log_probs).sum(0)  # (N, C) -> (C,)
         return grad_input, grad_target, grad_weight, None, None
 
     @staticmethod
@@ -110,7 +108,7 @@ class SoftmaxCrossEntropy(Function):
         log_probs = torch.log_softmax(input, -1)
         smooth = _smooth(target, ctx.label_smoothing)
         q = apply_weight(smooth, weight)
-        change = (log_probs.exp() * q.sum(-1, keepdim=True) - q) * input_tangent  # (..., C)
+        change = (log_probs.exp() * q.sum(-1, keepdim=True) - q) * input_tangent  # (N, C)
         change = change - (1 - ctx.label_smoothing) * apply_weight(log_probs, weight) * target_tangent
         if weight_tangent is not None:
             change = change - smooth * log_probs * weight_tangent
@@ -118,7 +116,7 @@ class SoftmaxCrossEntropy(Function):
 
 
 def _smooth(target: Tensor, label_smoothing: float) -> Tensor:
-    """(1 - ε) · t + ε / C: (..., C)."""
+    """(1 - ε) · t + ε / C: (N, C)."""
     if not label_smoothing:
         return target
     return (1 - label_smoothing) * target + label_smoothing / max(target.shape[-1], 1)
@@ -157,8 +155,10 @@ def softmax_cross_entropy(
     check_same_shape(name, input, target)
     check_reduction(name, reduction)
     check_label_smoothing(name, label_smoothing)
-    class_dim = check_class_dim(name, input, weight)
-    input, target, weight = to_common_dtype(
-        classes_last(input, class_dim), classes_last(target, class_dim), weight
-    )
+    check_class_weight(name, input, weight)
+    if input.dim() != 2:
+        losses = softmax_cross_entropy(to_rows(input), to_rows(target), weight, reduction, label_smoothing)
+        places = input.shape[:1] + input.shape[2:] if input.dim() > 1 else ()
+        return losses.reshape(places) if reduction == "none" else losses
+    input, target, weight = to_common_dtype(input, target, weight)
     return apply(SoftmaxCrossEntropy, input, target, weight, reduction, label_smoothing, autocast="float32")

@@ -27,7 +27,7 @@ Labels are integers and class weights constants: neither gets a gradient.
 
 Forward mode
 ------------
-A small change ẋ changes log p[c] by ẋ[c] - Σ_j p[j] ẋ[j], and ℓ is linear in log p.
+A small change ẋ changes ℓ by Σ_j ∂ℓ/∂x[j] · ẋ[j]: the gradient with g = 1, times ẋ, summed over the row.
 
 Saved
 -----
@@ -51,23 +51,23 @@ Szegedy et al., "Rethinking the Inception architecture for computer vision", CVP
 from typing import Any
 
 import torch
+import torch.nn.functional
 from torch import Tensor
 
-from manualgrad.functions._checks import check_label_smoothing, check_labels, explain_errors, label_error
-from manualgrad.functions._function import Function, apply
-from manualgrad.functions._losses import (
-    apply_weight,
-    classes_last,
-    expand_grad_rows,
-    mask_ignored,
-    reduce_rows,
-    split_labels,
+from manualgrad.functions._checks import (
+    check_constant,
+    check_label_smoothing,
+    check_labels,
+    explain_errors,
+    label_error,
 )
+from manualgrad.functions._function import Function, apply
+from manualgrad.functions._losses import apply_weight, expand_grad_rows, split_labels, to_rows
 from manualgrad.functions.softmax_cross_entropy import softmax_cross_entropy
 
 
 class SoftmaxNLL(Function):
-    """-log softmax(x)[t] over the last dimension."""
+    """-log softmax(x)[t] for each row x with the label t."""
 
     @staticmethod
     def forward(
@@ -78,8 +78,14 @@ class SoftmaxNLL(Function):
         reduction: str,
         label_smoothing: float,
     ) -> Tensor:
-        log_probs = torch.log_softmax(input, -1)  # (..., C)
-        return _losses(log_probs, target, weight, ignore_index, reduction, label_smoothing)
+        return torch.nn.functional.cross_entropy(
+            input,
+            target,
+            weight,
+            ignore_index=ignore_index,
+            reduction=reduction,
+            label_smoothing=label_smoothing,
+        )  # (N, C) -> () or (N,)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -88,46 +94,53 @@ class SoftmaxNLL(Function):
         ctx.save_for_forward(input, target, weight)
 
     @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, None, None, None, None, None]:
-        input, target, weight = ctx.saved_tensors
-        ignore_index, reduction, label_smoothing = ctx.options
-        label, counts, label_weight = split_labels(target, weight, ignore_index)  # (..., 1)
-        g = expand_grad_rows(grad_output, counts, label_weight, reduction)  # (..., 1)
-        probs = torch.softmax(input, -1)  # (..., C)
-        gq_label = apply_weight(g, label_weight)  # (..., 1)
-        grad_input = (probs * gq_label).scatter_add(-1, label, -gq_label)  # (..., C)
-        if label_smoothing:
-            gq_share = apply_weight(g.expand_as(input), weight) / input.shape[-1]  # (..., C)
-            grad_share = probs * gq_share.sum(-1, keepdim=True) - gq_share  # (..., C)
-            grad_input = (1 - label_smoothing) * grad_input + label_smoothing * grad_share
-        return grad_input, None, None, None, None, None
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None, None, None, None]:
+        return _gradient(grad_output, *ctx.saved_tensors, *ctx.options), None, None, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, input_tangent: Tensor, *constants: Tensor | None) -> Tensor:
-        input, target, weight = ctx.saved_tensors
-        probs = torch.softmax(input, -1)  # (..., C)
-        log_probs_tangent = input_tangent - (probs * input_tangent).sum(-1, keepdim=True)  # (..., C)
-        return _losses(log_probs_tangent, target, weight, *ctx.options)
+        _, target, _ = ctx.saved_tensors
+        _, reduction, _ = ctx.options
+        ones = input_tangent.new_ones(target.shape if reduction == "none" else ())
+        changes = (_gradient(ones, *ctx.saved_tensors, *ctx.options) * input_tangent).sum(-1)  # (N,)
+        return changes if reduction == "none" else changes.sum()
 
 
-def _losses(
-    log_probs: Tensor,
+def _gradient(
+    grad_output: Tensor,
+    input: Tensor,
     target: Tensor,
     weight: Tensor | None,
     ignore_index: int,
     reduction: str,
     label_smoothing: float,
 ) -> Tensor:
-    """-Σ_c q[c] · log p[c], reduced. It is linear in log p, so a small change of log p goes the same way."""
-    label, counts, label_weight = split_labels(target, weight, ignore_index)  # (..., 1)
-    losses = apply_weight(-log_probs.gather(-1, label), label_weight)  # (..., 1)
+    """p[j] · Σ_c g q[c] - g q[j]: (N, C)."""
+    label, counts, label_weight = split_labels(target, weight, ignore_index)  # (N, 1)
+    g = expand_grad_rows(grad_output, counts, label_weight, reduction)  # (N, 1)
+    probs = torch.softmax(input, -1)  # (N, C)
+    gq_label = apply_weight(g, label_weight)  # (N, 1)
+    grad_input = (probs * gq_label).scatter_add(-1, label, -gq_label)  # (N, C)
     if label_smoothing:
-        share = -apply_weight(log_probs, weight).mean(-1, keepdim=True)  # (..., 1)
-        losses = (1 - label_smoothing) * losses + label_smoothing * share
-    return reduce_rows(mask_ignored(losses, counts), counts, label_weight, reduction)
+        gq_share = apply_weight(g.expand_as(input), weight) / input.shape[-1]  # (N, C)
+        grad_share = probs * gq_share.sum(-1, keepdim=True) - gq_share  # (N, C)
+        grad_input = (1 - label_smoothing) * grad_input + label_smoothing * grad_share
+    return grad_input
 
 
-@explain_errors()
+def _check(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> None:
+    if not target.is_floating_point():
+        check_labels("softmax_nll", input, target, weight, ignore_index, reduction)
+
+
+@explain_errors(_check)
 def softmax_nll(
     input: Tensor,
     target: Tensor,
@@ -159,16 +172,18 @@ def softmax_nll(
     Tensor
         A single number, or with ``"none"`` the shape of ``target``.
     """
-    name = "softmax_nll"
+    check_label_smoothing("softmax_nll", label_smoothing)
     if target.is_floating_point():
         if ignore_index >= 0:
-            raise ValueError(f"{name}: ignore_index needs labels, got class probabilities as target")
+            raise ValueError("softmax_nll: ignore_index needs labels, got class probabilities as target")
         return softmax_cross_entropy(input, target, weight, reduction, label_smoothing)
-    class_dim = check_labels(name, input, target, weight, ignore_index, reduction)
-    check_label_smoothing(name, label_smoothing)
-    input = classes_last(input, class_dim)
-    options = (ignore_index, reduction, label_smoothing)
+    check_constant("softmax_nll", weight=weight)
+    options = (weight, ignore_index, reduction, label_smoothing)
+    if input.dim() != 2:
+        _check(input, target, *options)  # as rows, labels in another order would pass
+        losses = softmax_nll(to_rows(input), target.flatten(), *options)
+        return losses.reshape(target.shape) if reduction == "none" else losses
     try:
-        return apply(SoftmaxNLL, input, target, weight, *options, autocast="float32")
+        return apply(SoftmaxNLL, input, target, *options, autocast="float32")
     except (IndexError, RuntimeError) as error:
-        raise label_error(name, input.shape[-1], error) from error
+        raise label_error("softmax_nll", input, error) from error

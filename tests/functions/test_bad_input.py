@@ -142,14 +142,14 @@ REFUSED = [
                 (x, torch.tensor([0, 4, 1])),
                 {},
                 IndexError,
-                rf"{name}: labels must be in 0\.\.3: index 4",
+                rf"{name}: labels must be in 0\.\.3: Target 4",
             ),
             (
                 name,
                 (x, torch.tensor([0, -1, 1])),
                 {},
                 IndexError,
-                rf"{name}: labels must be in 0\.\.3: index -1",
+                rf"{name}: labels must be in 0\.\.3: Target -1",
             ),
             (
                 name,
@@ -163,9 +163,9 @@ REFUSED = [
                 (x, labels + 1),
                 {"weight": torch.ones(4)},
                 IndexError,
-                r"labels must be in 0\.\.3: index 4",
+                r"labels must be in 0\.\.3: Target 4",
             ),
-            (name, (x[0], torch.tensor(7)), {}, IndexError, r"labels must be in 0\.\.3: index 7"),
+            (name, (x[0], torch.tensor(7)), {}, IndexError, r"labels must be in 0\.\.3: Target 7"),
             (name, (x, labels.int()), {}, TypeError, "target must be int64 labels, got torch.int32"),
             (name, (x, labels > 0), {}, TypeError, "target must be int64 labels, got torch.bool"),
             (name, (x, labels[:2]), {}, ValueError, r"shape \(3,\) for input \(3, 4\), got \(2,\)"),
@@ -236,5 +236,5 @@ def test_the_ignored_label_may_be_any_number():
 
 
 def test_a_wrong_label_among_ignored_ones_and_in_images():
-    with pytest.raises(IndexError, match="index 9 is out of bounds"):
+    with pytest.raises(IndexError, match="Target 9 is out of bounds"):
         F.softmax_nll(torch.randn(2, 4, 3), torch.tensor([[0, 1, -100], [9, -100, 0]]))
