@@ -112,7 +112,7 @@ def train(
 ) -> tuple[Tensor, dict[int, float]]:
     """Train on all four rows at once; return the last answers, and mean absolute errors by epoch."""
     model, predict, loss_function, optimizer = network
-    every, looks, errors = max(1, epochs // 100), log_times(epochs, 7), {}
+    every, looks, errors = max(1, epochs // 100), log_times(epochs, 6), {}
     monitor = run and TrainingMonitor(run, model, loss_function, optimizer, inputs, 3 * every, epochs)
     path = [model[:2](inputs)]  # where the hidden layer puts the four rows
     for epoch in track(range(epochs), "training"):

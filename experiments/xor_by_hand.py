@@ -50,7 +50,7 @@ def main(config: Config) -> dict[str, Any]:
     inputs, targets = xor(torch.float64, device)
     hidden, output = (weight.to(device) for weight in draw_xor_weights(config.seed, config.hidden))
     activate = torch.sigmoid if config.preset == "sigmoid" else torch.tanh
-    pictures = log_times(config.epochs, 7)
+    pictures = log_times(config.epochs, 6)
     curve = range(1, config.epochs + 1, max(1, config.epochs // 100))
     done, errors = 0, {}
     with RunDir("xor_by_hand", config, device) as run:

@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 from torch import Tensor
@@ -32,36 +32,41 @@ def backward_graph(loss: Tensor, model: nn.Module) -> Any:
     from tensorboard.compat.proto.graph_pb2 import GraphDef
 
     parameters = {parameter: name for name, parameter in model.named_parameters()}
-    walk = walk_back(loss)
-    left = Counter(kind_of(node) for node in walk)  # counts down, as the walk goes towards the input
+    nodes = walk_back(loss)
+    left = Counter(map(_kind_of, nodes))  # counts down, as the walk goes towards the input
     several = {kind for kind, count in left.items() if count > 1}
-    names: dict[Any, str] = {}
+    sources: dict[Any, list[str]] = defaultdict(list, {loss.grad_fn: ["loss"]})
+    names: set[str] = set()
     graph = GraphDef()
     _add_node(graph, "loss", "Loss", [], [tuple(loss.shape)], {"value": f"{loss.item():.6g}"})
-    for node, sources in walk.items():
-        kind = kind_of(node)
+    for node in nodes:
+        kind = name = _kind_of(node)
         card = _card(node)
-        if not is_leaf(node):
-            names[node] = f"{left[kind]}_{kind}" if kind in several else kind
-        elif node.variable in parameters:
+        if not _is_leaf(node):
+            name = f"{left[kind]}_{kind}" if kind in several else kind
+        elif node.variable not in parameters:
+            name = "input"
+        else:
             # By the number of the function that it belongs to: the model's own names count ReLUs, too. And
             # short: TensorBoard cuts off what is longer than 8 letters.
             card["parameter"] = parameters[node.variable]
-            owner, short = names[sources[0][0]], card["parameter"].rpartition(".")[2]
-            name = owner.partition("_")[0] + "_" + short if "_" in owner else short
-            names[node] = f"{owner}.{short}" if name in names.values() else name
-        else:
-            names[node] = "input"
+            owner, own = sources[node][0].partition(":")[0], card["parameter"].rpartition(".")[2]
+            name = f"{owner.partition('_')[0]}_{own}" if "_" in owner else own
+            name = f"{owner}.{own}" if name in names else name
         left[kind] -= 1
-        # "name:1" is the second of the gradients that a node hands on: the form of TensorFlow's graphs.
-        inputs = [f"{names[source]}:{which}".removesuffix(":0") for source, which in sources] or ["loss"]
-        _add_node(graph, names[node], kind, inputs, _shapes_handed_on(node), card)
+        names.add(name)
+        followers = _followers(node)
+        shapes = [tuple(following._input_metadata[slot].shape) for following, slot in followers]
+        _add_node(graph, name, kind, sources[node], shapes, card)
+        for which, (following, _) in enumerate(followers):
+            # "name:1" is the second of the gradients that a node hands on: the form of TensorFlow's graphs.
+            sources[following].append(f"{name}:{which}" if which else name)
     return graph
 
 
 def hand_written(loss: Tensor) -> list[type]:
     """Return the hand-written Functions on the way back from a loss, each once, nearest first."""
-    return list(dict.fromkeys(function for node in walk_back(loss) if (function := function_of(node))))
+    return list(dict.fromkeys(function for node in walk_back(loss) if (function := _function_of(node))))
 
 
 def lesson(function: type) -> str:
@@ -70,56 +75,36 @@ def lesson(function: type) -> str:
     return inspect.cleandoc((module and module.__doc__) or "")
 
 
-def walk_back(loss: Tensor) -> dict[Any, list[tuple[Any, int]]]:
-    """Map each node of autograd's graph to those that hand it a gradient, and which of theirs.
-
-    Parameters
-    ----------
-    loss : Tensor
-        Of any shape. It needs a gradient.
-
-    Returns
-    -------
-    dict
-        The nodes, each behind all of its sources, the nearest first; for each the pairs of source and
-        position, none for the loss's own.
-    """
-    sources: dict[Any, list[tuple[Any, int]]] = {loss.grad_fn: []}
-    waiting = [loss.grad_fn]
+def walk_back(loss: Tensor) -> list[Any]:
+    """Return the nodes of autograd's graph, each behind all that hand it a gradient."""
+    order, seen = [], set()
+    waiting = [(loss.grad_fn, False)]
     while waiting:
-        node: Any = waiting.pop(0)
-        for which, (following, _) in enumerate(_followers(node)):
-            if following not in sources:
-                sources[following] = []
-                waiting.append(following)
-            sources[following].append((node, which))
-    missing = {node: len(sources_of_node) for node, sources_of_node in sources.items()}
-    walk, waiting = {}, [loss.grad_fn]
-    while waiting:  # a recurrent network's weight has a source in every step
-        node = waiting.pop(0)
-        walk[node] = sources[node]
-        for following, _ in _followers(node):
-            missing[following] -= 1
-            if not missing[following]:
-                waiting.append(following)
-    return walk
+        node, all_behind_it_are_done = waiting.pop()
+        if all_behind_it_are_done:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            waiting.append((node, True))
+            waiting += [(following, False) for following, _ in reversed(_followers(node))]
+    return order[::-1]
 
 
-def is_leaf(node: Any) -> bool:
+def _is_leaf(node: Any) -> bool:
     """Return whether a gradient's way ends at this node: at a parameter or another leaf tensor."""
     return hasattr(node, "variable")
 
 
-def function_of(node: Any) -> type[Function] | None:
+def _function_of(node: Any) -> type[Function] | None:
     """Return the hand-written Function whose backward a node runs, or None if it is PyTorch's own."""
     return getattr(node, "_forward_cls", None)  # which autograd gives to every Function's node
 
 
-def kind_of(node: Any) -> str:
+def _kind_of(node: Any) -> str:
     """Name a node after its Function, and a leaf ``Gradient``."""
-    if is_leaf(node):
+    if _is_leaf(node):
         return "Gradient"
-    function = function_of(node)
+    function = _function_of(node)
     return function.__name__ if function else node.name().removesuffix("0").removesuffix("Backward")
 
 
@@ -128,26 +113,15 @@ def _followers(node: Any) -> list[tuple[Any, int]]:
     return [(following, slot) for following, slot in node.next_functions if following is not None]
 
 
-def _shapes_handed_on(node: Any) -> list[tuple[int, ...]]:
-    return [tuple(following._input_metadata[slot].shape) for following, slot in _followers(node)]
-
-
 def _card(node: Any) -> dict[str, str]:
     """Return what a click on a node tells: in ASCII, for TensorBoard shows the bytes of anything else."""
-    if is_leaf(node):
+    if _is_leaf(node):
         return {"shape": " x ".join(map(str, node.variable.shape))}
-    function = function_of(node)
+    function = _function_of(node)
     return {"backward": f"by hand, in {function.__module__}" if function else "PyTorch's own"}
 
 
-def _add_node(
-    graph: Any,
-    name: str,
-    kind: str,
-    inputs: list[str],
-    shapes: list[tuple[int, ...]],
-    card: dict[str, str],
-) -> None:
+def _add_node(graph: Any, name: str, kind: str, inputs: list[str], shapes: Any, card: dict[str, str]) -> None:
     node = graph.node.add(name=name, op=kind, input=inputs)
     for shape in shapes:
         sizes = node.attr["_output_shapes"].list.shape.add()

@@ -15,7 +15,7 @@ from manualgrad.training import charts, parallel
 from manualgrad.training.answers import answer
 from manualgrad.training.backward_graph import backward_graph, hand_written, lesson
 from manualgrad.training.layers import layer_outputs, split_into_layers, stuck_parts
-from manualgrad.training.run_dir import RunDir, log_times
+from manualgrad.training.run_dir import RunDir, log_times, to_table
 from manualgrad.training.spot_check import worst_relative_error
 
 BUCKETS = 40  # of a histogram; TensorBoard draws 30
@@ -68,17 +68,7 @@ class TrainingMonitor:
         run.descriptions |= charts.DESCRIPTIONS
 
     def after_backward(self, step: int, loss: Tensor, inputs: Tensor, targets: Tensor) -> None:
-        """Record the gradients, if it is time to.
-
-        Parameters
-        ----------
-        step : int
-            From 1.
-        loss : Tensor
-            On which ``backward`` was called.
-        inputs, targets : Tensor
-            The batch, N rows each.
-        """
+        """Record the gradients that ``loss.backward()`` gave the batch, if it is time to."""
         if not self._is_due(step):
             return
         record = {charts.BATCH_LOSS: loss.item(), charts.RATE: self.optimizer.param_groups[0]["lr"]}
@@ -125,7 +115,7 @@ class TrainingMonitor:
     def report(
         self, accuracy: float, guessing: float, training_accuracy: float | None = None
     ) -> dict[str, str]:
-        """Answer the five questions, on the terminal and in the Text tab.
+        """Answer the five questions, on the terminal and in the Text tab, and return the answers.
 
         Parameters
         ----------
@@ -135,23 +125,12 @@ class TrainingMonitor:
             The accuracy of always answering the most frequent class.
         training_accuracy : float, optional
             On what it did train on.
-
-        Returns
-        -------
-        dict
-            Question to answer.
         """
         answers = answer(self.records, accuracy, guessing, training_accuracy)
         for question, text in answers.items():
             print(textwrap.fill(f"{question} {text}", 80, subsequent_indent="  "))
-        rows = [f"| {question} | {text} |" for question, text in answers.items()]
-        head = [
-            "Custom Scalars has the charts, by the same numbers.",
-            "",
-            "| question | answer |",
-            "| --- | --- |",
-        ]
-        self.run.writer.add_text("about/answers", "\n".join([*head, *rows]))
+        where = "Custom Scalars has the charts, by the same numbers.\n\n"
+        self.run.writer.add_text("about/answers", where + to_table("question", "answer", answers))
         return answers
 
     def state_dict(self) -> dict[str, Any]:
@@ -170,8 +149,7 @@ class TrainingMonitor:
         """Log what is known from the first backward on: the charts' layout, the graph and its lessons."""
         writer = self.run.writer
         writer.add_custom_scalars(charts.LAYOUT)
-        rows = [f"| {tag} | {text} |" for tag, text in charts.DESCRIPTIONS.items()]
-        writer.add_text("about/charts", "\n".join(["| chart | what it shows |", "| --- | --- |", *rows]))
+        writer.add_text("about/charts", to_table("chart", "what it shows", charts.DESCRIPTIONS))
         if not self.run.full or loss.grad_fn is None:  # by hand there is no graph
             return
         from tensorboard.compat.proto.event_pb2 import Event

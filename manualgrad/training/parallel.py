@@ -59,15 +59,7 @@ def silent_unless_first() -> Iterator[None]:
 def distribute(model: Module) -> Module:
     """Return the model for the training loop to call: in a process alone the model itself.
 
-    Parameters
-    ----------
-    model : Module
-        With the same weights in every process.
-
-    Returns
-    -------
-    Module
-        Shares the model's parameters; after ``backward`` every process has the mean of all gradients.
+    It shares the model's parameters, and after ``backward`` every process has the mean of all gradients.
     """
     return torch.nn.parallel.DistributedDataParallel(model) if world_size() > 1 else model
 

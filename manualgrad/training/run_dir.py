@@ -6,7 +6,7 @@ import json
 import platform
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -78,9 +78,10 @@ class RunDir:
             return
         lesson = inspect.getmodule(type(config))  # the script
         self.writer.add_text("about/lesson", inspect.cleandoc((lesson and lesson.__doc__) or ""))
-        settings = to_json(config) | {"computed on": str(device)} | versions
-        rows = [f"| {key.replace('_', '-')} | {value} |" for key, value in settings.items()]
-        self.writer.add_text("about/settings", "\n".join(["| setting | value |", "| --- | --- |", *rows]))
+        settings = {key.replace("_", "-"): value for key, value in to_json(config).items()}
+        self.writer.add_text(
+            "about/settings", to_table("setting", "value", settings | {"computed on": device} | versions)
+        )
 
     def __enter__(self) -> Self:
         print(f"run folder: {self.path}")
@@ -123,16 +124,10 @@ class RunDir:
         return self._writers[part]
 
     def log_scalars(self, step: int, scalars: dict[str, float], part: str = "") -> None:
-        """Draw one point on each named curve.
+        """Draw one point on each curve that ``scalars`` names, such as ``{"loss": 0.3}``, above a step.
 
-        Parameters
-        ----------
-        step : int
-            Where on the horizontal axis: optimizer steps done, from 1.
-        scalars : dict
-            Tag to value, such as ``{"loss": 0.3}``. ``descriptions`` of the run explain the tags.
-        part : str
-            The sub-run whose curve it is, such as ``"validation"``; by default the run itself.
+        The curves belong to a sub-run, such as ``part="validation"``, or to the run itself; its
+        ``descriptions`` explain them.
         """
         if not self.logs:
             return
@@ -171,17 +166,9 @@ class RunDir:
             writer.flush()
 
     def finish(self, metrics: dict[str, Any]) -> dict[str, Any]:
-        """Write ``metrics.json``, and print where the run is and how to look at it.
+        """Write ``metrics.json``, print where the run is and how to look at it, and return the metrics.
 
-        Parameters
-        ----------
-        metrics : dict
-            The final figures.
-
-        Returns
-        -------
-        dict
-            The same with ``seconds``, the time since the run began; of one that was resumed, without pauses.
+        Among them are ``seconds``: the time since the run began; of one that was resumed, without pauses.
         """
         metrics = metrics | {"seconds": round(self._seconds(), 3)}
         if self.logs:
@@ -244,23 +231,17 @@ class _NoWriter:
 def log_times(last: int, count: int = 10) -> list[int]:
     """Return at which of the steps from 1 to the last to look, as learning has them.
 
-    They are the first, and then, from a hundredth of the last on, each the same factor after the one before.
-
-    Parameters
-    ----------
-    last : int
-        The last step, which is among them.
-    count : int
-        At most so many: TensorBoard keeps ten pictures of a tag.
-
-    Returns
-    -------
-    list of int
-        Rising.
+    They are the first, and then, from a hundredth of the last on, each the same factor after the one before;
+    so many at most, because TensorBoard keeps ten pictures of a tag.
     """
     begin = max(1.0, last / 100)
     later = {round(begin * (last / begin) ** (number / max(count - 2, 1))) for number in range(count - 1)}
     return sorted({1, last} | later)
+
+
+def to_table(left: str, right: str, rows: Mapping[str, object]) -> str:
+    """Write a table of two columns in Markdown, as the Text tab reads it."""
+    return "\n".join([f"| {left} | {right} |", "| --- | --- |", *(f"| {a} | {b} |" for a, b in rows.items())])
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

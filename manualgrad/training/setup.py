@@ -10,24 +10,10 @@ from manualgrad.training.config import Config
 
 
 def setup(config: Config, dtype: torch.dtype = torch.float32) -> torch.device:
-    """Seed every generator, flush denormals and choose the device. Call it before anything is computed.
+    """Seed every generator, flush denormals and return the device. Call it before anything is computed.
 
-    Parameters
-    ----------
-    config : Config
-        Names the device and the seed.
-    dtype : torch.dtype
-        What will be computed with.
-
-    Returns
-    -------
-    torch.device
-        The device to compute on. Of several processes on one machine each gets its own CUDA device.
-
-    Raises
-    ------
-    UserError
-        If the device is not there, or does not know the dtype.
+    Of several processes on one machine each gets its own CUDA device. A device that is not there, or does not
+    know the dtype, is a UserError.
     """
     # Pixels that are rarely lit leave Adam's averages at denormal numbers, which slow a CPU down many times.
     # Flushing reaches every thread only before the first parallel operation; RunDir puts it back.

@@ -109,7 +109,7 @@ def test_images_are_pictures_with_their_names_and_a_slider(open_tab):
     picture.wait_for(timeout=PATIENCE)
     assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 444
     slider = page.locator("tf-image-loader paper-slider").first
-    assert slider.evaluate("slider => slider.max") == 6  # seven times
+    assert slider.evaluate("slider => slider.max") == 5  # six times
 
 
 def test_the_graph_names_functions_and_its_cards_say_where_they_are_written(open_tab):

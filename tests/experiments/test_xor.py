@@ -55,7 +55,7 @@ def test_a_wrong_argument_is_one_line(wrong, capsys):
 def test_pictures_come_at_logarithmic_times_the_last_among_them(tmp_path, figures):
     xor.main(xor.Config(epochs=300, seeds=2, runs_dir=tmp_path))
     steps = [step for tag, step in figures.log if tag == "boundary"]
-    assert steps == log_times(300, 7)
+    assert steps == log_times(300, 6)
     assert {tag for tag, _ in figures.log} == {
         "boundary",
         "hidden space",

@@ -20,4 +20,4 @@ def test_it_is_the_network_of_xor(perform):
 def test_the_boundary_is_drawn_at_logarithmic_times(tmp_path, figures):
     xor_by_hand.main(xor_by_hand.Config(epochs=300, runs_dir=tmp_path))
     steps = [step for _, step in figures.log]
-    assert steps == log_times(300, 7)
+    assert steps == log_times(300, 6)

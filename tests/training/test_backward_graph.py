@@ -50,13 +50,6 @@ def test_a_card_tells_where_the_backward_is_written(graph):
     assert graph["2_bias"].attr["parameter"].s == b"2.bias"
 
 
-def test_every_node_comes_after_its_inputs(graph):
-    seen = set()
-    for node in graph.values():
-        assert seen.issuperset(source.split(":")[0] for source in node.input)
-        seen.add(node.name)
-
-
 def test_a_tensor_that_is_used_twice_has_two_edges():
     x = torch.randn(3, requires_grad=True)
     graph = {node.name: node for node in backward_graph((F.tanh(x) * F.sigmoid(x)).sum(), nn.Identity()).node}
@@ -68,9 +61,12 @@ def test_a_weight_that_every_step_uses_comes_behind_all_of_them():
     cell, state = nn.LSTMCell(4, 3), None
     for input in torch.randn(3, 2, 4):
         state = cell(input, state)
-    graph = {node.name: node for node in backward_graph(state[0].sum(), cell).node}
-    assert len(graph["6_weight_ih"].input) == 3
-    assert {name.partition("_")[2] for name in [*graph][-4:]} == {*dict(cell.named_parameters())}
+    nodes, seen = backward_graph(state[0].sum(), cell).node, set()
+    for node in nodes:
+        assert seen.issuperset(source.split(":")[0] for source in node.input)
+        seen.add(node.name)
+    (weight,) = [node for node in nodes if node.name.endswith("weight_ih")]
+    assert len(weight.input) == 3
 
 
 def test_two_functions_of_one_number_and_their_parameters():
