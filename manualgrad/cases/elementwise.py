@@ -19,6 +19,8 @@ def _power(make: TensorFactory) -> Iterator[SampleInput]:
     yield SampleInput("cube", (make.normal(3, 4), 3))
     for exponent in (0, 1, 2, -1):
         yield SampleInput(f"exponent {exponent}", (make.normal(2, 5), exponent))
+    zeros = torch.tensor([0.0, 2.0], dtype=make.dtype, device=make.device, requires_grad=True)
+    yield SampleInput("exponent 0 at 0", (zeros, 0))
     yield SampleInput("square root", (make.uniform(3, 2).requires_grad_(), 0.5))
 
 
@@ -37,7 +39,7 @@ def _gelu(make: TensorFactory) -> Iterator[SampleInput]:
 def _softplus(make: TensorFactory) -> Iterator[SampleInput]:
     yield SampleInput("matrix", (make.normal(3, 4),))
     yield SampleInput("steeper", (make.normal(2, 3, 5), 3.0))
-    yield SampleInput("partly above the threshold", (make.normal(2, 5), 2.0, 0.5))
+    yield SampleInput("partly above the threshold", (make.normal(2, 5), 2.0, 2.0))
 
 
 def _dropout(make: TensorFactory) -> Iterator[SampleInput]:

@@ -80,6 +80,7 @@ class Attempt:
         """Compare what the student predicts with what gradcheck names; a wrong one sees the figures alone."""
         if not isinstance(prediction, str):
             return Verdict(kind="not-written", message="prediction is not written yet: a name, in quotes")
+        prediction = prediction.strip().lower().replace(" ", "-")
         (step,) = self.exercise.steps
         sample = next(sample for sample in self.info.samples() if sample.name in step.samples)
         report = self._check(sample, thorough=True)
@@ -117,7 +118,11 @@ class Attempt:
         if finding.kind == "unknown" and step.arguments:
             finding = self._alone(finding, step, sample)
         finding = self._with_slip(finding, sample)
-        rows = [row for row in report.rows if not step.arguments or row.argument in step.arguments]
+        rows = [
+            replace(row, verdict=finding.kind) if row.argument == finding.argument else row
+            for row in report.rows
+            if not step.arguments or row.argument in step.arguments
+        ]
         shown = replace(report, rows=rows, findings=[finding])
         html = shown._repr_html_() if self.request.html else ""
         return Verdict(kind=finding.kind, message=finding.message, report=self._draw(shown), html=html)

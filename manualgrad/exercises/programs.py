@@ -164,4 +164,10 @@ def difference(name: str, yours: Any, right: Tensor) -> str:
         return ""
     index = tuple(int(i) for i in torch.unravel_index(gap.argmax(), gap.shape))
     place = f"{name}{list(index)}" if index else name
-    return f"{place}: yours {yours[index]:.6g}, should be {right[index]:.6g}."
+    message = f"{place}: yours {yours[index]:.6g}, should be {right[index]:.6g}."
+    if right.ndim == 2 and right.shape[0] == right.shape[1] and torch.allclose(yours.t(), right):
+        return f"{message} It is the transpose of the right one."
+    factor = float(yours[index] / right[index])
+    if torch.allclose(yours, factor * right) and (right.numel() > 1 or abs(factor - round(factor)) < 1e-9):
+        return f"{message} It is {factor:.4g} times the right one."
+    return message

@@ -24,7 +24,7 @@ Your task
 {task}
 """
 
-import torch
+{imports}import torch
 from torch import Tensor
 
 from manualgrad.exercises import given
@@ -117,12 +117,14 @@ def _write_function(exercise: Exercise, folder: Folder) -> str:
         if len(names) > 1:
             lines.append(" = ".join(names) + " = None")
         lines.append(f"{_PLACE}return {', '.join(gradients)}")
+    code = _given(exercise)
     text = _FUNCTION.format(
+        imports="import math\n\n" * ("math." in code),
         head=_head(exercise, "Forward"),
         shapes=_shapes(lesson.shapes()),
         task=_task(exercise, task, folder),
         name=lesson.class_name,
-        given=_given(exercise),
+        given=code,
         upstream=", ".join(lesson.upstream()),
         lines=textwrap.indent("\n".join(lines), " " * 8),
     )
@@ -131,10 +133,10 @@ def _write_function(exercise: Exercise, folder: Folder) -> str:
 
 def _backward_task(exercise: Exercise) -> str:
     """Say what backward gets and returns, and why there is a None among what it returns."""
-    arguments = exercise.lesson.arguments()
+    lesson, arguments = exercise.lesson, exercise.lesson.arguments()
     task = (
-        f"Write ``backward``: it gets {_listed(exercise.lesson.upstream())}, the loss's gradient with "
-        "respect to the result, and returns the gradient with respect to "
+        f"Write ``backward``: it gets {_listed(lesson.upstream())}, the loss's gradient with "
+        f"respect to the result{'s' * (len(lesson.upstream()) > 1)}, and returns that with respect to "
         f"{_listed([a.name for a in arguments if a.has_gradient])}."
     )
     others = [a.name for a in arguments if not a.has_gradient]

@@ -2,11 +2,13 @@
 
 import ast
 import difflib
+import re
 import sys
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 from torch.autograd import Function
@@ -76,19 +78,32 @@ def load_function(path: Path) -> tuple[FunctionInfo, type[Function]]:
     raise UserError(f"{path}: no class in it derives from one of manualgrad's Functions and has a backward")
 
 
-# What Python and PyTorch say, and what it means here.
+_FLOAT = "torch.zeros makes float32: write dtype=grad_output.dtype, or torch.zeros_like."
+
+# What stands in a message of Python or PyTorch, and what it means here.
 MEANINGS = {
     "builtin_function_or_method": "`input` is Python's own function here: forward has not saved it.",
     "'NoneType'": "What no gradient needs is not saved: it is None. ctx.needs_input_grad tells.",
-    "was not a Variable": (
-        "Forward got no tensor in that place, counted from 1: its gradient has to be None."
+    "was not a Variable": "Forward got no tensor in that place, counted from 1: its gradient has to be None.",
+    "expected Variable or None": "A gradient is a tensor of its argument's shape, or None.",
+    "returned a int": "torch.zeros_like makes a tensor of zeros; None stands for no gradient.",
+    "does not require grad": "`.backward()` walks a whole program's graph. Here you write the formula.",
+    "is ambiguous": "`if` asks one question of the whole tensor; torch.where asks each element.",
+    "be converted to Python scalars": "Python's math takes one number; torch's functions take a tensor.",
+    "shapes cannot be multiplied": "`@` is the product of matrices; `*` multiplies element by element.",
+    "must match the size": (
+        "`*` goes element by element, `@` multiplies matrices; keepdim=True keeps a dimension that is summed."
     ),
+    "object is not callable": "A tensor and parentheses are read as a call: is a `*` missing between them?",
+    **dict.fromkeys(("(Float)", "Float and", "self.dtype to be equal"), _FLOAT),
+    "keyword argument 'axis'": "NumPy does not know tensors: write it with torch, where axis is dim.",
+    "of a 0-d tensor": "It is one number here: there is no batch.",
 }
 
 
 def meaning(message: str) -> str:
     """Return what a message of Python or PyTorch means here; empty if it is as plain as it can be."""
-    return "".join(f" ({note})" for sign, note in MEANINGS.items() if sign in message)
+    return next((f" ({note})" for sign, note in MEANINGS.items() if sign in message), "")
 
 
 def explain(error: BaseException, path: Path) -> str:
@@ -98,19 +113,34 @@ def explain(error: BaseException, path: Path) -> str:
         return describe(error, path)
     parts = [describe(error, path) + meaning(str(error))]
     statement = _statement(path, frame.tb_lineno)
+    known = frame.tb_frame.f_globals | frame.tb_frame.f_locals
     if isinstance(error, NameError):
-        local = [name for name in frame.tb_frame.f_locals if not name.startswith("_")]
-        near = difflib.get_close_matches(error.name or "", [*local, "torch"], n=1)
-        parts.append(f"Did you mean {near[0]}?" if near else f"The names that there are: {', '.join(local)}.")
+        parts.append(_explain_name(error.name or "", frame.tb_frame.f_locals, path))
     elif any(isinstance(node, ast.BitXor) for node in statement):
         parts.append("`^` is no power in Python: write `**`.")
     else:
-        known = frame.tb_frame.f_globals | frame.tb_frame.f_locals
         names = dict.fromkeys(node.id for node in statement if isinstance(node, ast.Name))
         tensors = {name: known[name] for name in names if isinstance(known.get(name), Tensor)}
         shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in tensors.items())
         parts += [f"Shapes: {shapes}."] if shapes else []
+        if any(0 in tensor.shape for tensor in tensors.values()):
+            parts.append("The batch is empty here: it has no rows.")
     return "\n".join(parts)
+
+
+def _explain_name(name: str, local: dict[str, Any], path: Path) -> str:
+    """Say where a name is to be found that is not defined."""
+    if name.startswith("grad_"):
+        return f"Nothing was assigned to {name}: write `{name} = ...`."
+    if hasattr(local.get("ctx"), name):
+        return f"Forward kept it: ctx.{name}."
+    if re.search(rf"^ *# +def {name}\(", path.read_text(encoding="utf-8"), flags=re.MULTILINE):
+        return "It stands in a comment only, which shows what forward does."
+    if name in sys.stdlib_module_names:
+        return f"Write `import {name}` at the top."
+    names = [other for other in local if not other.startswith("_")]
+    near = difflib.get_close_matches(name, [*names, "torch"], n=1)
+    return f"Did you mean {near[0]}?" if near else f"The names that there are: {', '.join(names)}."
 
 
 def frame_in(error: BaseException, path: Path) -> types.TracebackType | None:
