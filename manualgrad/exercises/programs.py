@@ -168,6 +168,7 @@ def difference(name: str, yours: Any, right: Tensor) -> str:
     if right.ndim == 2 and right.shape[0] == right.shape[1] and torch.allclose(yours.t(), right):
         return f"{message} It is the transpose of the right one."
     factor = float(yours[index] / right[index])
-    if torch.allclose(yours, factor * right) and (right.numel() > 1 or abs(factor - round(factor)) < 1e-9):
+    whole = right.numel() > 1 or abs(factor - round(factor)) < 1e-9  # one number is a multiple of any other
+    if whole and factor and torch.allclose(yours, factor * right):
         return f"{message} It is {factor:.4g} times the right one."
     return message
