@@ -62,14 +62,14 @@ prediction = ...  # a name from the list above, in quotes
 
 _MEND = "This backward is wrong. Find out why, and mend it."
 _PREDICT = (
-    "This backward is wrong, and stays so. Which mistake will the check name? Work it out by hand, write the "
-    "name in the last line, then check."
+    "This backward is wrong, and stays so. Which of these will the check call its gradient? Work it out by "
+    "hand, write the name in the last line, then check."
 )
 _NAMES = """\
     sign               right but for its sign
     scale              right but for one constant factor
-    ignores-upstream   does not use or multiply by grad_output
-    input-for-output   one of the two stands where the other belongs
+    ignores-upstream   is not multiplied by grad_output
+    input-for-output   uses the input where the output belongs, or the reverse
     missing-terms      lacks a factor, or some paths
     transposed         is the transpose of the right one
     unsummed           is not summed over the batch"""

@@ -95,7 +95,9 @@ class SoftmaxNLL(Function):
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None, None, None, None]:
-        return _gradient(grad_output, *ctx.saved_tensors, *ctx.options), None, None, None, None, None
+        input, target, weight = ctx.saved_tensors
+        grad_input = _gradient(grad_output, input, target, weight, *ctx.options)
+        return grad_input, None, None, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, input_tangent: Tensor, *constants: Tensor | None) -> Tensor:

@@ -1,5 +1,8 @@
 """What a student may hand in: stubs, stubs with lines written in them, and solved files."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
 from manualgrad.exercises.course import find
 from manualgrad.exercises.folder import Folder
 from manualgrad.exercises.stub import write_stub
@@ -36,3 +39,20 @@ def written(exercise, **values):
         assert f"    {name} = ..." in text
         text = text.replace(f"    {name} = ...", f"    {name} = {value}")
     return text
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A row of ``attempts.txt``: the kinds that are true of it, a pattern for the message, and its lines."""
+
+    exercise: str
+    kinds: list[str]
+    says: str
+    lines: list[str]
+
+
+def read_attempts():
+    """Every attempt that somebody made who had not read the checker."""
+    text = Path(__file__).with_suffix(".txt").read_text(encoding="utf-8")
+    rows = [line.split(" :: ") for line in text.splitlines() if not line.startswith("#")]
+    return [Attempt(name, kinds.split(), says, lines.split(" ⏎ ")) for name, kinds, says, lines in rows]

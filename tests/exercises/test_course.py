@@ -50,6 +50,12 @@ def test_the_reference_passes(exercise, judge):
     assert (outcome.kind, outcome.message, outcome.printed) == ("", "", "")
 
 
+@each
+def test_what_forward_saved_is_taken_off_ctx_in_the_stub(exercise):
+    if exercise.kind == "function" and "ctx.saved_tensors" in exercise.lesson.method("backward"):
+        assert any(line.endswith("ctx.saved_tensors") for line in exercise.lesson.given_lines())
+
+
 @pytest.mark.parametrize("name", ["mse_loss", "nll_loss"])
 def test_where_the_reduction_matters_its_values_are_named(name):
     task = stub(name).partition("Your task")[2].partition("import torch")[0]
@@ -122,9 +128,7 @@ def test_the_given_forward_calls_no_helper_of_ours(exercise):
 
 @each
 def test_mistakes_are_planted_once(exercise):
-    for right, wrong in exercise.mistakes:
-        assert exercise.lesson.body().count(right) == 1
-        assert right != wrong
+    assert all(exercise.lesson.body().count(right) == 1 for right, _ in exercise.mistakes)
 
 
 @each
