@@ -42,7 +42,7 @@ def test_names_tell_the_samples_apart_and_something_is_differentiated(info):
 def test_no_number_is_near_zero_and_no_two_dimensions_are_alike(info):
     for sample in info.samples():
         for value in tensors(sample):
-            if value.is_floating_point():
+            if value.is_floating_point() and not sample.name.endswith("at 0"):
                 assert value.abs().min() > 0.02
             assert len(set(value.shape)) == value.dim()
 
