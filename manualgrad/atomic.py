@@ -8,17 +8,8 @@ from pathlib import Path
 def write_atomically(path: Path, content: bytes | memoryview) -> None:
     """Write a file so that whoever reads the path gets all of the old content or all of the new.
 
-    Parameters
-    ----------
-    path : Path
-        Output path, in a folder that exists.
-    content : bytes
-        File contents.
-
-    Raises
-    ------
-    OSError
-        If the disk is full or the folder cannot be written. The old content is still there.
+    If the disk is full or the folder cannot be written, the OSError names the file and the old content
+    is still there.
     """
     aside = path.with_name(path.name + ".part")
     try:

@@ -2,20 +2,13 @@
 
 import importlib.util
 import sys
+import traceback
 import types
 from pathlib import Path
 
 
 class FileError(Exception):
-    """The file cannot be used as it is.
-
-    Parameters
-    ----------
-    kind : str
-        ``syntax``, ``raises`` or ``no-class``.
-    message : str
-        What is wrong with it, for its author.
-    """
+    """The file cannot be used as it is: ``kind`` is ``syntax``, ``raises`` or ``no-class``."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -23,17 +16,12 @@ class FileError(Exception):
 
 
 def load_module(path: Path) -> types.ModuleType:
-    """Run a user's Python file as Python would: it can import its neighbours.
+    """Run a user's Python file as Python would, and return what it defines. It can import its neighbours.
 
     Parameters
     ----------
     path : Path
         Any name will do; it is not looked up among Python's modules.
-
-    Returns
-    -------
-    module
-        What it defines.
 
     Raises
     ------
@@ -56,30 +44,17 @@ def load_module(path: Path) -> types.ModuleType:
         code = f": {error.text.strip()}" if error.text else ""
         raise FileError("syntax", f"{place}: {error.msg}{code}") from error
     except Exception as error:
-        raise _raised(path, error) from error
+        raise FileError("raises", describe(error, path)) from error
     return module
-
-
-def line_of(error: BaseException, path: Path) -> int | None:
-    """Return the last line of the file that an exception passed through."""
-    number, trace = None, error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(path):
-            number = trace.tb_lineno
-        trace = trace.tb_next
-    return number
 
 
 def describe(error: BaseException, path: Path) -> str:
     """Return where in the file an exception was raised, the line's text, and what it says."""
-    number = line_of(error, path)
     text = str(error).strip().split("\n", 1)[0]
     what = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    if number is None:
+    trace = traceback.walk_tb(error.__traceback__)
+    numbers = [line for frame, line in trace if frame.f_code.co_filename == str(path)]
+    if not numbers:
         return f"{path.name}: {what}"
-    code = path.read_text(encoding="utf-8", errors="replace").splitlines()[number - 1].strip()
-    return f"{path.name}, line {number}: {code}\n{what}"
-
-
-def _raised(path: Path, error: Exception) -> FileError:
-    return FileError("raises", describe(error, path))
+    code = path.read_text(encoding="utf-8", errors="replace").splitlines()[numbers[-1] - 1].strip()
+    return f"{path.name}, line {numbers[-1]}: {code}\n{what}"

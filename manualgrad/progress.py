@@ -16,25 +16,13 @@ PERIOD = 0.1  # seconds between two updates: one a step would take a tenth of XO
 
 @contextmanager
 def progress(description: str, total: int, shown: bool = True) -> Iterator[Callable[..., None]]:
-    """Show a bar for the length of a ``with`` block.
+    """Show a bar of so many steps for the length of a ``with`` block.
 
-    Parameters
-    ----------
-    description : str
-        Stands before the bar.
-    total : int
-        How many steps there will be.
-    shown : bool
-        False for no bar.
-
-    Yields
-    ------
-    callable
-        Takes the number of steps done, and anything whose ``str`` stands beside the bar; it is asked for only
-        when the bar is drawn. The bar is on standard error: standard output holds results alone.
+    What it yields takes the number of steps done, and anything whose ``str`` stands beside the bar and is asked
+    for only when the bar is drawn. The bar is on standard error: standard output holds results alone.
     """
     if not shown or not sys.stderr.isatty():
-        yield _ignore
+        yield lambda done, beside="": None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
     # What is printed meanwhile goes above the bar, but not if it goes elsewhere: rich would bring it here.
@@ -55,26 +43,9 @@ def progress(description: str, total: int, shown: bool = True) -> Iterator[Calla
         yield update
 
 
-def _ignore(done: int, beside: object = "") -> None:
-    """Take the place of a bar."""
-
-
 def track(items: Sequence[Item], description: str) -> Iterable[Item]:
-    """Iterate, showing how far it has come.
-
-    Parameters
-    ----------
-    items : sequence
-        What to iterate over.
-    description : str
-        Stands before the bar.
-
-    Yields
-    ------
-    Item
-        Each of the items.
-    """
+    """Iterate, showing how far it has come."""
     with progress(description, len(items)) as update:
         for done, item in enumerate(items, 1):
             yield item
-            update(done, "")
+            update(done)

@@ -12,17 +12,7 @@ FILE_WIDTH = 200  # a file has no width of its own: enough for any table
 
 
 def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table: numbers flush right; the first column, and one without a name, flush left.
-
-    Parameters
-    ----------
-    title : str
-        One line above it.
-    header : sequence of str
-        The columns' names.
-    rows : iterable of sequences of str
-        The cells, shown as they are. Without any, nothing is printed.
-    """
+    """Print a table under a title, if it has rows: the first column, and one without a name, flush left."""
     table = Table(
         title=Text(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
     )

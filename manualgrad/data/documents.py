@@ -21,21 +21,11 @@ RELATIVE_TOLERANCE = 1e-12  # for figures of full precision
 
 
 class Document(NamedTuple):
-    """One system of a source document.
-
-    Attributes
-    ----------
-    title : str
-        What the document is.
-    given : dict
-        What the system starts from, by name.
-    printed : dict
-        What the document prints, as text, by name: ``"W1[0,1]"`` for one entry of a matrix.
-    """
+    """One system of a source document."""
 
     title: str
-    given: dict[str, Any]
-    printed: dict[str, str]
+    given: dict[str, Any]  # what the system starts from
+    printed: dict[str, str]  # what the document prints, by names such as "W1[0,1]" for one entry of a matrix
 
 
 class Comparison(NamedTuple):
@@ -78,11 +68,6 @@ def compare(system: str, ours: Mapping[str, Tensor | Sequence[float] | float]) -
     ours : mapping
         Our figures under the document's names, lists and tensors in full. A name may be missing: a short
         run does not reach every figure. What the document does not print is left out.
-
-    Returns
-    -------
-    Comparison
-        Our figures, and what differs.
     """
     document = load(system)
     figures, rows, differences = {}, [], []

@@ -4,7 +4,6 @@ The files lie where ``torchvision.datasets.MNIST`` has them, ``<data_dir>/MNIST/
 fetched by the first route that works (``mnist_routes.py``).
 """
 
-import contextlib
 import hashlib
 import os
 import sys
@@ -56,7 +55,7 @@ class MNIST(NamedTuple):
 
 
 def load_mnist(data_dir: Path | None = None, device: torch.device | str = "cpu") -> MNIST:
-    """Load MNIST, and fetch missing files.
+    """Load MNIST onto a device, and fetch missing files.
 
     Parameters
     ----------
@@ -64,11 +63,6 @@ def load_mnist(data_dir: Path | None = None, device: torch.device | str = "cpu")
         A folder that is there: it holds ``MNIST/raw``, or gets it. None takes ``default_data_dir()``.
     device : torch.device or str
         Where the tensors go.
-
-    Returns
-    -------
-    MNIST
-        Images and labels.
 
     Raises
     ------
@@ -113,9 +107,8 @@ def _fetch(missing: list[str], raw: Path) -> dict[str, bytearray]:
                     fetched = fetch(Path(aside))
                     contents = {name: _read_verified(fetched / name) for name in missing}
                 except Exception as error:  # whatever a route fails of, the next one may work
-                    failures.append(
-                        f"{route}: {(str(error).strip() or type(error).__name__).splitlines()[-1]}"
-                    )
+                    reason = str(error).strip() or type(error).__name__
+                    failures.append(f"{route}: {reason.splitlines()[-1]}")
                     continue
                 whole = {name: content for name, content in contents.items() if content is not None}
                 if len(whole) < len(missing):
@@ -123,7 +116,7 @@ def _fetch(missing: list[str], raw: Path) -> dict[str, bytearray]:
                     failures.append(f"{route}: wrong checksum of {wrong}")
                     continue
                 for name in missing:
-                    _move(fetched / name, raw / name)
+                    os.replace(fetched / name, raw / name)
                 return whole
     except OSError as error:
         raise UserError(
@@ -133,15 +126,6 @@ def _fetch(missing: list[str], raw: Path) -> dict[str, bytearray]:
         f"MNIST could not be fetched ({'; '.join(failures)}). "
         f"Put {', '.join(missing)}, unpacked, into {raw}, or name another folder with --data-dir"
     )
-
-
-def _move(fetched: Path, path: Path) -> None:
-    """Move a file to its name; keep a user's own file of that name as ``.broken``."""
-    with contextlib.suppress(FileNotFoundError):  # another process may be doing the same
-        if path.exists() and _read_verified(path) is None:
-            os.replace(path, path.with_name(f"{path.name}.broken"))
-            print(f"{path} is not MNIST's file of that name: renamed to {path.name}.broken", file=sys.stderr)
-    os.replace(fetched, path)
 
 
 def _read_verified(path: Path) -> bytearray | None:

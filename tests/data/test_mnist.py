@@ -79,12 +79,16 @@ def test_files_that_are_there_are_used(fetched, tmp_path, monkeypatch):
     load_mnist(tmp_path)
 
 
-def test_a_broken_file_is_named_set_aside_and_fetched_again(fetched, tmp_path, capsys):
+def test_a_broken_file_is_fetched_again(fetched, tmp_path):
     load_mnist(tmp_path)
     (fetched / LABELS).write_bytes(b"half a file")
     assert load_mnist(tmp_path).test_labels.shape == (TEST,)
-    assert f"{LABELS} is not MNIST's file of that name" in capsys.readouterr().err
-    assert (fetched / f"{LABELS}.broken").read_bytes() == b"half a file"
+
+
+def test_a_folder_that_is_not_there_is_not_made(fetched, tmp_path):
+    with pytest.raises(UserError, match="typo: there is no such folder"):
+        load_mnist(tmp_path / "typo")
+    assert not (tmp_path / "typo").exists()
 
 
 def test_the_next_route_is_tried(fetched, small_set, tmp_path, monkeypatch):
