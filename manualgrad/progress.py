@@ -18,7 +18,7 @@ PERIOD = 0.1  # seconds between two updates: one a step would take a tenth of XO
 def progress(description: str, total: int, shown: bool = True) -> Iterator[Callable[..., None]]:
     """Show a bar of so many steps for the length of a ``with`` block.
 
-    What it yields takes the number of steps done, and anything whose ``str`` stands beside the bar and is asked
+    What it yields takes the number of steps done, and what stands beside the bar, whose ``str`` is asked
     for only when the bar is drawn. The bar is on standard error: standard output holds results alone.
     """
     if not shown or not sys.stderr.isatty():

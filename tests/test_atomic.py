@@ -28,14 +28,6 @@ def test_what_cannot_be_written_leaves_what_was_there_and_names_the_file(tmp_pat
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_file_in_the_folder_s_place(tmp_path):
-    path = tmp_path / "gone" / "figures.json"
-    path.parent.write_bytes(b"")
-    with pytest.raises(NotADirectoryError) as caught:
-        write_atomically(path, b"first")
-    assert caught.value.filename == str(path)
-
-
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError) as caught:
         write_atomically(tmp_path / "gone" / "figures.json", b"first")

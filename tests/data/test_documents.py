@@ -23,22 +23,15 @@ FIGURES = {
     ("printed", "here", "right"),
     [
         ("0.4988", 0.49876, True),
-        ("0.4988", 0.49884, True),
         ("0.4988", 0.49886, False),
         ("0.4988", -0.4988, False),
-        ("0.3775", 0.37750000000000006, True),
         # 17 digits: to a relative 1e-12
         ("0.29837110876000272", 0.29837110876000272 * (1 + 5e-13), True),
         ("0.29837110876000272", 0.29837110876000272 * (1 + 2e-12), False),
-        ("-32757.521776103014", -32757.521776103014 - 1e-8, True),
-        ("-32757.521776103014", -32757.521776103014 - 1e-7, False),
         # a whole number: exactly
         ("0", -0.0, True),
         ("0", 1e-9, False),
-        ("1", 0.999, False),
         ("0.5", math.nan, False),
-        ("0.5", math.inf, False),
-        ("0", math.nan, False),
     ],
 )
 def test_a_figure_agrees_to_the_digits_that_are_printed(printed, here, right):

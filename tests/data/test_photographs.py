@@ -62,13 +62,6 @@ def far_away(ink):
     return encoded(lamp(600, 800) * (1 - 0.75 * page) + grain(page.shape), "JPEG", quality=70)
 
 
-def under_a_spot(ink):
-    page = placed(ink, 400, 400, 60, 60)
-    y, x = np.mgrid[-1:1:400j, -1:1:400j]
-    light = np.exp(-((x + 0.5) ** 2 + (y + 0.3) ** 2) / 2)
-    return encoded(light * (1 - 0.7 * page) + grain(page.shape, 0.02), "JPEG", quality=80)
-
-
 def turned_by_the_camera(ink):
     image = Image.fromarray(((1 - ink) * 255).astype(np.uint8)).rotate(90, expand=True)
     exif = Image.Exif()
@@ -84,27 +77,17 @@ def sixteen_bits(ink):
     return file.getvalue()
 
 
-def with_dust(ink):
-    dust = np.random.default_rng(0).random(ink.shape) < 0.003
-    return encoded(np.where(dust, 0, 1 - ink))
-
-
 PICTURES = {
     "as MNIST has it": lambda ink: encoded(smaller(ink, 28)),
-    "dark on light": lambda ink: encoded(1 - ink),
     "photograph": photograph,
-    "under a spot": under_a_spot,
     "turned by the camera": turned_by_the_camera,
     "yellow pen": lambda ink: encoded(coloured(ink, (1, 1, 1), (0.95, 0.9, 0.1)), "JPEG"),
     "chalk": lambda ink: encoded(
         coloured(ink, (0.1, 0.35, 0.2), (0.9, 0.9, 0.9)) + grain((*ink.shape, 3)), "JPEG"
     ),
-    "pencil": lambda ink: encoded(0.9 - 0.25 * ink + grain(ink.shape, 0.02), "JPEG"),
     "16 bits": sixteen_bits,
     "black and clear": lambda ink: encoded(np.dstack([0 * ink, 0 * ink, 0 * ink, ink])),
     "in a corner": lambda ink: encoded(1 - placed(smaller(ink, 140), 500, 500, 12, 350)),
-    "with dust": with_dust,
-    "thin pen": lambda ink: encoded(1 - filtered(ink, ImageFilter.MinFilter, 7)),
     "thick pen": lambda ink: encoded(1 - filtered(ink, ImageFilter.MaxFilter, 13)),
 }
 
@@ -138,18 +121,7 @@ def test_every_picture_of_a_digit_becomes_the_same(kind, drawn, read):
     # The middle is rounded to a pixel, so the two may lie one apart.
     shifted = [digit.roll((down, right), (0, 1)) for down in (-1, 0, 1) for right in (-1, 0, 1)]
     likeness = torch.corrcoef(torch.stack([plain, *shifted]).flatten(1))[0, 1:].max()
-    assert likeness > (0.9 if kind in ("16 x 16", "thin pen", "thick pen") else 0.95)
-
-
-def test_a_hairline_that_is_fainter_than_the_dust(read):
-    line = np.arange(8, 248)
-    ink = np.zeros((256, 256))
-    ink[line, line * 97 // 100] = 0.38
-    down, right = np.random.default_rng(0).integers(10, 245, (2, 40))
-    beside = abs(down - right) > 16
-    ink[down[beside], right[beside]] = 0.9
-    digit = read(encoded(1 - ink))
-    assert all((digit > 0.1).any(dim).sum() >= 18 for dim in (0, 1))  # from corner to corner
+    assert likeness > (0.9 if kind == "thick pen" else 0.95)
 
 
 def test_the_digit_fills_mnist_s_box_and_its_mass_is_in_the_middle(drawn, read):
@@ -172,10 +144,8 @@ def complaint(read, content):
     "blank",
     [
         encoded(np.ones((100, 100))),
-        encoded(np.zeros((100, 100, 3))),
         encoded(np.zeros((100, 100, 4))),  # nothing but transparent
         encoded(lamp(300, 400) + grain((300, 400)), "JPEG"),
-        encoded(0.5 + grain((50, 50), 0.1)),
     ],
 )
 def test_a_blank_picture(read, blank):
@@ -184,7 +154,6 @@ def test_a_blank_picture(read, blank):
 
 def test_what_is_no_picture(read, tmp_path, drawn):
     assert "neither a whole PNG nor a whole JPEG" in complaint(read, b"")
-    assert "neither a whole PNG nor a whole JPEG" in complaint(read, b"digit")
     assert "neither a whole PNG nor a whole JPEG" in complaint(read, encoded(drawn, "BMP"))
     assert "too small or too narrow for a digit: 7 x 100 pixels" in complaint(read, encoded(drawn[:100, :7]))
     for folder in (tmp_path, tmp_path / "nowhere.png"):
@@ -192,9 +161,8 @@ def test_what_is_no_picture(read, tmp_path, drawn):
             read_digit(folder)
 
 
-@pytest.mark.parametrize("form", ["PNG", "JPEG"])
-def test_cut_off_anywhere(read, drawn, form):
-    whole = encoded(1 - drawn, form)
+def test_cut_off_anywhere(read, drawn):
+    whole = encoded(1 - drawn, "JPEG")
     for length in range(0, len(whole) * 9 // 10, len(whole) // 10):
         assert "neither a whole PNG" in complaint(read, whole[:length])
 
@@ -211,19 +179,11 @@ def test_a_picture_that_would_fill_the_memory(read):
         assert "more than" in complaint(read, b"\x89PNG\r\n\x1a\n" + header + pixels + chunk(b"IEND", b""))
 
 
-def test_the_longest_and_narrowest(read):
-    assert "too narrow" in complaint(read, encoded(np.ones((8, 20_000))))
-    assert "shows no digit" in complaint(read, encoded(np.ones((200, 6400))))
-
-
 # ---- what is unusual
 
 
-def test_a_plain_picture_has_no_warning(drawn, tmp_path):
-    assert warnings_of(tmp_path, drawn) == []
-
-
 def test_two_digits_beside_each_other(drawn, tmp_path):
+    assert warnings_of(tmp_path, drawn) == []
     assert warnings_of(tmp_path, np.hstack([drawn, drawn])) == ["several pieces of ink; expected one digit"]
 
 

@@ -9,7 +9,6 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-import manualgrad.nn
 from experiments import mnist, mnist_by_hand
 from experiments.mnist import Config
 from manualgrad.data.mnist import MNIST, load_mnist
@@ -91,12 +90,6 @@ def test_accuracy_that_is_required(tmp_path):
     train(tmp_path / "low", require_accuracy=0.5)
     with pytest.raises(UserError, match="below the required"):
         train(tmp_path / "high", require_accuracy=1.0, dry_run=True)
-
-
-def test_the_model_is_made_of_hand_written_layers():
-    layers = [module for module in mnist.build_model() if list(module.parameters())]
-    assert len(layers) == 4
-    assert {type(layer) for layer in layers} == {manualgrad.nn.Linear}
 
 
 def test_layers_learn_in_training_mode_and_are_measured_in_the_other(tmp_path, monkeypatch):

@@ -1,7 +1,5 @@
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -132,11 +130,3 @@ def test_what_is_no_run(trained, draw, tmp_path, ask):
         assert complaint in err
     assert "nothing to read" in ask(trained)[2]
     assert not (tmp_path / "answers").exists()
-
-
-@pytest.mark.slow
-def test_as_a_script_from_any_folder(tmp_path):
-    command = [sys.executable, predict.__file__, "--help"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "Which digit is this?" in done.stdout

@@ -30,7 +30,7 @@ def test_a_shorter_run_is_compared_as_far_as_it_goes(perform):
     assert list(performance.metrics["figures"]) == ["error at epoch 0", "error at epoch 1000"]
 
 
-@pytest.mark.parametrize("knob", ["--seed=1", "--hidden=3", "--learning-rate=1"])
+@pytest.mark.parametrize("knob", ["--seed=1", "--hidden=3"])
 def test_a_turned_knob_is_not_compared_and_changes_the_answers(knob, perform):
     performance = perform(xor, "--epochs", "5", knob)
     assert performance.metrics["figures_compared"] == 0
@@ -44,7 +44,7 @@ def test_a_wrong_figure_is_noticed(perform, plant):
     assert "error at epoch 0 should be 0.4987, got 0.4988" in performance.err
 
 
-@pytest.mark.parametrize("wrong", ["--preset=relu", "--epochs=0", "--seeds=0", "--learning-rate=-1"])
+@pytest.mark.parametrize("wrong", ["--preset=relu", "--seeds=0"])
 def test_a_wrong_argument_is_one_line(wrong, capsys):
     with pytest.raises(SystemExit) as ended:
         launch(xor.main, xor.Config, [wrong])

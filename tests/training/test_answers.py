@@ -69,11 +69,6 @@ def test_outputs_that_are_right_may_be_saturated():
     )
 
 
-def test_what_the_units_did_long_ago_does_not_count():
-    answers = answer([*records(stuck=(0.9,)), *records(stuck=(0.1,))], 0.5, 0.1)
-    assert answers[UNSTUCK].startswith("yes: at most 0.10")
-
-
 def test_are_the_steps_of_the_right_size():
     def say(updates, accuracy=0.2):
         return answer(records(updates=updates), accuracy, 0.1)[SIZED]
@@ -88,7 +83,3 @@ def test_are_the_steps_of_the_right_size():
 def test_one_wrong_gradient_is_enough():
     answers = answer(records() + records(check=0.5, count=1) + records(), 0.9, 0.1)
     assert answers[RIGHT].startswith("no: they differ from numeric ones by 0.5")
-
-
-def test_what_was_not_recorded_is_not_answered():
-    assert list(answer([], 0.9, 0.1)) == [LEARNS]

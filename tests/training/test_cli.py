@@ -1,7 +1,7 @@
 """A script whose settings come from the command line, and how it ends."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -39,8 +39,6 @@ def main(config):
         raise UserError("expected this, got that")
     if config.end == "bug":
         raise ZeroDivisionError
-    if config.end == "file":
-        raise FileNotFoundError(2, "No such file or directory", "somewhere")
     if config.end == "ctrl-c":
         raise KeyboardInterrupt
     with RunDir("test_cli", config, torch.device("cpu")) as run:
@@ -51,22 +49,13 @@ def parsed(*argv):
     return parse(Settings, argv, "test_cli")
 
 
-@pytest.mark.parametrize(
-    ("end", "status", "message"),
-    [
-        ("user", 1, "test_cli: error: expected this, got that\n"),
-        ("ctrl-c", 130, "test_cli: interrupted\n"),
-    ],
-)
-def test_status_and_message(end, status, message, capsys):
-    assert launch(main, Settings, [f"--end={end}"]) == status
-    assert capsys.readouterr().err == message
-
-
-@pytest.mark.parametrize(("end", "error"), [("bug", ZeroDivisionError), ("file", FileNotFoundError)])
-def test_an_error_in_the_script_s_own_code_keeps_its_traceback(end, error):
-    with pytest.raises(error):
-        launch(main, Settings, [f"--end={end}"])
+def test_status_and_message(capsys):
+    assert launch(main, Settings, ["--end=user"]) == 1
+    assert capsys.readouterr().err == "test_cli: error: expected this, got that\n"
+    assert launch(main, Settings, ["--end=ctrl-c"]) == 130
+    assert capsys.readouterr().err == "test_cli: interrupted\n"
+    with pytest.raises(ZeroDivisionError):  # an error in the script's own code keeps its traceback
+        launch(main, Settings, ["--end=bug"])
 
 
 def test_every_kind_of_setting():
@@ -127,20 +116,16 @@ def test_a_resumed_run_has_the_settings_that_it_was_begun_with(folder):
     assert parsed("--resume", str(folder), "--epochs", "5", "--device", "cpu").epochs == 5
 
 
-def change(folder, **settings):
-    path = folder / "config.json"
-    content = json.loads(path.read_text())
-    path.write_text(json.dumps(content | {"settings": content["settings"] | settings}))
-
-
 def test_a_config_that_the_command_line_would_not_take(folder, capsys):
-    change(folder, epochs=0)
+    content = json.loads((folder / "config.json").read_text())
+    content["settings"]["epochs"] = 0
+    (folder / "config.json").write_text(json.dumps(content))
     with pytest.raises(SystemExit):
         parsed("--resume", str(folder))
     assert capsys.readouterr().err.startswith("test_cli: error: --epochs 0: expected at least 1")
 
 
-@pytest.mark.parametrize("content", [b"", b"[1]", b'{"experiment": "test_cli"}', b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("content", [b"", b'{"experiment": "test_cli"}', b"[" * 100_000])
 def test_a_config_of_something_else(folder, content):
     (folder / "config.json").write_bytes(content)
     with pytest.raises(UserError, match="does not hold the settings of a run"):
@@ -152,10 +137,3 @@ def test_a_folder_of_another_experiment_or_of_none(folder, tmp_path):
         parsed("--resume", str(tmp_path))
     with pytest.raises(UserError, match="is of a run of 'test_cli', expected 'other'"):
         parse(Settings, ["--resume", str(folder)], "other")
-
-
-def test_settings_survive_json(folder):
-    config = parsed("--resume", str(folder))
-    with RunDir("test_cli", replace(config, resume=None), torch.device("cpu")) as run:
-        pass
-    assert parsed("--resume", str(run.path)) == replace(config, resume=run.path)

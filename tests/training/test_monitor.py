@@ -100,14 +100,6 @@ def test_the_figures_are_those_of_the_step(step):
     assert f"{charts.STUCK}/layer 2" not in record  # it has no activation
 
 
-def test_what_it_recorded_survives_a_checkpoint(step):
-    monitor, *_ = step
-    state = monitor.state_dict()
-    records, monitor.records = monitor.records, []
-    monitor.load_state_dict(state)
-    assert monitor.records == records
-
-
 def test_a_run_without_a_step_away_from_zero_has_no_infinite_ratio(tmp_path):
     model = nn.Sequential(nn.Linear(3, 2))
     with torch.no_grad():

@@ -47,10 +47,3 @@ def test_rows_that_have_no_equal_parts(monkeypatch):
         UserError, match="a batch of 5 rows has no 2 equal parts: choose another --batch-size"
     ):
         parallel.own_rows(torch.arange(5))
-
-
-def test_a_process_alone():
-    model = torch.nn.Linear(1, 1)
-    assert parallel.distribute(model) is model
-    assert parallel.any_rank(True)
-    assert parallel.from_first(lambda: 3) == 3

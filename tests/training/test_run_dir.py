@@ -2,7 +2,6 @@ import json
 import re
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -125,11 +124,6 @@ def test_the_folder_removed_under_way(config):
 
     with pytest.raises(UserError, match="was removed while the run was going on"):
         run_and_remove()
-
-
-def test_an_error_that_is_not_the_run_s_stays_what_it_is(config):
-    with pytest.raises(FileNotFoundError, match="elsewhere"), open_run(config):
-        Path("elsewhere/x").read_bytes()
 
 
 def test_denormals_are_flushed_in_a_run_only(config):
