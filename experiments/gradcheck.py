@@ -134,31 +134,26 @@ def _picture(run: RunDir, trial: Trial, config: Config) -> None:
     """Log the Jacobians of a trial, and the V of its step sizes."""
     tag = trial.name.replace(", ", "/").replace(" ", "-")
     subject = Subject(trial.function, trial.inputs)
-    for position in subject.checked:
+    for position in subject.checked if run.full or config.step_sweep else ():
         function = functools.partial(_first_result, subject, position)
-        x = subject.values[position].double()
-        name = subject.name_of(position)
+        x, name = subject.values[position].double(), subject.name_of(position)
+        yours = torch.autograd.functional.jacobian(function, x).reshape(-1, x.numel())
         if run.full:
-            yours = torch.autograd.functional.jacobian(function, x).reshape(-1, x.numel())
             numeric = _differences(function, x, 1e-5)
             run.log_figure(f"jacobian/{tag}/{name}", 0, plot_jacobians, trial.name, name, yours, numeric)
-    if config.step_sweep:
-        position = subject.checked[0]
-        function = functools.partial(_first_result, subject, position)
-        x = subject.values[position].double()
-        yours = torch.autograd.functional.jacobian(function, x).reshape(-1, x.numel())
-        size = max(float(yours.abs().max()), torch.finfo(torch.float64).tiny)
-        errors = [float((_differences(function, x, step) - yours).abs().max()) / size for step in STEPS]
-        run.log_figure(f"step size/{tag}", 0, plot_step_sweep, trial.name, STEPS, errors)
-        for k, error in enumerate(errors, start=1):  # step k is the step size 10^-k
-            run.log_scalars(k, {f"error at step size 1e-k/{tag}": error})
+        if config.step_sweep and position == subject.checked[0]:
+            size = max(float(yours.abs().max()), torch.finfo(torch.float64).tiny)
+            errors = [float((_differences(function, x, step) - yours).abs().max()) / size for step in STEPS]
+            run.log_figure(f"step size/{tag}", 0, plot_step_sweep, trial.name, STEPS, errors)
+            for k, error in enumerate(errors, start=1):  # step k is the step size 10^-k
+                run.log_scalars(k, {f"error at step size 1e-k/{tag}": error})
 
 
 def _first_result(subject: Subject, position: int, x: Tensor) -> Tensor:
     """Return the function's first result as a vector, as a function of one argument alone, in float64."""
     values = [v.double() if isinstance(v, Tensor) and v.is_floating_point() else v for v in subject.values]
     values[position] = x
-    return subject.call(values)[0].reshape(-1)
+    return subject.hold(values, lambda fn: subject.call(fn, values))[0].reshape(-1)
 
 
 def _differences(function: Callable[[Tensor], Tensor], x: Tensor, step: float) -> Tensor:

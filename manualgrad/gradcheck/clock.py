@@ -1,11 +1,12 @@
 """End a check that takes too long: between two calls of the subject, and as a last resort within one."""
 
+import _thread
 import ctypes
 import threading
 import time
 from types import TracebackType
 
-GRACE = 2.0  # seconds that one call of the subject may go on beyond the limit
+GRACE = 1.0  # seconds that one call of the subject may go on beyond the limit
 
 
 class OutOfTimeError(BaseException):
@@ -24,36 +25,29 @@ class Clock:
     def __init__(self, limit: float | None) -> None:
         self.limit = limit
         self._end = None if limit is None else time.monotonic() + limit
-        self._thread = threading.get_ident()
         self._lock = threading.Lock()
-        self._running = True
-        self._timer = None if limit is None else threading.Timer(limit + GRACE, self._interrupt)
+        self._over = threading.Event()
 
     def check(self) -> None:
         """Raise if the time is over."""
         if self._end is not None and time.monotonic() > self._end:
             raise OutOfTimeError
 
-    def _interrupt(self) -> None:
+    def _interrupt(self, thread: int, seconds: float) -> None:
         # An endless loop in the subject comes to no check: the interpreter raises there.
-        with self._lock:
-            if self._running:
-                _raise_in(self._thread, OutOfTimeError)
+        if not self._over.wait(seconds):
+            with self._lock:
+                if not self._over.is_set():
+                    error = ctypes.py_object(OutOfTimeError)
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), error)
 
     def __enter__(self) -> "Clock":
-        if self._timer is not None:
-            self._timer.daemon = True
-            self._timer.start()
+        if self.limit is not None:  # a Thread would wait for its own start
+            _thread.start_new_thread(self._interrupt, (threading.get_ident(), self.limit + GRACE))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._lock:
-            self._running = False
-        if self._timer is not None:
-            self._timer.cancel()
-
-
-def _raise_in(thread: int, error: type[BaseException]) -> None:
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))
+            self._over.set()

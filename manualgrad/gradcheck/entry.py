@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from manualgrad.gradcheck import checks
-from manualgrad.gradcheck.checks.session import Session
 from manualgrad.gradcheck.clock import Clock, OutOfTimeError
 from manualgrad.gradcheck.hints import HINTS
 from manualgrad.gradcheck.report import Report
+from manualgrad.gradcheck.session import MisuseError, Session
 from manualgrad.gradcheck.subject import Subject
 from manualgrad.gradcheck.tolerance import Tolerance
 
@@ -31,7 +31,7 @@ def gradcheck(
     magnitudes: bool = True,
     second_order: bool = True,
     seed: int = 0,
-    time_limit: float | None = 60.0,
+    time_limit: float | None = 10.0,
 ) -> Report:
     """Say whether a hand-written gradient is right; if not, where, by how much and why.
 
@@ -58,7 +58,7 @@ def gradcheck(
         Whether to differentiate the gradient again.
     seed : int, default=0
         For the random upstream gradients.
-    time_limit : float or None, default=60.0
+    time_limit : float or None, default=10.0
         Seconds after which the check ends, and says what was not judged.
 
     Returns
@@ -103,47 +103,36 @@ def gradcheck(
         torch.Generator().manual_seed(seed),
         Report(subject.title, seed=seed),
     )
-    planned = [*checks.WHILE_RIGHT, *checks.MAGNITUDES * magnitudes, *checks.SECOND_ORDER * second_order]
+    while_right = [*checks.WHILE_RIGHT, *checks.MAGNITUDES * magnitudes, *checks.SECOND_ORDER * second_order]
     with _alone(subject), Clock(time_limit) as clock:
         subject.clock = clock
         try:
-            _perform(session, planned)
+            for check in checks.ALWAYS:
+                if not session.done:
+                    _attempt(check, session, is_essential=True)
+            for check in while_right:
+                if not session.done and session.report.ok:
+                    _attempt(check, session, is_essential=False)
         except OutOfTimeError:
             _out_of_time(session)
-    return _finished(session.report)
+    session.report.conclude()
+    return session.report
 
 
-def _perform(session: Session, planned: list[checks.Check]) -> None:
-    first, *others = checks.ALWAYS
-    _attempt(first, session, essential=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what the subject has to warn of, it has by now
-        for check in others:
-            if not session.done:
-                _attempt(check, session, essential=True)
-        for check in planned:
-            if session.report.ok and not session.done:
-                _attempt(check, session, essential=False)
-
-
-def _attempt(check: checks.Check, session: Session, *, essential: bool) -> None:
+def _attempt(check: checks.Check, session: Session, *, is_essential: bool) -> None:
     """Run one check; what the checker itself stumbles over is told as that, not as the subject's fault."""
     try:
-        check(session)
-    except ValueError as error:
-        if str(error).startswith("the reference raised"):
-            raise
-        _stumbled(check, session, error, essential)
+        with warnings.catch_warnings():
+            if hasattr(session, "native"):  # what the subject has to warn of, it has by now
+                warnings.simplefilter("ignore")
+            check(session)
+    except MisuseError:
+        raise
     except Exception as error:
-        _stumbled(check, session, error, essential)
-
-
-def _stumbled(check: checks.Check, session: Session, error: Exception, essential: bool) -> None:
-    what = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
-    message = f"Not judged: gradcheck's own {check.__name__.replace('_', ' ')} raised {what}."
-    session.find("unknown", None, message, wrong=essential)
-    if essential:
-        session.stop()
+        what = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        message = f"Not judged: gradcheck's own {check.__name__.replace('_', ' ')} raised {what}."
+        session.find("unknown", None, message, wrong=is_essential)
+        session.done |= is_essential
 
 
 def _out_of_time(session: Session) -> None:
@@ -154,33 +143,22 @@ def _out_of_time(session: Session) -> None:
         message = f"Right at the inputs; all else was not judged within {limit:g} s."
         session.find("unknown", None, message, wrong=False)
     elif hasattr(session, "base"):
-        wrong = [session.subject.names[i] for i, mask in session.base.wrong.items() if bool(mask.any())]
-        named = f": the gradient of {', '.join(map(str, wrong))} is wrong" if wrong else ""
+        wrong = [session.subject.name_of(i) for i in session.base.wrong if session.base.is_wrong(i)]
+        named = f": the gradient of {', '.join(wrong)} is wrong" if wrong else ""
         session.find("unknown", None, f"Not judged within {limit:g} s{named}.")
     else:
         session.find("raises", None, f"Not judged within {limit:g} s: time_limit allows more.")
 
 
-def _finished(report: Report) -> Report:
-    # What is wrong comes first, a dtype last of it: the first finding is the one to act on.
-    report.findings.sort(key=lambda finding: (not finding.wrong, finding.kind == "wrong-dtype"))
-    for row in report.rows:
-        kinds = [f.kind for f in report.findings if f.wrong and f.argument in (row.argument, None)]
-        if kinds:
-            row.verdict = ", ".join(dict.fromkeys(kinds))
-    return report
-
-
 @contextmanager
 def _alone(subject: Subject) -> Iterator[None]:
     """Leave the random state and the threads as they were; compute on one thread while tensors are small."""
-    devices = sorted({v.device.index or 0 for v in subject.values if isinstance(v, Tensor) and v.is_cuda})
+    tensors = [value for value in subject.values if isinstance(value, Tensor)]
     threads = torch.get_num_threads()
-    # Thousands of short operations mostly wait for a pool.
-    if sum(v.numel() for v in subject.values if isinstance(v, Tensor)) <= SMALL:
+    if sum(t.numel() for t in tensors) <= SMALL:  # thousands of short operations mostly wait for a pool
         torch.set_num_threads(1)
     try:
-        with torch.random.fork_rng(devices=devices):
+        with torch.random.fork_rng(devices={t.device.index or 0 for t in tensors if t.is_cuda}):
             yield
     finally:
         torch.set_num_threads(threads)

@@ -5,27 +5,27 @@ dtype. So the nodes of the graph that belong to custom Functions get, for the le
 ``apply`` of their own that looks at what goes in and what comes out. It is set on the node, not on the
 class: nothing needs to be put back.
 
-This is the one file that reads what PyTorch does not promise to keep: see :data:`PRIVATE`.
+This is the one file that reads what PyTorch does not promise to keep:
+
+- ``BackwardCFunction``, the type of a custom Function's node in the graph, and its ``_forward_cls``, the
+  Function class, for its name and its arguments' names;
+- ``apply``, set on a node: what the engine calls;
+- ``_input_metadata``: the shape, dtype and device that the engine makes of each gradient;
+- ``_version``: counts changes in place, also one that leaves the values as they were.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction, Function
 
-from manualgrad.gradcheck.subject import forward_names, same_bits
+from manualgrad.gradcheck.subject import forward_names, same_numbers
 
-PRIVATE = {
-    "BackwardCFunction": "the type of a custom Function's node in the graph",
-    "_forward_cls": "the Function class of such a node, for its name and its arguments' names",
-    "apply, set on a node": "what the engine calls: to see what goes in and what comes out",
-    "_input_metadata": "the shape, dtype and device that the engine makes of each gradient",
-    "_version": "counts changes in place, also one that leaves the values as they were",
-}
 Around = Callable[[list[Tensor]], AbstractContextManager[Any]]
 
 
@@ -70,14 +70,11 @@ class Record:
         What was modified in place that should not have been, as a phrase.
     saved : list of Tensor
         What they could read.
-    functions : list of type
-        The custom Functions in the graph.
     """
 
     returned: list[Returned] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     saved: list[Tensor] = field(default_factory=list)
-    functions: list[type[Function]] = field(default_factory=list)
 
 
 def watch(roots: Sequence[Tensor], record: Record, positions: dict[Any, int], around: Around) -> None:
@@ -87,103 +84,83 @@ def watch(roots: Sequence[Tensor], record: Record, positions: dict[Any, int], ar
     context for each backward to run in, from the tensors that it has saved.
     """
     for node in _custom_nodes(roots):
-        _Recorder(node, record, positions, around).install()
+        node.apply = partial(_backward, node, record, positions, around)  # type: ignore[method-assign]
 
 
-class _Recorder:
-    """Stands in for one node's ``apply``."""
-
-    def __init__(
-        self, node: BackwardCFunction, record: Record, positions: dict[Any, int], around: Around
-    ) -> None:
-        self.node, self.record, self.positions, self.around = node, record, positions, around
-        self.function: type[Function] = type(node)._forward_cls  # type: ignore[attr-defined]
-        record.functions.append(self.function)
-
-    def install(self) -> None:
-        self.node.apply = self  # type: ignore[method-assign]
-
-    def __call__(self, *upstream: Tensor | None) -> Any:
-        saved = _saved_tensors(self.node)
-        self.record.saved += saved
-        watched = [("the upstream gradient", u) for u in upstream if isinstance(u, Tensor)]
-        watched += [("a saved tensor", t) for t in saved]
-        watched += [
-            ("the .grad of a saved tensor", t.grad) for t in saved if t.is_leaf and t.grad is not None
-        ]
-        without = [t for t in saved if t.is_leaf and t.grad is None]
-        before = [(t.detach().clone(), t._version) for _, t in watched]
-        with self.around(saved):
-            returned = type(self.node).apply(self.node, *upstream)
-        for (what, now), (was, version) in zip(watched, before, strict=True):
-            if now._version != version or not same_bits(now, was):
-                self._changed(what)
-        if any(t.grad is not None for t in without):
-            self._changed("the .grad of a saved tensor")
-        gradients = returned if isinstance(returned, tuple | list) else (returned,)
-        return self._inspect(list(gradients))
-
-    def _changed(self, what: str) -> None:
-        self.record.changed.append(f"{self.function.__name__}.backward changed {what} in place")
-
-    def _inspect(self, gradients: list[Any]) -> tuple[Any, ...]:
-        """Note each gradient, and hand the engine something that it accepts."""
-        needs = self.node.needs_input_grad
-        if len(gradients) != len(needs) and any(g is not None for g in gradients[len(needs) :]):
-            raise _miscounted(self.function, len(gradients), len(needs))
-        missing = list(range(len(gradients), len(needs)))
-        if any(not needs[i] for i in missing):
-            raise _miscounted(self.function, len(gradients), len(needs))
-        gradients = gradients[: len(needs)] + [None] * len(missing)
-        # next_functions has an entry per tensor argument; those that need no gradient lead nowhere.
-        edges = iter(edge for edge in self.node.next_functions if edge[0] is not None)
-        names = forward_names(self.function)
-        for i, needed in enumerate(needs):
-            if not needed:
-                continue
-            node, slot = next(edges)
-            meta = node._input_metadata[slot]
-            gradient = gradients[i]
-            if gradient is not None and not isinstance(gradient, Tensor):
-                raise TypeError(
-                    f"backward returned a {type(gradient).__name__} as the gradient of "
-                    f"{names[i] if i < len(names) else i}; a gradient is a tensor or None"
-                )
-            shape = torch.Size(meta.shape)
-            name = names[i] if i < len(names) else str(i)
-            self.record.returned.append(
-                Returned(name, self.positions.get(node), gradient, shape, meta.dtype, meta.device)
-            )
-            if not self.record.returned[-1].is_accepted:
-                gradients[i] = torch.zeros(shape, dtype=meta.dtype, device=meta.device)
-        return tuple(gradients)
+def _custom_nodes(roots: Sequence[Tensor]) -> Iterator[BackwardCFunction]:
+    seen: set[Any] = {None}
+    stack: list[Any] = [t.grad_fn for t in roots]
+    while stack:
+        node = stack.pop()
+        if node not in seen:
+            seen.add(node)
+            if isinstance(node, BackwardCFunction):
+                yield node
+            stack += [next_node for next_node, _ in node.next_functions]
 
 
-def _saved_tensors(node: BackwardCFunction) -> list[Tensor]:
-    """Return everything that backward may read: what was saved, and tensors hung on ctx."""
-    return [t for t in node.saved_tensors if isinstance(t, Tensor)] + _tensors_within(vars(node))
+def _backward(
+    node: Any, record: Record, positions: dict[Any, int], around: Around, *upstream: Tensor | None
+) -> tuple[Any, ...]:
+    """Do as the node's own ``apply`` does; note what it changes in place, and what it returns."""
+    function = type(node)._forward_cls
+    saved = [t for t in node.saved_tensors if isinstance(t, Tensor)] + _tensors_within(vars(node))
+    record.saved += saved
+    watched = [("the upstream gradient", u) for u in upstream if isinstance(u, Tensor)]
+    watched += [("a saved tensor", t) for t in saved]
+    watched += [("the .grad of a saved tensor", t.grad) for t in saved if t.is_leaf and t.grad is not None]
+    without = [t for t in saved if t.is_leaf and t.grad is None]
+    before = [(t.detach().clone(), t._version) for _, t in watched]
+    with around(saved):
+        returned = type(node).apply(node, *upstream)
+    changed = [
+        what
+        for (what, now), (was, version) in zip(watched, before, strict=True)
+        if now._version != version or not same_numbers(now, was)
+    ]
+    changed += ["the .grad of a saved tensor"] * any(t.grad is not None for t in without)
+    record.changed += [f"{function.__name__}.backward changed {what} in place" for what in changed]
+
+    needs = node.needs_input_grad
+    gradients = list(returned) if isinstance(returned, tuple | list) else [returned]
+    gradients += [None] * all(needs[len(gradients) :]) * (len(needs) - len(gradients))
+    if len(gradients) < len(needs) or any(g is not None for g in gradients[len(needs) :]):
+        got, wanted = len(gradients), len(needs)
+        raise TypeError(
+            f"{function.__name__}.backward returned {got} gradient{'s' * (got != 1)}, but forward takes "
+            f"{wanted} argument{'s' * (wanted != 1)}: return one for each, None for what has none"
+        )
+    # next_functions has an entry per tensor argument; those that need no gradient lead nowhere.
+    edges = iter(edge for edge in node.next_functions if edge[0] is not None)
+    for i, needed in enumerate(needs):
+        if needed:
+            following, slot = next(edges)
+            one = _returned(function, i, gradients[i], following._input_metadata[slot])
+            one.position = positions.get(following)
+            record.returned.append(one)
+            if not one.is_accepted:
+                gradients[i] = torch.zeros(one.shape, dtype=one.dtype, device=one.device)
+    return tuple(gradients[: len(needs)])
+
+
+def _returned(function: type[Function], i: int, gradient: Any, meta: Any) -> Returned:
+    names = forward_names(function)
+    name = names[i] if i < len(names) else str(i)
+    if gradient is not None and not isinstance(gradient, Tensor):
+        what = type(gradient).__name__
+        raise TypeError(
+            f"backward returned a {what} as the gradient of {name}; a gradient is a tensor or None"
+        )
+    return Returned(name, None, gradient, torch.Size(meta.shape), meta.dtype, meta.device)
 
 
 def _tensors_within(value: Any, depth: int = 3) -> list[Tensor]:
     if isinstance(value, Tensor):
         return [value]
-    parts = value.values() if isinstance(value, dict) else value
     if not depth or not isinstance(value, dict | list | tuple):
         return []
+    parts = value.values() if isinstance(value, dict) else value
     return [t for part in parts for t in _tensors_within(part, depth - 1)]
-
-
-def _custom_nodes(roots: Sequence[Tensor]) -> Iterator[BackwardCFunction]:
-    seen: set[Any] = set()
-    stack: list[Any] = [t.grad_fn for t in roots]
-    while stack:
-        node = stack.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if isinstance(node, BackwardCFunction):
-            yield node
-        stack += [next_node for next_node, _ in node.next_functions]
 
 
 def engine_accepts(shape: torch.Size, wanted: torch.Size) -> bool:
@@ -192,10 +169,3 @@ def engine_accepts(shape: torch.Size, wanted: torch.Size) -> bool:
         return shape == wanted or torch.broadcast_shapes(shape, wanted) == shape
     except RuntimeError:
         return False
-
-
-def _miscounted(function: type[Function], got: int, wanted: int) -> TypeError:
-    return TypeError(
-        f"{function.__name__}.backward returned {got} gradient{'s' * (got != 1)}, but forward takes {wanted} "
-        f"argument{'s' * (wanted != 1)}: return one for each, None for what has none"
-    )

@@ -113,6 +113,14 @@ class Report:
         """Whether nothing is wrong; notes are allowed."""
         return not any(finding.wrong for finding in self.findings)
 
+    def conclude(self) -> None:
+        """Put what is wrong first, a dtype last of it, for the first is the one to act on; tell each row."""
+        self.findings.sort(key=lambda finding: (not finding.wrong, finding.kind == "wrong-dtype"))
+        for row in self.rows:
+            kinds = [f.kind for f in self.findings if f.wrong and f.argument in (row.argument, None)]
+            if kinds:
+                row.verdict = ", ".join(dict.fromkeys(kinds))
+
     def __bool__(self) -> bool:
         return self.ok
 

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from manualgrad.gradcheck.recording import Around, Record, watch
-from manualgrad.gradcheck.subject import Subject, copy_of, is_differentiable, same_bits
+from manualgrad.gradcheck.subject import Subject, copy_of, real, same_numbers
 
 HERE = Path(__file__).parent
 TORCH = Path(torch.__file__).parent
 
-Upstream = Callable[[Sequence[Tensor]], Sequence[Tensor]]
+Upstream = Sequence[Tensor] | torch.Generator  # as they are, or drawn at random
 
 
 class SubjectError(Exception):
@@ -36,9 +36,9 @@ class SubjectError(Exception):
 
     def __init__(self, phase: str, error: BaseException, changed: Sequence[str] = ()) -> None:
         self.phase = phase
-        self.error = error
         self.changed = changed
-        super().__init__(f"{phase} raised {type(error).__name__}: {_first_line(error)}{_place(error)}")
+        first_line = str(error).strip().partition("\n")[0]
+        super().__init__(f"{phase} raised {type(error).__name__}: {first_line}{_place(error)}")
 
 
 @dataclass
@@ -47,23 +47,26 @@ class Run(Record):
 
     Attributes
     ----------
+    values : list
+        The arguments.
     outputs : tuple of Tensor
         The results that can have a gradient, detached; ``differentiable`` tells which autograd follows.
+    upstream : tuple of Tensor
+        What backward was given, per output.
     gradients : dict
         The gradient per judged position; None where autograd has none.
     second : dict
         The same from a second backward through the same graph, if there was one.
-    upstream : tuple of Tensor
-        What backward was given, per output.
     leaves : dict
         The tensor that each judged gradient was taken for.
     """
 
+    values: list[Any] = field(default_factory=list)
     outputs: tuple[Tensor, ...] = ()
     differentiable: list[bool] = field(default_factory=list)
+    upstream: tuple[Tensor, ...] = ()
     gradients: dict[int, Tensor | None] = field(default_factory=dict)
     second: dict[int, Tensor | None] = field(default_factory=dict)
-    upstream: tuple[Tensor, ...] = ()
     leaves: dict[int, Tensor] = field(default_factory=dict)
 
 
@@ -88,7 +91,7 @@ def run(
     values
         Its arguments.
     upstream
-        Makes the upstream gradients from the outputs.
+        The upstream gradients, or what to draw them with.
     then
         What to do with the gradients' own graph, while the module still has these parameters.
     again
@@ -100,7 +103,7 @@ def run(
     used
         The results that have an upstream gradient; by default all.
     recorded
-        Whether to look at what the custom backwards do, besides the gradients that come of it.
+        Whether to look at what is done besides the gradients: what was returned, saved and changed.
 
     Returns
     -------
@@ -111,9 +114,7 @@ def run(
     SubjectError
         If forward or backward raises.
     """
-    leaves = {
-        i: copy_of(values[i]).requires_grad_() for i in (subject.checked if requires is None else requires)
-    }
+    leaves = {i: copy_of(values[i]).requires_grad_() for i in requires or subject.checked}
     with torch.enable_grad():
         # Copies of the leaves, because a forward may work in place.
         arguments = [leaves[i].clone() if i in leaves else copy_of(value) for i, value in enumerate(values)]
@@ -121,32 +122,33 @@ def run(
 
         def body(fn: Callable[..., Any]) -> Run:
             try:
-                results = [t for t in subject.call(arguments, fn) if is_differentiable(t)]
+                results = subject.call(fn, arguments)
             except (Exception, SystemExit) as error:
                 raise SubjectError("forward", error) from error
-            outputs = tuple(t.detach() for t in results)
-            record = Run(outputs=outputs, differentiable=[t.requires_grad for t in results], leaves=leaves)
-            _note_changed_inputs(record, subject, values, arguments, results, "forward")
-            record.upstream = tuple(upstream(results))
+            record = Run(values=list(values), leaves=leaves)
+            record.outputs = tuple(t.detach() for t in results)
+            record.differentiable = [t.requires_grad for t in results]
+            record.upstream = tuple(_upstream_for(results, upstream))
+            # A module updates its buffers; an in-place function hands back its own argument.
+            own = [
+                (subject.name_of(i), values[i], arguments[i])
+                for i in range(subject.inputs if recorded else 0)
+                if isinstance(values[i], Tensor) and not any(arguments[i] is t for t in results)
+            ]
+            record.changed += _changed("forward", own)
             subject.reseed()
             chosen = [k for k, t in enumerate(results) if t.requires_grad and (used is None or k in used)]
-            roots = [results[k] for k in chosen]
+            roots, tops = [results[k] for k in chosen], [record.upstream[k] for k in chosen]
             if recorded:
                 watch(roots, record, nodes, around)
-            if not roots:
-                record.gradients = dict.fromkeys(leaves)
-                return record
             try:
-                tops = [record.upstream[k] for k in chosen]
-                create = then is not None
-                record.gradients = _backward(roots, leaves, tops, again or create, create)
+                record.gradients = _backward(roots, leaves, tops, again or then is not None, then is not None)
                 if again:
                     record.second = _backward(roots, leaves, tops, False, False)
             except (Exception, SystemExit) as error:
                 phase = "the second backward through the same graph" if record.gradients else "backward"
                 raise SubjectError(phase, error, record.changed) from error
-            if not record.changed:
-                _note_changed_inputs(record, subject, values, arguments, results, "backward")
+            record.changed = record.changed or _changed("backward", own)
             if then is not None:
                 then(record)
             return record
@@ -154,9 +156,33 @@ def run(
         return subject.hold(arguments, body)
 
 
+def draw(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw numbers of random sign and a size between 0.5 and 1.5: none is near zero."""
+    shape = real(like).shape
+    size = torch.rand(shape, generator=generator, dtype=torch.float64) + 0.5
+    values = size * (torch.randint(0, 2, shape, generator=generator) * 2 - 1)
+    return (torch.view_as_complex(values) if like.is_complex() else values).to(like.device, like.dtype)
+
+
+def _upstream_for(results: Sequence[Tensor], upstream: Upstream) -> list[Tensor]:
+    if isinstance(upstream, torch.Generator):
+        return [draw(t.detach(), upstream) for t in results]
+    return [u.to(t.dtype) for u, t in zip(upstream, results, strict=True)]
+
+
+def _changed(phase: str, own: list[tuple[str, Tensor, Tensor]]) -> list[str]:
+    return [
+        f"{phase} changed the input {name} in place"
+        for name, was, now in own
+        if not same_numbers(now.detach(), was)
+    ]
+
+
 def _backward(
     roots: list[Tensor], leaves: dict[int, Tensor], upstream: list[Tensor], retain: bool, create: bool
 ) -> dict[int, Tensor | None]:
+    if not roots:
+        return dict.fromkeys(leaves)
     try:
         gradients = torch.autograd.grad(
             roots, list(leaves.values()), upstream, retain, create_graph=create, allow_unused=True
@@ -166,31 +192,11 @@ def _backward(
             raise
         # A reentrant checkpoint works with backward() alone.
         torch.autograd.backward(roots, upstream, retain, create)
-        found = [leaf.grad for leaf in leaves.values()]
+        found = {i: leaf.grad for i, leaf in leaves.items()}
         for leaf in leaves.values():
             leaf.grad = None
-        return dict(zip(leaves, found, strict=True))
+        return found
     return dict(zip(leaves, gradients, strict=True))
-
-
-def _note_changed_inputs(
-    record: Run,
-    subject: Subject,
-    values: Sequence[Any],
-    arguments: Sequence[Any],
-    results: Sequence[Tensor],
-    phase: str,
-) -> None:
-    for i, (was, now) in enumerate(zip(values, arguments, strict=True)):
-        # A module updates its buffers; an in-place function hands back its own argument.
-        hands_back = any(now is t for t in results)
-        if i < subject.inputs and isinstance(was, Tensor) and not hands_back and not same_bits(now, was):
-            record.changed.append(f"{phase} changed the input {subject.name_of(i)} in place")
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else ""
 
 
 def _place(error: BaseException) -> str:

@@ -42,28 +42,22 @@ class Subject:
         self.title = getattr(fn, "__name__", type(fn).__name__)
         self.fn = fn
         self.inputs = len(arguments)
-        self.state: list[str] = []
         self.names: list[str | int] = _argument_names(fn, len(arguments))
-
         asked = [i for i, a in enumerate(arguments) if isinstance(a, Tensor) and a.requires_grad]
         self.checked = asked or [i for i, a in enumerate(arguments) if is_differentiable(a)]
         if isinstance(fn, nn.Module):
-            for name, parameter in fn.named_parameters():
-                if parameter.requires_grad:
+            for name, value in [*fn.named_parameters(), *fn.named_buffers()]:
+                if isinstance(value, nn.Parameter) and value.requires_grad:
                     self.checked.append(len(arguments))
-                self.state.append(name)
-                arguments.append(parameter)
-            for name, buffer in fn.named_buffers():
-                self.state.append(name)
-                arguments.append(buffer)
-            self.names += self.state
+                self.names.append(name)
+                arguments.append(value)
         if not self.checked:
             raise ValueError("gradcheck needs at least one floating-point tensor among the inputs")
         self.values = [copy_of(a) for a in arguments]
         self.seed: int | None = None
+        self.clock = Clock(None)
         self._needs_graph = False
         self._reseeded = 0
-        self.clock = Clock(None)
 
     def hold(self, values: Sequence[Any], body: Callable[[Callable[..., Any]], Any]) -> Any:
         """Call ``body`` with the function; a module has these parameters and buffers until it returns.
@@ -73,36 +67,32 @@ class Subject:
         self.clock.check()
         if not isinstance(self.fn, nn.Module):
             return body(self.fn.apply if is_function_class(self.fn) else self.fn)
-        state = {f"module.{n}": v for n, v in zip(self.state, values[self.inputs :], strict=True)}
-        return torch.func.functional_call(_Held(self.fn, body), state, ())
+        state = zip(self.names[self.inputs :], values[self.inputs :], strict=True)
+        held = {f"module.{name}": value for name, value in state}
+        return torch.func.functional_call(_Held(self.fn, body), held, ())
 
-    def call(self, values: Sequence[Any], fn: Callable[..., Any] | None = None) -> tuple[Tensor, ...]:
-        """Return every tensor of the function's result at these arguments, in order."""
-        if fn is None:
-            return self.hold(values, lambda held: self.call(values, held))
+    def call(self, fn: Callable[..., Any], values: Sequence[Any]) -> list[Tensor]:
+        """Return the results that can have a gradient, in order; ``fn`` is what :meth:`hold` gives."""
         if self.seed is not None:
             torch.manual_seed(self.seed)
-        return tuple(_tensors_in(fn(*values[: self.inputs])))
+        return [t for t in _tensors_in(fn(*values[: self.inputs])) if is_differentiable(t)]
 
-    def evaluate(self, values: Sequence[Any]) -> tuple[Tensor, ...]:
-        """Do as :meth:`call` does on copies, outside autograd unless the function needs that itself."""
+    def evaluate(self, values: Sequence[Any]) -> list[Tensor]:
+        """Return the results at copies of these values, outside autograd unless the function needs that."""
         copies = [copy_of(value) for value in values]
-        if not self._needs_graph:
-            with torch.no_grad():
-                return self.call(copies)
-        for position in self.checked:
+        for position in self.checked if self._needs_graph else ():
             copies[position].requires_grad_()
-        with torch.enable_grad():
-            return tuple(t.detach() for t in self.call(copies))
+        with torch.set_grad_enabled(self._needs_graph):
+            return [t.detach() for t in self.hold(copies, lambda fn: self.call(fn, copies))]
 
     def fix_randomness(self) -> None:
         """Seed each forward from now on, if the function draws random numbers (dropout does)."""
         try:
-            first, second = (self.evaluate(self.values) for _ in range(2))
+            first = self.evaluate(self.values)
         except Exception:  # it may differentiate something by itself, and need a graph for that
             self._needs_graph = True
-            first, second = (self.evaluate(self.values) for _ in range(2))
-        if not all(same_bits(a, b) for a, b in zip(first, second, strict=True)):
+            first = self.evaluate(self.values)
+        if not all(map(same_numbers, first, self.evaluate(self.values))):
             self.seed = 0
 
     def reseed(self) -> None:
@@ -138,6 +128,35 @@ def is_function_class(fn: Any) -> bool:
     return isinstance(fn, type) and issubclass(fn, Function)
 
 
+@lru_cache(maxsize=64)
+def forward_names(function: type[Function]) -> list[str]:
+    """Return the names of what ``forward`` takes, without the ``ctx`` of the combined form."""
+    parameters = inspect.signature(function.forward).parameters.values()
+    names = [p.name for p in parameters if p.kind != p.VAR_POSITIONAL]
+    return names[1:] if function.setup_context is Function.setup_context else names
+
+
+def _argument_names(fn: Any, count: int) -> list[str | int]:
+    try:
+        if is_function_class(fn):
+            names = forward_names(fn)
+        else:
+            parameters = inspect.signature(
+                fn.forward if isinstance(fn, nn.Module) else fn
+            ).parameters.values()
+            names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    except (TypeError, ValueError):  # a builtin has no signature to read
+        names = []
+    return [*names[:count], *range(len(names), count)]
+
+
+def _tensors_in(result: Any) -> list[Tensor]:
+    if isinstance(result, Tensor):
+        return [result]
+    parts = result.values() if isinstance(result, dict) else result
+    return [t for part in parts for t in _tensors_in(part)] if isinstance(result, dict | tuple | list) else []
+
+
 def is_differentiable(value: Any) -> TypeGuard[Tensor]:
     """Return whether a value is a tensor that can have a gradient; a float8 has no arithmetic of its own."""
     if not isinstance(value, Tensor):
@@ -162,6 +181,11 @@ def real(tensor: Tensor) -> Tensor:
     return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
 
 
+def like(parts: Tensor, tensor: Tensor) -> Tensor:
+    """Return what :func:`real` made of a tensor in that tensor's own dtype again."""
+    return (torch.view_as_complex(parts.clone()) if tensor.is_complex() else parts).to(tensor.dtype)
+
+
 def as_gradient(gradient: Tensor | None, value: Tensor) -> Tensor:
     """Return a gradient as real float64 on the CPU; none at all counts as zero."""
     if gradient is None:
@@ -176,55 +200,12 @@ def as_gradient(gradient: Tensor | None, value: Tensor) -> Tensor:
     return real(gradient).cpu().to(torch.float64, copy=True)
 
 
-def same_bits(now: Tensor, was: Tensor) -> bool:
-    """Return whether two tensors are the same to the bit, of whatever dtype and layout."""
+def same_numbers(now: Tensor, was: Tensor) -> bool:
+    """Return whether two tensors hold the same numbers, NaN among them, in whatever dtype and layout."""
     if now.shape != was.shape or now.dtype != was.dtype:
         return False
-    try:
-        return torch.equal(_bits(now), _bits(was))
-    except (RuntimeError, NotImplementedError):  # a tensor without bits of its own
+    if now.layout != torch.strided:
+        now, was = now.to_dense(), was.to_dense()
+    if torch.equal(now, was):
         return True
-
-
-def _bits(tensor: Tensor) -> Tensor:
-    tensor = tensor.detach()
-    if tensor.layout != torch.strided:
-        tensor = tensor.to_dense()
-    if tensor.is_quantized:
-        tensor = tensor.int_repr()
-    flat = tensor.resolve_conj().resolve_neg().contiguous().reshape(-1)
-    # One element counts as contiguous whatever its stride, and cannot be viewed then.
-    return flat.clone(memory_format=torch.contiguous_format).view(torch.uint8)
-
-
-@lru_cache(maxsize=64)
-def forward_names(function: type[Function]) -> list[str]:
-    """Return the names of what ``forward`` takes, without the ``ctx`` of the combined form."""
-    names = [
-        p.name for p in inspect.signature(function.forward).parameters.values() if p.kind != p.VAR_POSITIONAL
-    ]
-    combined = function.setup_context is Function.setup_context
-    return names[1:] if combined else names
-
-
-def _argument_names(fn: Any, count: int) -> list[str | int]:
-    try:
-        if is_function_class(fn):
-            names = forward_names(fn)
-        else:
-            target = fn.forward if isinstance(fn, nn.Module) else fn
-            parameters = inspect.signature(target).parameters.values()
-            names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    except (TypeError, ValueError):  # a builtin has no signature to read
-        names = []
-    return [names[i] if i < len(names) else i for i in range(count)]
-
-
-def _tensors_in(result: Any) -> list[Tensor]:
-    if isinstance(result, Tensor):
-        return [result]
-    if isinstance(result, dict):
-        result = list(result.values())
-    if isinstance(result, tuple | list):
-        return [tensor for part in result for tensor in _tensors_in(part)]
-    return []
+    return is_differentiable(now) and torch.allclose(now, was, rtol=0, atol=0, equal_nan=True)

@@ -67,8 +67,7 @@ def same(a: Tensor | None, right: Tensor, tolerance: Tolerance = DIAGNOSIS) -> b
 
 def largest(values: Tensor) -> float:
     """Return the size of the largest finite element, 0 if there is none."""
-    finite = values[values.isfinite()]
-    return float(finite.abs().max()) if finite.numel() else 0.0
+    return float(values.nan_to_num(0.0, 0.0, 0.0).abs().max()) if values.numel() else 0.0
 
 
 def rms(values: Tensor) -> float:

@@ -3,14 +3,13 @@
 from collections.abc import Callable
 
 from manualgrad.gradcheck.checks import conduct, precision, probes, returned, second_order, use, values
-from manualgrad.gradcheck.checks.session import Session
+from manualgrad.gradcheck.session import Session
 
 Check = Callable[[Session], None]
 
 # What is found early explains what would be found late.
 ALWAYS: list[Check] = [
     conduct.first_run,
-    conduct.initialized,
     conduct.repeats,
     values.at_the_inputs,
     values.forward_agrees,

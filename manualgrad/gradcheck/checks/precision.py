@@ -1,10 +1,12 @@
 """The gradient in the caller's own dtype: what it loses beside float64, and what it must lose."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
-from manualgrad.gradcheck.checks.session import Session, same_upstream
 from manualgrad.gradcheck.running import Run, run
+from manualgrad.gradcheck.session import Session
 from manualgrad.gradcheck.subject import as_gradient
 from manualgrad.gradcheck.tolerance import first_index, largest, rms
 
@@ -19,12 +21,12 @@ FLOAT32 = 1e-6  # what is coarser than this eps is coarser than float32
 
 def own_dtype(session: Session) -> None:
     """Compare the gradient in the caller's dtype with float64's; a reference says what that must lose."""
-    subject, native, judge = session.subject, session.native, session.judge
+    subject, native = session.subject, session.native
     dtypes = {o.dtype for o in native.outputs} | {subject.values[i].dtype for i in subject.checked}
     if dtypes <= {torch.float64, torch.complex128}:
         return
-    if judge.eps > FLOAT32 and session.reference is None:
-        allowed = judge.tolerance_at(0.0).relative
+    if session.eps > FLOAT32 and session.reference is None:
+        allowed = session.tolerance_at(0.0).relative
         message = (
             f"Judged in its own dtype only, to within {allowed:.0%}: pass a reference to hold it to float64."
         )
@@ -34,23 +36,23 @@ def own_dtype(session: Session) -> None:
         _against_float64(session, native)
         return
     # One sum can come out right by luck.
-    for record in (native, *(run(subject, subject.values, session.upstream()) for _ in range(DRAWS - 1))):
+    for record in (native, *(session.run(subject.values) for _ in range(DRAWS - 1))):
         if session.report.ok:
             _against_reference(session, record)
 
 
 def _against_float64(session: Session, record: Run) -> None:
     exact = tuple(u.to(torch.promote_types(u.dtype, torch.float64)) for u in record.upstream)
-    precise = session.judge.point(session.base.values, same_upstream(exact))
+    precise = session.judge(session.run(session.base.values, exact))
     for position in _unnamed(session):
         yours = as_gradient(record.gradients[position], session.subject.values[position])
         _is_roughly_right(session, position, yours, precise.right[position])
 
 
 def _against_reference(session: Session, record: Run) -> None:
-    right = session.judge.reference_gradients(session.base.values, record)
+    right = session.reference_gradients(replace(record, values=session.base.values))
     assert session.reference is not None
-    theirs = run(session.reference, session.reference.values, same_upstream(record.upstream)).gradients
+    theirs = run(session.reference, session.reference.values, record.upstream).gradients
     for position in _unnamed(session):
         if position in right and theirs.get(position) is not None:
             yours, other = (

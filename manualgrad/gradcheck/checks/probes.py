@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.gradcheck.checks.session import Session
 from manualgrad.gradcheck.checks.values import name_wrong
 from manualgrad.gradcheck.judge import Point
 from manualgrad.gradcheck.running import SubjectError
+from manualgrad.gradcheck.session import Session
 from manualgrad.gradcheck.tolerance import largest
 
 MAGNITUDES = (1e-2, 1e2)
@@ -64,17 +64,18 @@ def _probe(
     session: Session, values: list[Any], where: str, allow: Callable[[Point], None] = lambda point: None
 ) -> None:
     try:
-        point = session.judge.point(values, session.upstream(), where, GROUPS)
+        record = session.run(values)
     except SubjectError:  # out of the function's domain
         return
-    if not all(bool(output.isfinite().all()) for output in point.run.outputs):
+    if not all(bool(output.isfinite().all()) for output in record.outputs):
         return
+    point = session.judge(record, where, GROUPS)
     allow(point)
     if where == ZEROS and session.reference is None:
         # Zero may be no input of this function's: a reference that is finite there says that it is.
         for position, yours in point.yours.items():
             point.wrong[position] &= yours.isfinite()
-    if point.any_wrong():
+    if any(map(point.is_wrong, point.wrong)):
         name_wrong(session, point, is_probe=True)
         if not session.report.ok:
             session.show(point)

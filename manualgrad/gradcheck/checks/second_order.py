@@ -1,20 +1,18 @@
 """The gradient differentiated once more: a backward is a function too, and has a gradient."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from manualgrad.gradcheck.checks.session import Session
-from manualgrad.gradcheck.judge import random_upstream
 from manualgrad.gradcheck.numeric.derivative import derivative
 from manualgrad.gradcheck.numeric.evaluator import Evaluator
-from manualgrad.gradcheck.running import Run, SubjectError, run
-from manualgrad.gradcheck.subject import as_gradient, real
+from manualgrad.gradcheck.running import Run, SubjectError, draw
+from manualgrad.gradcheck.session import Session
+from manualgrad.gradcheck.subject import as_gradient, like, real
 from manualgrad.gradcheck.tolerance import Tolerance, close, first_index
 
-GROUPS = 1  # a derivative of the gradient costs a forward and a backward each
+GROUPS = 1  # a derivative of the gradient costs a forward and a backward for each difference
 BIG = 20_000  # elements of which no second derivative is measured
 REFUSED = (
     "The gradient is right, but refuses to be differentiated again: gradient penalties (WGAN-GP, R1), "
@@ -24,34 +22,27 @@ REFUSED = (
 
 def second_order(session: Session) -> None:
     """Compare the derivative of ``<w, gradient>`` with numeric differences of the gradient."""
-    subject, values = session.subject, session.base.values
-    if session.named or session.surrogate or sum(values[i].numel() for i in subject.checked) > BIG:
+    subject, base = session.subject, session.base
+    if session.named or session.surrogate or sum(base.values[i].numel() for i in subject.checked) > BIG:
         return None
-    upstreams: list[Tensor] = []
-
-    def upstream(outputs: Sequence[Tensor]) -> list[Tensor]:
-        drawn = session.upstream()([o.detach() for o in outputs])
-        upstreams[:] = [u.requires_grad_() for u in drawn]
-        return upstreams
-
+    upstream = [draw(output, session.generator).requires_grad_() for output in base.run.outputs]
     weights: dict[int, Tensor] = {}
     second: list[Tensor | None] = []
 
     def differentiate(first: Run) -> None:
-        weights.update(_weights(session, first))
-        second.extend(_differentiate(first, weights, [*first.leaves.values(), *upstreams]))
+        known = {i: g for i, g in first.gradients.items() if g is not None}
+        weights.update({i: draw(g.detach(), session.generator) for i, g in known.items()})
+        second.extend(_differentiate(known, weights, [*first.leaves.values(), *upstream]))
 
     try:
-        first = run(subject, values, upstream, then=differentiate)
+        first = session.run(base.values, upstream, then=differentiate)
     except SubjectError as error:
         return session.find("second-order", None, f"{REFUSED}: {error}.", wrong=False)
     if _is_declared_once(first):
         return session.find("second-order", None, f"{REFUSED}: it is once_differentiable.", wrong=False)
-    if not weights:  # no gradient at all, where none is due
-        return None
-    targets = [*first.leaves.values(), *upstreams]
-    claimed = [as_gradient(g, target) for g, target in zip(second, targets, strict=True)]
-    _compare(session, first, weights, [t.detach() for t in targets], claimed)
+    if weights:  # else there is no gradient at all, where none is due
+        targets = [target.detach() for target in (*first.leaves.values(), *upstream)]
+        _compare(session, first, weights, targets, second)
     return None
 
 
@@ -69,70 +60,64 @@ def _is_declared_once(first: Run) -> bool:
     return False
 
 
-def _weights(session: Session, first: Run) -> dict[int, Tensor]:
-    draw = random_upstream(session.generator)
-    return {i: draw([g.detach()])[0] for i, g in first.gradients.items() if g is not None}
-
-
-def _differentiate(first: Run, weights: dict[int, Tensor], targets: list[Tensor]) -> Sequence[Tensor | None]:
-    gradients = {i: g for i, g in first.gradients.items() if g is not None and g.requires_grad}
+def _differentiate(
+    gradients: dict[int, Tensor], weights: dict[int, Tensor], targets: list[Tensor]
+) -> Sequence[Tensor | None]:
     # A gradient that does not depend on anything has no graph: its derivative is zero.
-    if not gradients:
+    followed = [i for i, g in gradients.items() if g.requires_grad]
+    if not followed:
         return [None] * len(targets)
     try:
         return torch.autograd.grad(
-            list(gradients.values()), targets, [weights[i] for i in gradients], allow_unused=True
+            [gradients[i] for i in followed], targets, [weights[i] for i in followed], allow_unused=True
         )
     except (Exception, SystemExit) as error:
         raise SubjectError("double backward", error) from error
 
 
 def _compare(
-    session: Session, first: Run, weights: dict[int, Tensor], targets: list[Tensor], claimed: list[Tensor]
+    session: Session,
+    first: Run,
+    weights: dict[int, Tensor],
+    targets: list[Tensor],
+    second: list[Tensor | None],
 ) -> None:
-    """Hold the claimed second derivative against differences; arguments and upstream move as one vector."""
-    shapes = [real(t).shape for t in targets]
+    """Hold the second derivative against differences; arguments and upstream move as one vector."""
+    sizes = [real(target).numel() for target in targets]
+    positions = list(first.leaves)
+
+    def weighted(record: Run) -> list[Tensor]:
+        found = ((record.gradients[i], weight) for i, weight in weights.items())
+        return [real(torch.zeros_like(weight) if g is None else g.detach()) for g, weight in found]
 
     def gradients(x: Tensor) -> list[Tensor]:
+        parts = zip(x.split(sizes), targets, strict=True)
+        moved = [like(part.view(real(target).shape), target) for part, target in parts]
         values = list(session.base.values)
-        parts = [
-            part.view(shape) for part, shape in zip(x.split([s.numel() for s in shapes]), shapes, strict=True)
-        ]
-        moved = [
-            (torch.view_as_complex(part.clone()) if target.is_complex() else part).to(target)
-            for part, target in zip(parts, targets, strict=True)
-        ]
-        for position in first.leaves:
-            values[position] = moved.pop(0)
-        record = run(session.subject, values, lambda _: moved, recorded=False)
-        return [
-            real(torch.zeros_like(w) if g is None else g.detach())
-            for w, g in ((w, record.gradients[i]) for i, w in weights.items())
-        ]
+        for position, value in zip(positions, moved, strict=False):
+            values[position] = value
+        return weighted(session.run(values, moved[len(positions) :], recorded=False))
 
-    noise = max(session.judge.eps, *session.base.noise.values())
-    at, flat = (torch.cat([real(t).reshape(-1) for t in tensors]) for tensors in (targets, claimed))
-    evaluator = Evaluator(gradients, at, [real(w) for w in weights.values()], noise)
-    strict = session.judge.tolerance_at(noise)
+    at = torch.cat([real(target).reshape(-1) for target in targets])
+    claimed = torch.cat([as_gradient(g, t).reshape(-1) for g, t in zip(second, targets, strict=True)])
+    noise = max(session.eps, *session.base.noise.values())
+    evaluator = Evaluator(gradients, at, weighted(first), [real(w) for w in weights.values()], noise)
+    strict = session.tolerance_at(noise)
     tolerance = Tolerance(max(1e-4, strict.relative), max(1e-5, strict.scaled))
-    estimate = derivative(evaluator, flat, tolerance, session.generator, GROUPS)
+    estimate = derivative(evaluator, claimed, tolerance, session.generator, GROUPS)
     error = estimate.error.nan_to_num(0.0, 0.0)
-    index = first_index(~close(flat, estimate.value, tolerance, error) & ~estimate.kink)
+    index = first_index(~close(claimed, estimate.value, tolerance, error) & ~estimate.kink)
     if index is None:
         return
     k, place = 0, index[0]
-    while place >= shapes[k].numel():
-        place -= shapes[k].numel()
-        k += 1
-    position = list(first.leaves)[k] if k < len(first.leaves) else None
+    while place >= sizes[k]:
+        k, place = k + 1, place - sizes[k]
+    position = positions[k] if k < len(positions) else None
     name = "grad_output" if position is None else session.subject.name_of(position)
-    element = tuple(int(i) for i in torch.unravel_index(torch.tensor(place), shapes[k]))
+    element = tuple(int(i) for i in torch.unravel_index(torch.tensor(place), real(targets[k]).shape))
     message = (
         f"The gradient is right, but its own derivative with respect to {name} is not, and nothing raises: "
-        f"at {name}{list(element) if element else ''} it is {flat[index]:.6g}, should be "
+        f"at {name}{list(element) if element else ''} it is {claimed[index]:.6g}, should be "
         f"{estimate.value[index]:.6g}. Something in backward is cut off from the graph."
     )
-    session.find("second-order", position, message, element)
-    if position is None:
-        last = session.report.findings.pop()
-        session.report.findings.append(replace(last, argument="grad_output"))
+    session.find("second-order", "grad_output" if position is None else position, message, element)

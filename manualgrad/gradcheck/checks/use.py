@@ -5,9 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from manualgrad.gradcheck.checks.session import Session, same_upstream
-from manualgrad.gradcheck.judge import Point
-from manualgrad.gradcheck.running import Run, SubjectError, run
+from manualgrad.gradcheck.running import Run, SubjectError
+from manualgrad.gradcheck.session import Session
 from manualgrad.gradcheck.subject import as_gradient
 from manualgrad.gradcheck.tolerance import Tolerance, close, first_index, largest
 
@@ -15,21 +14,18 @@ MOST_ALONE = 8  # inputs or results of which each is tried alone
 
 
 def proportional(session: Session) -> None:
-    """Scale the upstream gradient: zero gives zero, minus gives minus."""
+    """Scale the upstream gradient: zero gives zero, minus a thousand times gives that."""
     base = session.base
-    for factor in (0.0, -1.0, 1e3):
+    for factor in (0.0, -1e3):
         try:
-            scaled = run(session.subject, base.values, same_upstream(base.run.upstream, lambda u: factor * u))  # noqa: B023
+            scaled = session.run(base.values, [factor * u for u in base.run.upstream], recorded=False)
         except SubjectError as error:
             return session.find("raises", None, f"With {factor:g} × the upstream gradient: {error}.")
         for position, yours in base.yours.items():
             got = as_gradient(scaled.gradients[position], base.values[position])
-            tolerance = session.judge.tolerance_at(base.noise[position])
             # Compared at the gradient's own size: of zero times it, rounding would be all that is left.
-            size = max(abs(factor), 1.0) * largest(yours)
-            off = ~close(got, factor * yours, tolerance, size=size) | ~got.isfinite()
-            off &= ~((got - factor * yours).abs() <= max(abs(factor), 1.0) * _rounding(session))
-            index = first_index(off & yours.isfinite())
+            size = max(abs(factor), 1.0)
+            index = _difference(session, position, got / size, factor / size * yours)
             if index is not None:
                 name, entry = session.subject.name_of(position), session.subject.entry(position, index)
                 message = (
@@ -47,13 +43,13 @@ def each_input_alone(session: Session) -> None:
     if len(subject.checked) < 2:
         return None
     for position in subject.checked[:MOST_ALONE]:
-        name = subject.name_of(position)
+        when = f"if {subject.name_of(position)} alone requires a gradient"
         try:
-            alone = run(subject, base.values, same_upstream(base.run.upstream), requires=[position])
+            alone = session.run(base.values, base.run.upstream, requires=[position], recorded=False)
         except SubjectError as error:
-            return session.find("raises", position, f"If {name} alone requires a gradient, {error}.")
+            return session.find("raises", position, f"{when.capitalize()}, {error}.")
         got = as_gradient(alone.gradients[position], base.values[position])
-        if _differs(session, base, position, got, f"if {name} alone requires a gradient"):
+        if _is_another(session, position, got, when):
             return None
     return None
 
@@ -67,38 +63,38 @@ def each_result_alone(session: Session) -> None:
     total = {position: torch.zeros_like(yours) for position, yours in base.yours.items()}
     for k in results:
         try:
-            alone = run(subject, base.values, same_upstream(base.run.upstream), used=[k])
+            alone = session.run(base.values, base.run.upstream, used=[k], recorded=False)
         except SubjectError as error:
             return session.find("raises", None, f"If result {k} alone is used, {error}.")
         for position, gradient in alone.gradients.items():
             total[position] += as_gradient(gradient, base.values[position])
     for position in subject.checked:
-        if _differs(session, base, position, total[position], "if the results are used one at a time"):
+        if _is_another(session, position, total[position], "if the results are used one at a time"):
             return None
     return None
 
 
-def _rounding(session: Session) -> float:
-    return session.judge.floor(max(largest(right) for right in session.base.right.values()))
-
-
-def _differs(session: Session, base: Point, position: int, got: Tensor, when: str) -> bool:
-    yours = base.yours[position]
-    off = ~close(got, yours, session.judge.tolerance_at(base.noise[position]))
-    off &= ~((got - yours).abs() <= _rounding(session))
-    index = first_index(off & yours.isfinite())
+def _is_another(session: Session, position: int, got: Tensor, when: str) -> bool:
+    yours = session.base.yours[position]
+    index = _difference(session, position, got, yours)
     if index is None:
         return False
-    name = session.subject.name_of(position)
-    kind = "unknown" if bool(got.any()) else "missing-gradient"
     session.find(
-        kind,
+        "unknown" if bool(got.any()) else "missing-gradient",
         position,
-        f"The gradient of {name} is right, but {when} it is another: "
+        f"The gradient of {session.subject.name_of(position)} is right, but {when} it is another: "
         f"{session.subject.entry(position, index)} is {got[index]:.6g}, should be {yours[index]:.6g}.",
         index,
     )
     return True
+
+
+def _difference(session: Session, position: int, got: Tensor, wanted: Tensor) -> tuple[int, ...] | None:
+    """Return the first element in which a gradient at the caller's inputs is not what it should be."""
+    yours = session.base.yours[position]
+    agree = close(got, wanted, session.tolerance_at(session.base.noise[position]), size=largest(yours))
+    agree |= (got - wanted).abs() <= session.floor(session.base)
+    return first_index(~(agree & got.isfinite()) & yours.isfinite())
 
 
 def _transposed(u: Tensor) -> Tensor:
@@ -112,24 +108,15 @@ def _sliced(u: Tensor) -> Tensor:
 
 
 def _expanded(u: Tensor) -> Tensor:
-    """Return equal numbers that share one place in memory; u has to be constant."""
-    return u.reshape(-1)[:1].reshape([1] * u.dim()).expand(u.shape) if u.numel() else u
+    """Return a constant that shares one place in memory."""
+    return torch.full_like(u, 0.75).reshape(-1)[:1].reshape([1] * u.dim()).expand(u.shape) if u.numel() else u
 
 
-def _ramp(u: Tensor) -> Tensor:
-    return torch.linspace(0.5, 1.5, u.numel()).sin().to(u.device, u.dtype).reshape(u.shape)
-
-
-def _constant(u: Tensor) -> Tensor:
-    return torch.full_like(u, 0.75, memory_format=torch.contiguous_format)
-
-
-Layout = Callable[[Tensor], Tensor]
-LAYOUTS: list[tuple[str, Layout, Layout]] = [
-    ("a transposed (non-contiguous)", _ramp, _transposed),
-    ("a sliced (non-contiguous)", _ramp, _sliced),
-    ("an expanded (zero-strided, as from .sum())", _constant, _expanded),
-]
+LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "a transposed (non-contiguous)": _transposed,
+    "a sliced (non-contiguous)": _sliced,
+    "an expanded (zero-strided, as from .sum())": _expanded,
+}
 
 
 def layouts(session: Session) -> None:
@@ -138,23 +125,21 @@ def layouts(session: Session) -> None:
     ``.sum()`` sends a zero-strided upstream gradient, a transpose or a slice after the function a
     non-contiguous one; a check that only ever sends contiguous ones misses a ``view``.
     """
-    subject = session.subject
-    plain: dict[Layout, Run] = {}
-    numbers: Layout
-    for numbers in (_ramp, _constant):
+    subject, plain = session.subject, session.native
+    for title, layout in LAYOUTS.items():
+        upstream = [layout(u) for u in plain.upstream]
+        if all(u.is_contiguous() for u in upstream):
+            continue
         try:
-            plain[numbers] = run(subject, subject.values, same_upstream(session.native.upstream, numbers))
-        except SubjectError:
-            return None
-    for title, numbers, layout in LAYOUTS:
-        upstream = same_upstream(session.native.upstream, lambda u: layout(numbers(u)))  # noqa: B023
-        try:
-            found = run(subject, subject.values, upstream)
+            found = session.run(subject.values, upstream)
+            expected = plain
+            if layout is _expanded:
+                expected = session.run(subject.values, [u.contiguous() for u in upstream], recorded=False)
         except SubjectError as error:
             return session.find("layout", None, f"With {title} upstream gradient {error}.")
         if found.changed:
             return session.find("mutates", None, f"{found.changed[0]}, with {title} upstream gradient.")
-        if _laid_out_differs(session, plain[numbers], found, plain[_ramp], f"{title} upstream gradient"):
+        if _laid_out_differs(session, expected, found, f"{title} upstream gradient"):
             return None
     # What is drawn at random falls on other elements then.
     for i in range(subject.inputs) if subject.seed is None else ():
@@ -164,22 +149,23 @@ def layouts(session: Session) -> None:
             values = [_transposed(v) if k == i else v for k, v in enumerate(subject.values)]
             what = f"a transposed (non-contiguous) {subject.name_of(i)}"
             try:
-                found = run(subject, values, same_upstream(session.native.upstream, _ramp))
+                found = session.run(values, plain.upstream)
             except SubjectError as error:
                 return session.find("layout", i, f"With {what} {error}.")
-            if _laid_out_differs(session, plain[_ramp], found, plain[_ramp], what):
+            if _laid_out_differs(session, plain, found, what):
                 return None
     return None
 
 
-def _laid_out_differs(session: Session, expected: Run, found: Run, sized: Run, what: str) -> bool:
+def _laid_out_differs(session: Session, expected: Run, found: Run, what: str) -> bool:
     for position in session.subject.checked:
         value = session.subject.values[position]
-        want = as_gradient(expected.gradients[position], value).nan_to_num()
-        got = as_gradient(found.gradients[position], value).nan_to_num()
+        want, got, plain = (
+            as_gradient(r.gradients[position], value).nan_to_num() for r in (expected, found, session.native)
+        )
         eps = torch.finfo(value.dtype).eps
-        size = max(largest(want), largest(as_gradient(sized.gradients[position], value)))
-        index = first_index(~close(got, want, Tolerance(0.0, eps**0.5, eps + _rounding(session)), size=size))
+        tolerance = Tolerance(0.0, eps**0.5, eps + session.floor(session.base))
+        index = first_index(~close(got, want, tolerance, size=max(largest(want), largest(plain))))
         if index is not None:
             name, entry = session.subject.name_of(position), session.subject.entry(position, index)
             message = (

@@ -119,11 +119,11 @@ class Case:
 
     def yours_for(self, m: Measurement, upstream: Callable[[Tensor], Tensor]) -> Tensor | None:
         """Run the backward again with a changed upstream."""
-        return self.rerun(m.point, lambda _: [upstream(u) for u in m.point.run.upstream], nullcontext)
+        return self.rerun(m.point, [upstream(u) for u in m.point.run.upstream], nullcontext)
 
     def yours_within(self, m: Measurement, around: Around) -> Tensor | None:
         """Run the backward again in a context."""
-        return self.rerun(m.point, lambda _: m.point.run.upstream, around)
+        return self.rerun(m.point, m.point.run.upstream, around)
 
     def right_with(self, m: Measurement, upstream: list[Tensor]) -> Tensor:
         """Return the right gradient for another upstream."""

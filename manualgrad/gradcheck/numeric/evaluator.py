@@ -10,6 +10,7 @@ from torch import Tensor
 STAIRCASE = 1e-2  # the noise that is assumed where a small move changes nothing at all
 MOVES = (1e-10, 1e-5, 1e-2)
 GRIDS = (1e-6, 1e-4)  # spacings of equally spaced points, whose differences show noise
+MOST_ENTRIES, MOST_COLUMNS = 2**18, 256  # of a Jacobian that is measured
 BIG = 2**17  # elements of which the grids' points are not tried
 
 Direction = tuple[Tensor, Tensor]  # the elements that move, and how far each does for a step of 1
@@ -31,8 +32,8 @@ class Evaluator:
     ----------
     function
         Maps a tensor to outputs; all are real.
-    at
-        The point.
+    at, base
+        The point, and the outputs there.
     upstream
         One tensor ``u`` per output.
     noise
@@ -44,12 +45,13 @@ class Evaluator:
         self,
         function: Callable[[Tensor], Sequence[Tensor]],
         at: Tensor,
+        base: Sequence[Tensor],
         upstream: Sequence[Tensor],
         noise: float | None = None,
     ) -> None:
         self.function = function
         self.at = at
-        self.base = function(at)
+        self.base = base
         self.upstream = [_flat(u) for u in upstream]
         self.noise = torch.finfo(at.dtype).eps if noise is None else noise
         self.is_noise_measured = noise is not None
@@ -58,6 +60,13 @@ class Evaluator:
         strengths = (float(u.abs().max()) for u in self.upstream if u.numel())
         self._size = 0.01 * self._largest * max(strengths, default=0.0)
         self._size += sum(float((u * _flat(f)).norm()) for u, f in zip(self.upstream, self.base, strict=True))
+
+    def quick_slope(self, direction: Direction) -> Slope:
+        """Return the derivative along a direction from one small step either way."""
+        step = self.noise ** (1 / 3)  # balances truncation and rounding
+        up, down = (self._change(*direction, k * step) for k in (1, -1))
+        value = (up - down) / (2 * step)
+        return Slope(value, self._rounding(value, step), -down / step, up / step)
 
     def slope(self, direction: Direction, step: float) -> tuple[Slope, float, float]:
         """Return the derivative along a direction by central differences, its jump and its noise.
@@ -70,10 +79,13 @@ class Evaluator:
         coarse, fine = (up - down) / (2 * step), (half_up - half_down) / step
         left, right = -half_down / (step / 2), half_up / (step / 2)
         jump = abs(2 * (right - left) - (up + down) / step)
-        # The step itself is rounded, too.
-        noise = self.noise / step * (8 * self._size + 2 * abs(fine) * self._largest)
+        noise = self._rounding(fine, step)
         error = abs(fine - coarse) / 3 + noise + jump
         return Slope(fine + (fine - coarse) / 3, error, left, right), jump, noise
+
+    def _rounding(self, slope: float, step: float) -> float:
+        """Return how far off rounding puts a slope; the step itself is rounded, too."""
+        return self.noise / step * (8 * self._size + 2 * abs(slope) * self._largest)
 
     def _change(self, elements: Tensor, moves: Tensor, step: float) -> float:
         """Return ``<u, f(moved x) - f(x)>``; NaN outside the function's domain."""
@@ -92,6 +104,19 @@ class Evaluator:
         except Exception:
             return None
         return outputs if [o.shape for o in outputs] == [o.shape for o in self.base] else None
+
+    def jacobian(self) -> Tensor | None:
+        """Return the derivative of each result by each element, (results, elements); None if too large."""
+        x, n = self.at, self.at.numel()
+        results = sum(output.numel() for output in self.base)
+        if x.dtype != torch.float64 or not 0 < n * results <= MOST_ENTRIES or n > MOST_COLUMNS:
+            return None
+        steps = max(1e-5, self.noise ** (1 / 3)) * x.abs().clamp(min=1).reshape(-1)
+        columns = []
+        for move in torch.diag(steps).reshape(-1, *x.shape):
+            up, down = self.function(x + move), self.function(x - move)
+            columns.append(torch.cat([_flat(a - b) for a, b in zip(up, down, strict=True)]))
+        return torch.stack(columns, 1) / (2 * steps.cpu())
 
     def measure_noise(self) -> None:
         """Measure the relative error of a result: what a dtype rounds, an iteration's end."""

@@ -1,0 +1,227 @@
+"""One call of gradcheck: what is checked, how it is judged, what was found out so far, and the report."""
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from manualgrad.gradcheck.judge import Point
+from manualgrad.gradcheck.numeric.derivative import GROUPS, Estimate, derivative
+from manualgrad.gradcheck.numeric.evaluator import STAIRCASE, Evaluator
+from manualgrad.gradcheck.report import Finding, Report, Row
+from manualgrad.gradcheck.running import Run, SubjectError, Upstream, run
+from manualgrad.gradcheck.subject import Subject, as_gradient, cast, like, real
+from manualgrad.gradcheck.tolerance import Tolerance, close, largest
+
+FLOOR = 1e-9  # of the largest gradient of all arguments: below it float64 itself is noise
+
+
+class MisuseError(ValueError):
+    """The caller's own mistake, not the subject's: it leaves gradcheck."""
+
+
+@dataclass
+class Session:
+    """What the checks of one call share.
+
+    Attributes
+    ----------
+    subject, reference : Subject
+        What is checked, and whose gradient is trusted.
+    surrogate : bool
+        Whether the reference stands for the gradient alone: a straight-through estimator's.
+    tolerance : Tolerance or None
+        The caller's own, which takes the place of what ``eps`` allows.
+    allow : collection of str
+        The kinds that are notes only.
+    generator : torch.Generator
+        For every random choice.
+    report : Report
+    eps : float
+        The precision that is computed in.
+    native : Run
+        The first run, on the caller's own values.
+    base : Point
+        The caller's inputs, judged in float64 where the function allows that.
+    named : set
+        The arguments whose gradient has had its finding; None stands for those inside the function.
+    judged : bool
+        Whether the values at the caller's inputs have been judged.
+    done : bool
+        Whether nothing more can be said: it could not be told apart from what was found.
+    """
+
+    subject: Subject
+    reference: Subject | None
+    surrogate: bool
+    tolerance: Tolerance | None
+    allow: Collection[str]
+    generator: torch.Generator
+    report: Report
+    eps: float = field(init=False)
+    native: Run = field(init=False)
+    base: Point = field(init=False)
+    named: set[int | None] = field(default_factory=set)
+    judged: bool = False
+    done: bool = False
+    _noise: dict[int, float] = field(default_factory=dict)  # per position, at the caller's inputs
+
+    def find(
+        self,
+        kind: str,
+        position: int | str | None,
+        message: str,
+        index: tuple[int, ...] | None = None,
+        *,
+        wrong: bool = True,
+    ) -> None:
+        """Report a finding, of an argument by its position; one that the caller allows is a note."""
+        argument = self.subject.names[position] if isinstance(position, int) else position
+        finding = Finding(kind, argument, index, message, wrong and kind not in self.allow)
+        if finding not in self.report.findings:
+            self.report.findings.append(finding)
+
+    def run(self, values: Sequence[Any], upstream: Upstream | None = None, **options: Any) -> Run:
+        """Run forward and backward; the upstream is drawn at random if there is none."""
+        return run(self.subject, values, self.generator if upstream is None else upstream, **options)
+
+    def judge(self, record: Run, where: str = "", groups: int = GROUPS) -> Point:
+        """Find what is right where the subject was run, and where it is not."""
+        point = Point(record, where, reference=self.reference_gradients(record))
+        for position in self.subject.checked:
+            yours = as_gradient(record.gradients[position], record.values[position])
+            estimate, noise = Estimate.unknown(yours.shape), self.eps
+            if not self.surrogate:
+                estimate, noise = self.numeric(record, position, yours, groups)
+            point.yours[position], point.numeric[position], point.noise[position] = yours, estimate, noise
+            right = point.right[position] = estimate.value.clone()
+            if position in point.reference:
+                known = point.reference[position].isfinite()
+                right[known] = point.reference[position][known]
+        floor = self.floor(point)
+        for position in self.subject.checked:
+            point.wrong[position] = self._differs(point, position, floor)
+        return point
+
+    def numeric(
+        self, record: Run, position: int, claimed: Tensor, groups: int = GROUPS
+    ) -> tuple[Estimate, float]:
+        """Estimate the gradient of one argument by finite differences; return also the function's noise."""
+        evaluator = self.evaluator(record, position)
+        tolerance = self.tolerance_at(evaluator.noise)
+        estimate = derivative(evaluator, claimed, tolerance, self.generator, groups)
+        if position not in self._noise:
+            agree = close(claimed, estimate.value, tolerance) & estimate.value.isfinite()
+            if not bool(agree.all()) or not bool(claimed.any()):
+                # Only now: what agrees to the digits of its dtype has no more noise than that.
+                assumed = evaluator.noise
+                evaluator.measure_noise()
+                if evaluator.noise > assumed:
+                    tolerance = self.tolerance_at(evaluator.noise)
+                    estimate = derivative(evaluator, claimed, tolerance, self.generator, groups)
+            self._noise[position] = evaluator.noise
+        if evaluator.at.dtype == torch.float64:
+            if evaluator.noise == STAIRCASE:
+                return Estimate.unknown(claimed.shape), STAIRCASE
+            # What noise alone would hide is not known.
+            size = max(largest(claimed), largest(estimate.value))
+            estimate.value[(5 * estimate.error > 0.3 * size) & (claimed.abs() > 1e-6)] = math.nan
+        return estimate, evaluator.noise
+
+    def evaluator(self, record: Run, position: int) -> Evaluator:
+        """Return ``<u, f>`` as a function of one argument."""
+        kept = [k for k, follows in enumerate(record.differentiable) if follows]
+        kept = kept or list(range(len(record.outputs)))
+        value = record.values[position]
+
+        def function(x: Tensor) -> list[Tensor]:
+            moved = [like(x, value) if i == position else v for i, v in enumerate(record.values)]
+            outputs = self.subject.evaluate(moved)
+            return [real(outputs[k]) for k in kept]
+
+        base, upstream = ([real(t[k]) for k in kept] for t in (record.outputs, record.upstream))
+        return Evaluator(function, real(value), base, upstream, self._noise.get(position))
+
+    def tolerance_at(self, noise: float) -> Tolerance:
+        """Return the tolerance in a function that is as noisy as this."""
+        return self.tolerance or Tolerance.of(max(noise, self.eps))
+
+    def floor(self, point: Point) -> float:
+        """Return the difference that is rounding alone, beside the largest gradient of all arguments."""
+        return max(FLOOR, 4 * self.eps) * max(largest(right) for right in point.right.values())
+
+    def _differs(self, point: Point, position: int, floor: float) -> Tensor:
+        yours, right, estimate = point.yours[position], point.right[position], point.numeric[position]
+        error = estimate.error.nan_to_num(0.0, 0.0, 0.0)
+        is_rounding = (yours - right).abs() <= floor
+        if position in point.reference:
+            # The reference decides at a kink, too: what the slopes leave open there is no allowance.
+            error = error.where(~estimate.kink, 0.0)
+            return ~(close(yours, right, self.tolerance_at(0.0), error) | is_rounding)
+        agree = close(yours, right, self.tolerance_at(point.noise[position]), error) | is_rounding
+        if bool(estimate.kink.any()):
+            agree = torch.where(estimate.kink, estimate.between_slopes(yours), agree)
+        return ~agree
+
+    def reference_gradients(self, record: Run) -> dict[int, Tensor]:
+        """Return the reference's gradients, if its result is the same as the subject's."""
+        if self.reference is None:
+            return {}
+        taken = record.values[: len(self.reference.values)]
+        for exact in (cast(taken, torch.float64), taken):  # in float64 also where the subject cannot be
+            try:
+                theirs = run(self.reference, exact, record.upstream, recorded=False)
+            except (SubjectError, RuntimeError, ValueError):
+                continue
+            if self.surrogate or not self.forward_difference(record.outputs, theirs.outputs):
+                return {
+                    i: as_gradient(gradient, record.values[i])
+                    for i, gradient in theirs.gradients.items()
+                    if gradient is not None or self.surrogate
+                }
+        return {}
+
+    def forward_difference(
+        self, yours: Sequence[Tensor], theirs: Sequence[Tensor], eps: float | None = None
+    ) -> str:
+        """Say how the results of subject and reference differ; empty if they do not."""
+        if len(yours) != len(theirs):
+            return f"returns {len(yours)} tensors, the reference {len(theirs)}"
+        for y, t in zip(yours, theirs, strict=True):
+            if y.shape != t.shape:
+                return f"returns the shape {tuple(y.shape)}, the reference {tuple(t.shape)}"
+            coarsest = max(eps or self.eps, *(torch.finfo(result.dtype).eps for result in (y, t)))
+            a, b = (real(result).cpu().double() for result in (y, t))
+            tolerance = self.tolerance or Tolerance.of(coarsest)
+            differs = ~(close(a, b, tolerance) & (b.isfinite() | (a == b) | (a.isnan() & b.isnan())))
+            if bool(differs.any()):
+                index = tuple(differs.nonzero()[0].tolist())
+                place = f" at {list(index)}" if index else ""
+                return f"returns {a[index]:.6g}{place}, the reference {b[index]:.6g}"
+        return ""
+
+    def show(self, point: Point) -> None:
+        """Let the table be about a point."""
+        self.report.rows = []
+        self.report.upstream = point.run.upstream
+        # In the place of a gradient that the engine does not take, the point has zeros.
+        refused = {r.position for r in point.run.returned if not r.is_accepted}
+        for position in self.subject.checked:
+            row = Row(self.subject.names[position], tuple(self.subject.values[position].shape))
+            self.report.rows.append(row)
+            yours, right = point.yours[position], point.right[position]
+            if not yours.numel():
+                continue
+            index = row.index = point.worst_index(position)
+            row.numeric = float(point.numeric[position].value[index])
+            if position in point.reference:
+                row.reference = float(point.reference[position][index])
+            if not refused & {position, None}:
+                row.yours = float(yours[index])
+                difference = abs(row.yours - float(right[index]))
+                row.relative_error = difference / max(abs(row.yours), abs(float(right[index])), 1e-300)
+            if not bool(yours.any()) and not bool(right.any()):
+                row.verdict = "right (no effect)"
