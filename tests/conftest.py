@@ -19,8 +19,8 @@ def pytest_configure(config):
 
 @pytest.fixture(scope="session")
 def processes():
-    """Three processes, started once; a test runs a function in two or three of them."""
-    with together.processes(3) as run:
+    """Two processes, started once; a test runs a function in one or both of them."""
+    with together.processes(2) as run:
         yield run
 
 

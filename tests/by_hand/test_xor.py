@@ -41,13 +41,3 @@ def test_many_networks_are_as_many_single_ones(activation):
         torch.testing.assert_close(answers[:, k : k + 1], answer, rtol=0, atol=1e-12)
         torch.testing.assert_close(hidden[:, :, k], single_hidden, rtol=0, atol=1e-12)
         torch.testing.assert_close(output[:, k : k + 1], single_output, rtol=0, atol=1e-12)
-
-
-def test_calls_follow_one_another():
-    inputs, targets = xor()
-    once, twice = [(draw(2, 5), draw(5, 1, seed=1)) for _ in range(2)]
-    train_xor(*once, inputs, targets, 0.3, 30)
-    train_xor(*twice, inputs, targets, 0.3, 10)
-    train_xor(*twice, inputs, targets, 0.3, 20)
-    assert torch.equal(once[0], twice[0])
-    assert torch.equal(once[1], twice[1])

@@ -2,13 +2,11 @@
 
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
-from manualgrad.training.checkpoint import read_checkpoint
-from tests.experiments.small_mnist import COMMAND, the_folder
+from tests.experiments.small_mnist import COMMAND
 
 pytestmark = pytest.mark.slow  # a process each, or two
 
@@ -33,13 +31,8 @@ def on_a_small_disk():
 def test_a_full_disk(tmp_path, on_a_small_disk):
     # There is room for best.pt and one last.pt of 7 MB, not for the second, which is to take its place. The
     # disk ends with the command, so the command itself has to say what was on it.
-    command = [
-        *on_a_small_disk(tmp_path, "rw"),
-        "sh",
-        "-c",
-        '"$@"; echo $?; find "$0" -name "*.p*t*"',
-        tmp_path,
-    ]
+    listing = ["sh", "-c", '"$@"; echo $?; find "$0" -name "*.p*t*"', tmp_path]
+    command = [*on_a_small_disk(tmp_path, "rw"), *listing]
     run = start("--runs-dir", tmp_path / "runs", "--checkpoint-steps", "3", wrap=map(str, command))
     out, complaint = run.communicate()
     *_, status, best, last = out.splitlines()
@@ -47,7 +40,7 @@ def test_a_full_disk(tmp_path, on_a_small_disk):
     best, last = sorted([best, last])
     folder = Path(last).parents[1]
     assert [best, last] == [f"{folder}/checkpoints/{kind}.pt" for kind in ("best", "last")]  # and no .part
-    (line,) = complaint.splitlines()  # the figures for TensorBoard may be the first to find no room
+    line = complaint.splitlines()[-1]  # TensorBoard's own thread may be the first to find no room
     assert line.startswith(f"mnist: error: {folder}")
     assert "No space left on device; to resume: python " in line
     assert line.endswith(f"--resume {folder}")
@@ -58,26 +51,3 @@ def test_a_read_only_folder(tmp_path, on_a_small_disk):
     out, complaint = run.communicate()
     assert (run.returncode, out) == (1, "")
     assert complaint == f"mnist: error: {tmp_path}/runs/mnist: Read-only file system\n"
-
-
-def test_the_folder_removed_under_way(tmp_path):
-    run = start("--runs-dir", tmp_path, "--epochs", 10_000, "--checkpoint-steps", 50, "--log", "none")
-    while run.poll() is None and not list(tmp_path.glob("mnist/*/checkpoints/best.pt")):
-        time.sleep(0.01)
-    folder = the_folder(tmp_path)
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.rmtree(folder, ignore_errors=True)  # a file may have come while the first was at work
-    _, complaint = run.communicate(timeout=60)
-    assert run.returncode == 1
-    assert complaint == f"mnist: error: {folder} was removed while the run was going on\n"
-
-
-def test_two_runs_begun_in_the_same_second(tmp_path):
-    both = [start("--runs-dir", tmp_path, "--epochs", 1, "--seed", 5) for _ in range(2)]
-    outs = [run.communicate() for run in both]
-    assert [run.returncode for run in both] == [0, 0], outs
-    folders = list((tmp_path / "mnist").iterdir())
-    assert len(folders) == 2
-    checkpoints = [read_checkpoint(folder / "checkpoints" / "last.pt") for folder in folders]
-    weights = [checkpoint["model"]["1.weight"] for checkpoint in checkpoints]
-    assert weights[0].equal(weights[1])

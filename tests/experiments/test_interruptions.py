@@ -105,6 +105,7 @@ def test_interrupted_at_random_it_ends_as_if_nothing_had_been(tmp_path, argv, se
     print(*how)
 
 
+@pytest.mark.slow
 def test_the_message_is_how_to_resume(tmp_path):
     process = start(tmp_path, "--epochs", "1000", "--checkpoint-steps", "5")
     while process.poll() is None and not list(tmp_path.glob("mnist/*/checkpoints/best.pt")):

@@ -92,22 +92,6 @@ def test_accuracy_that_is_required(tmp_path):
         train(tmp_path / "high", require_accuracy=1.0, dry_run=True)
 
 
-def test_layers_learn_in_training_mode_and_are_measured_in_the_other(tmp_path, monkeypatch):
-    modes = []
-
-    def build():
-        model = build_model()
-        model[0].register_forward_hook(
-            lambda module, *_: modes.append((module.training, torch.is_grad_enabled()))
-        )
-        return model
-
-    build_model = mnist.build_model
-    monkeypatch.setattr(mnist, "build_model", build)
-    train(tmp_path, log="none")
-    assert modes == [(True, True)] * 4 + [(False, False)] + [(True, True)] * 4 + [(False, False)] * 2
-
-
 @both
 def test_what_is_logged_changes_no_figure_and_full_has_it_all(tmp_path, name):
     runs = {level: train(tmp_path / level, name, log=level) for level in ("none", "scalars", "full")}
@@ -185,10 +169,8 @@ def deepen(model):
 
 def draw_lots(data_dir=None, device="cpu"):
     generator = torch.Generator().manual_seed(0)
-    images, labels = (
-        torch.rand(600, 28, 28, generator=generator),
-        torch.randint(10, (600,), generator=generator),
-    )
+    images = torch.rand(600, 28, 28, generator=generator)
+    labels = torch.randint(10, (600,), generator=generator)
     return MNIST(images[:500], labels[:500], images[500:], labels[500:])
 
 

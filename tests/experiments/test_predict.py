@@ -73,10 +73,6 @@ def test_the_digits_and_their_probabilities(trained, draw, ask, tmp_path):
     assert json.loads((folder / "metrics.json").read_text())["digits"] == {str(picture): best[0]}
 
 
-def test_what_is_unusual_about_a_picture(trained, draw, ask):
-    assert "ink touches the rim" in ask(trained, draw("one.png", top=-5))[1]
-
-
 def test_pictures_are_drawn_twelve_a_sheet(trained, draw, ask, monkeypatch, figures):
     monkeypatch.setattr(predict, "SHEET", 2)
     assert ask(trained, *(draw(f"{number}.png") for number in range(5)), log="full")[0] == 0

@@ -7,20 +7,8 @@ from manualgrad.data.xor import xor
 
 
 def test_shares_are_those_of_single_networks(perform):
-    knobs = (
-        "--networks",
-        "6",
-        "--epochs",
-        "3000",
-        "--hidden",
-        "2",
-        "--learning-rates",
-        "1",
-        "0.01",
-        "--seed",
-        "3",
-    )
-    performance = perform(xor_survey, *knobs)
+    knobs = "--networks 6 --epochs 3000 --hidden 2 --learning-rates 1 0.01 --seed 3"
+    performance = perform(xor_survey, *knobs.split())
     numbers = torch.rand(6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(3)) * 2 - 1
     inputs, targets = xor()
     for rate in (1.0, 0.01):

@@ -56,11 +56,6 @@ def test_the_scale_reaches_as_far_as_the_activation(answer, low):
     assert image.get_clim() == (low, 1)
 
 
-def test_an_answer_without_a_half_has_no_line():
-    axes = plots.plot_decision_boundary(lambda x: 0 * x[:, :1], *DATA, "").axes[0]
-    assert not [each for each in axes.collections if hasattr(each, "levels")]
-
-
 @pytest.mark.parametrize("units", [1, 9])
 def test_each_hidden_unit_has_a_map(units):
     figure = plots.plot_hidden_units(lambda x: x[:, :1] * torch.arange(1.0, units + 1), *DATA, "now")

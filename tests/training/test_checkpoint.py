@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import shutil
 import signal
 import time
 from dataclasses import replace
@@ -209,9 +208,3 @@ def test_another_network_or_other_settings_are_refused(config, monkeypatch):
     monkeypatch.setattr(mnist, "build_model", lambda: mnist.nn.Sequential(mnist.nn.Linear(3, 2)))
     with pytest.raises(UserError, match=r"last.pt belongs to another network: Missing key"):
         train(resumed(config))
-
-
-def test_the_folder_removed_under_way(config):
-    with pytest.raises(UserError, match="was removed while the run was going on") as caught:
-        train(replace(config, log="none"), lambda: shutil.rmtree(the_folder(config.runs_dir)), 2)
-    assert not hasattr(caught.value, "__notes__")  # there is nothing to resume

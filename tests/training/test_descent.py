@@ -18,12 +18,3 @@ def test_it_is_pytorch_s():
             model(torch.ones(4, 2)).square().sum().backward()
             optimizer.step()
     torch.testing.assert_close(list(ours.parameters()), list(theirs.parameters()))
-
-
-def test_what_has_no_gradient_stays():
-    used, unused = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
-    optimizer = GradientDescent([used, unused], 0.5)
-    used.sum().backward()
-    optimizer.step()
-    assert used.tolist() == [0.5, 0.5]
-    assert unused.tolist() == [1, 1]
