@@ -26,13 +26,7 @@ LOCK = threading.Lock()  # a process is started, and its exit code read, by one 
 
 
 def start_server() -> None:
-    """Let the server load PyTorch while the caller does other things.
-
-    Raises
-    ------
-    UserError
-        If this system has no fork server.
-    """
+    """Let the server load PyTorch while the caller does other things."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         raise UserError("checks need Linux or macOS (on Windows: its subsystem for Linux)")
     multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOAD)
@@ -78,13 +72,7 @@ class Check:
         return 0.0 if self.sentinel is None else max(0.0, left)
 
     def wait(self) -> Verdict:
-        """Wait until the check ends or its time is over, and return the verdict.
-
-        Raises
-        ------
-        UserError
-            If the process could not be started.
-        """
+        """Wait until the check ends or its time is over, and return the verdict."""
         code: int | None = LOST
         if self.sentinel is not None:
             in_time = connection.wait([self.sentinel], self.seconds_left())

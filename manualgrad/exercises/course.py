@@ -263,13 +263,7 @@ def course() -> list[Exercise]:
 
 
 def find(name: str) -> Exercise:
-    """Return the exercise of a name; hyphens serve for underscores, and ``.py`` may follow.
-
-    Raises
-    ------
-    UserError
-        If there is none, with the closest names there are.
-    """
+    """Return the exercise of a name; hyphens serve for underscores, and ``.py`` may follow."""
     exercises = {exercise.name: exercise for exercise in course()}
     plain = name.removesuffix(".py").replace("-", "_").lower()
     if plain in exercises:

@@ -53,11 +53,6 @@ class Exercise:
         return self.about or self.lesson.title
 
     @property
-    def is_bug(self) -> bool:
-        """Whether something wrong is given, to be mended."""
-        return self.kind != "prediction" and bool(self.mistakes or self.wrong_backward)
-
-    @property
     def module(self) -> str:
         """The page's dotted name."""
         return ".".join(("manualgrad", *self.page.relative_to(PACKAGE).with_suffix("").parts))

@@ -27,20 +27,7 @@ class Progress:
 
 
 class Folder:
-    """A folder of a student's own, with one file for each exercise that was started.
-
-    Parameters
-    ----------
-    path : Path, optional
-        Need not exist yet. By default the current folder if it is one already, else ``my-backwards``.
-    program : str
-        What is typed before a verb, for messages.
-
-    Raises
-    ------
-    UserError
-        If it lies inside the package, is no folder, or its progress cannot be read.
-    """
+    """A folder of a student's own: the current one if it is one already, else ``my-backwards``."""
 
     def __init__(self, path: Path | None = None, program: str = "") -> None:
         self.usual = Path() if Path(PROGRESS).is_file() else DEFAULT

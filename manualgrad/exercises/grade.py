@@ -33,22 +33,7 @@ EXPOSED = (
 
 
 class Grader:
-    """Check submissions.
-
-    Parameters
-    ----------
-    exercises : sequence of Exercise
-        Which to grade.
-    jobs : int, optional
-        How many checks to run at once; None for one on each processor.
-    limits : Limits
-        What a check may use.
-
-    Raises
-    ------
-    UserError
-        If our own solution of an exercise does not pass.
-    """
+    """Check submissions, some at once: as many as there are processors, unless told otherwise."""
 
     def __init__(self, exercises: Sequence[Exercise], jobs: int | None, limits: Limits) -> None:
         self.exercises, self.jobs, self.limits = exercises, jobs or os.cpu_count() or 1, limits
@@ -68,20 +53,7 @@ class Grader:
         return verdict.seconds
 
     def grade(self, submissions: Sequence[Submission], known: Sequence[Grade] = ()) -> Iterator[Grade]:
-        """Check every exercise of every submission, with a progress bar, and yield the grades as they come.
-
-        Parameters
-        ----------
-        submissions : sequence of Submission
-            Read before the first check.
-        known : sequence of Grade
-            Of an earlier grading that was interrupted: not checked again while the file is the same.
-
-        Raises
-        ------
-        UserError
-            If the package's own files change on the way.
-        """
+        """Check what no earlier grading of the same file knows, and yield the grades as they come."""
         done = {(grade.submission, grade.exercise, grade.digest) for grade in known}
         work = [(submission, exercise) for submission in submissions for exercise in self.exercises]
         work = [(s, e) for s, e in work if (s.name, e.name, _digest(s.files.get(e.name))) not in done]
@@ -145,21 +117,7 @@ class Grader:
 def grade_class(
     folder: Path, out: Path, chosen: Sequence[Exercise], jobs: int | None, limits: Limits, force: bool
 ) -> None:
-    """Write the tables of a class; what was graded before an interruption is not graded again.
-
-    Parameters
-    ----------
-    folder : Path
-        Has a folder for each submission.
-    out : Path
-        Where the tables and the feedback go.
-    chosen : sequence of Exercise
-        Which to grade; if there is none, all that anybody has handed in.
-    jobs, limits
-        As for ``Grader``.
-    force : bool
-        Whether to forget an earlier grading.
-    """
+    """Write the tables of a class, of the chosen exercises or of all that anybody has handed in."""
     table, rows, texts = out / "grades.csv", out / "details.csv", out / "feedback"
     if table.exists() and not rows.exists() and not force:
         raise UserError(f"{table} exists; --force replaces it")

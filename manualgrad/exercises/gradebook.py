@@ -143,13 +143,7 @@ RUNNER = {
 
 
 def classroom50(grades: Sequence[Grade], environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
-    """Return one submission's grades as Classroom 50's ``result.json``: a test for each exercise.
-
-    Raises
-    ------
-    UserError
-        If the runner's variables are not there.
-    """
+    """Return one submission's grades as Classroom 50's ``result.json``: a test for each exercise."""
     missing = [name for name in RUNNER.values() if not environment.get(name)]
     if missing:
         raise UserError(f"--classroom50 is for Classroom 50's runner, which sets {', '.join(missing)}")
@@ -205,13 +199,7 @@ subprocess.run(
 
 
 def write_autograder(path: Path, exercises: Sequence[Exercise]) -> None:
-    """Write what a teacher uploads: ``.zip`` is for Gradescope, ``.py`` for Classroom 50.
-
-    Raises
-    ------
-    UserError
-        If the name ends in neither.
-    """
+    """Write what a teacher uploads: ``.zip`` is for Gradescope, ``.py`` for Classroom 50."""
     try:
         version = f"=={importlib.metadata.version('manualgrad')}"
     except importlib.metadata.PackageNotFoundError:  # used from a checkout: the newest there is

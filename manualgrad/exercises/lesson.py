@@ -6,17 +6,8 @@ PyTorch need not be imported to show a formula, so the file is parsed and not ru
 import ast
 import re
 import textwrap
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-
-
-@dataclass(frozen=True)
-class Argument:
-    """One argument of ``forward``."""
-
-    name: str
-    has_gradient: bool
 
 
 class Lesson:
@@ -68,7 +59,7 @@ class Lesson:
         """Return what backward calls the upstream gradients, one for each output."""
         return [argument.arg for argument in self._method("backward").args.args[1:]]
 
-    def arguments(self) -> list[Argument]:
+    def arguments(self) -> dict[str, bool]:
         """Return forward's arguments, and whether backward's return type has a gradient for each."""
         names = [argument.arg for argument in self._method("forward").args.args]
         returned = self._method("backward").returns
@@ -76,7 +67,7 @@ class Lesson:
         kinds = [returned]
         if isinstance(returned, ast.Subscript) and isinstance(returned.slice, ast.Tuple):
             kinds = returned.slice.elts
-        return [Argument(name, ast.unparse(kind) != "None") for name, kind in zip(names, kinds, strict=True)]
+        return {name: ast.unparse(kind) != "None" for name, kind in zip(names, kinds, strict=True)}
 
     def shapes(self) -> list[tuple[str, str]]:
         """Return the wrapper's tensor parameters and its result, each with the text that gives its shape."""

@@ -111,7 +111,7 @@ def _write_function(exercise: Exercise, folder: Folder) -> str:
         if exercise.kind == "prediction":
             task, end = _PREDICT, _PREDICTION
     else:
-        gradients = [f"grad_{a.name}" if a.has_gradient else "None" for a in lesson.arguments()]
+        gradients = [f"grad_{name}" if has else "None" for name, has in lesson.arguments().items()]
         task = _backward_task(exercise)
         names = [name for name in gradients if name != "None"]
         if len(names) > 1:
@@ -137,9 +137,9 @@ def _backward_task(exercise: Exercise) -> str:
     task = (
         f"Write ``backward``: it gets {_listed(lesson.upstream())}, the loss's gradient with "
         f"respect to the result{'s' * (len(lesson.upstream()) > 1)}, and returns that with respect to "
-        f"{_listed([a.name for a in arguments if a.has_gradient])}."
+        f"{_listed([name for name, has in arguments.items() if has])}."
     )
-    others = [a.name for a in arguments if not a.has_gradient]
+    others = [name for name, has in arguments.items() if not has]
     if others:
         none = "None stands" if len(others) == 1 else "Each None stands"
         task += f" {none} for an argument of forward that has no gradient: {_listed(others)}."

@@ -20,13 +20,7 @@ from manualgrad.loading import FileError, describe, load_module
 
 
 def find_class(module: types.ModuleType, ours: type[Function]) -> type[Function]:
-    """Return the file's last class that gives a Function of ours another backward.
-
-    Raises
-    ------
-    FileError
-        If there is none.
-    """
+    """Return the file's last class that gives a Function of ours another backward."""
     for value in reversed(vars(module).values()):
         if (
             isinstance(value, type)
@@ -57,13 +51,7 @@ def in_place_of_ours(info: FunctionInfo, function_class: type[Function]) -> Iter
 
 
 def load_function(path: Path) -> tuple[FunctionInfo, type[Function]]:
-    """Return a student's Function and what it replaces; the file runs in the calling process.
-
-    Raises
-    ------
-    UserError
-        If the file cannot be read, raises, or is about none of the package's functions.
-    """
+    """Return a student's Function and what it replaces; the file runs in the calling process."""
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:

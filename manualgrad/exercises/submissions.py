@@ -56,13 +56,7 @@ class Submission:
 
 
 def find_submissions(folder: Path, exercises: Sequence[Exercise]) -> list[Submission]:
-    """Read the files that were handed in, sorted by name: each folder in ``folder`` is a submission.
-
-    Raises
-    ------
-    UserError
-        If there is no such folder, or no submission in it.
-    """
+    """Read the files that were handed in, sorted by name: each folder in ``folder`` is a submission."""
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")
     folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
