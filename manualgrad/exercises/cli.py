@@ -112,11 +112,12 @@ def _grade(options: Namespace) -> int:
     if options.out is not None:
         grade.grade_class(options.folder, options.out, chosen, options.jobs, _limits(options), options.force)
         return 0
+    about = gradebook.classroom50_runner() if options.classroom50 else {}
     submission = submissions.read_submission(options.folder, chosen or course())
     exercises = chosen or grade.handed_in([submission], options.folder)
     grades = list(grade.Grader(exercises, options.jobs, _limits(options)).grade([submission]))
     grades.sort(key=lambda grade: [exercise.name for exercise in exercises].index(grade.exercise))
-    content = (gradebook.gradescope if options.gradescope else gradebook.classroom50)(grades)
+    content = about | (gradebook.classroom50(grades) if about else gradebook.gradescope(grades))
     path: Path = options.gradescope or options.classroom50
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return 0

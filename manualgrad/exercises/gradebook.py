@@ -132,21 +132,30 @@ def gradescope(grades: Sequence[Grade]) -> dict[str, Any]:
     return {"score": _sum(grades)[0], "execution_time": seconds, "tests": tests}
 
 
-# What Classroom 50's runner tells about a submission, and what ``result.json`` calls it.
-RUNNER = {
-    "classroom": "CLASSROOM",
-    "assignment": "ASSIGNMENT",
-    "submission": "SUBMISSION_TAG",
-    "commit": "COMMIT_URL",
-    "release": "RELEASE_URL",
-}
-
-
-def classroom50(grades: Sequence[Grade], environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
-    """Return one submission's grades as Classroom 50's ``result.json``: a test for each exercise."""
-    missing = [name for name in RUNNER.values() if not environment.get(name)]
+def classroom50_runner(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return what Classroom 50's runner tells about a submission, as ``result.json`` calls it."""
+    names = {
+        "classroom": "CLASSROOM",
+        "assignment": "ASSIGNMENT",
+        "submission": "SUBMISSION_TAG",
+        "commit": "COMMIT_URL",
+        "release": "RELEASE_URL",
+    }
+    missing = [name for name in names.values() if not environment.get(name)]
     if missing:
         raise UserError(f"--classroom50 is for Classroom 50's runner, which sets {', '.join(missing)}")
+    return {
+        "schema": "classroom50/result/v1",
+        **{name: environment[variable] for name, variable in names.items()},
+        "assignment_type": environment.get("ASSIGNMENT_TYPE") or "individual",
+        "owner": environment.get("OWNER") or environment.get("USERNAME") or "unknown",
+        "review": environment.get("REVIEW_URL") or environment["COMMIT_URL"],
+        "datetime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def classroom50(grades: Sequence[Grade]) -> dict[str, Any]:
+    """Return one submission's grades as Classroom 50's ``result.json``: a test for each exercise."""
     tests = [
         {
             "test-name": grade.exercise,
@@ -158,17 +167,7 @@ def classroom50(grades: Sequence[Grade], environment: Mapping[str, str] = os.env
         for grade in grades
     ]
     score, out_of = _sum(grades)
-    return {
-        "schema": "classroom50/result/v1",
-        **{name: environment[variable] for name, variable in RUNNER.items()},
-        "assignment_type": environment.get("ASSIGNMENT_TYPE") or "individual",
-        "owner": environment.get("OWNER") or environment.get("USERNAME") or "unknown",
-        "review": environment.get("REVIEW_URL") or environment["COMMIT_URL"],
-        "datetime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "score": score,
-        "max-score": out_of,
-        "tests": tests,
-    }
+    return {"score": score, "max-score": out_of, "tests": tests}
 
 
 # What a teacher uploads: the files of Gradescope's zip, and the script of Classroom 50.

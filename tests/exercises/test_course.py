@@ -50,10 +50,10 @@ def test_the_reference_passes(exercise, judge):
     assert (outcome.kind, outcome.message, outcome.printed) == ("", "", "")
 
 
-@each
-def test_what_forward_saved_is_taken_off_ctx_in_the_stub(exercise):
-    if exercise.kind == "function" and "ctx.saved_tensors" in exercise.lesson.method("backward"):
-        assert any(line.endswith("ctx.saved_tensors") for line in exercise.lesson.given_lines())
+def test_what_forward_saved_is_taken_off_ctx_in_the_stub():
+    for exercise in COURSE:
+        if exercise.kind == "function" and "ctx.saved_tensors" in exercise.lesson.method("backward"):
+            assert any(line.endswith("ctx.saved_tensors") for line in exercise.lesson.given_lines())
 
 
 @pytest.mark.parametrize("name", ["mse_loss", "nll_loss"])
@@ -62,26 +62,26 @@ def test_where_the_reduction_matters_its_values_are_named(name):
     assert all(f'"{value}"' in task for value in ("mean", "sum", "none"))
 
 
-@each
-def test_hints_give_away_little_by_little(exercise):
-    every = hints(exercise)
-    assert len(every) >= 3
-    assert all(hint.strip() for hint in every)
-    assert len(set(every)) == len(every)
+def test_hints_give_away_little_by_little():
+    for exercise in COURSE:
+        every = hints(exercise)
+        assert len(every) >= 3
+        assert all(hint.strip() for hint in every)
+        assert len(set(every)) == len(every)
 
 
-@each
-def test_the_stub_does_not_hold_the_solution(exercise):
-    text, ours = stub(exercise), our_solution(exercise)
-    assert ours.strip()
-    assert ours not in text
-    if exercise.kind == "function" and not exercise.wrong_backward:
-        theirs = _statements(their_solution(exercise, text))
-        shared = theirs & _statements(ours)
-        given = _statements("\n".join(exercise.lesson.given_lines()))
-        # what to return, and nothing of how to compute it
-        told = ("return (grad_", "return (None, grad_", "return grad_input")
-        assert all(line.startswith(told) or line.endswith("= None") for line in shared - given)
+def test_the_stub_does_not_hold_the_solution():
+    for exercise in COURSE:
+        text, ours = stub(exercise), our_solution(exercise)
+        assert ours.strip()
+        assert ours not in text
+        if exercise.kind == "function" and not exercise.wrong_backward:
+            theirs = _statements(their_solution(exercise, text))
+            shared = theirs & _statements(ours)
+            given = _statements("\n".join(exercise.lesson.given_lines()))
+            # what to return, and nothing of how to compute it
+            told = ("return (grad_", "return (None, grad_", "return grad_input")
+            assert all(line.startswith(told) or line.endswith("= None") for line in shared - given)
 
 
 def _statements(code):
@@ -89,17 +89,17 @@ def _statements(code):
     return {ast.unparse(node) for node in ast.walk(ast.parse(code)) if isinstance(node, ast.stmt)}
 
 
-@each
-def test_the_stub_shows_formula_shapes_and_commands(exercise):
-    text = stub(exercise)
-    assert exercise.title.split() == text[3:].partition("\n\n")[0].split()
-    assert f"exercises check {exercise.name}" in text
-    assert f"exercises hint {exercise.name}" in text
-    prose = text.partition('\n"""\n')[0]
-    assert max(map(len, prose.splitlines())) <= 80
-    if exercise.kind in ("function", "prediction"):
-        assert exercise.lesson.sections["Forward"].split() == forward_of(text).split()
-        assert "result:" in text
+def test_the_stub_shows_formula_shapes_and_commands():
+    for exercise in COURSE:
+        text = stub(exercise)
+        assert exercise.title.split() == text[3:].partition("\n\n")[0].split()
+        assert f"exercises check {exercise.name}" in text
+        assert f"exercises hint {exercise.name}" in text
+        prose = text.partition('\n"""\n')[0]
+        assert max(map(len, prose.splitlines())) <= 80
+        if exercise.kind in ("function", "prediction"):
+            assert exercise.lesson.sections["Forward"].split() == forward_of(text).split()
+            assert "result:" in text
 
 
 def forward_of(text):
@@ -118,30 +118,30 @@ def test_a_forward_in_plain_lines_is_ours(exercise):
     assert torch.allclose(result[0] if isinstance(result, tuple) else result, right)
 
 
-@each
-def test_the_given_forward_calls_no_helper_of_ours(exercise):
-    if exercise.kind == "function":
-        given = stub(exercise).partition("# Given")[2].partition("@staticmethod")[0]
-        called = set(re.findall(r"\b((?:_|reduce|mask_|split_|widen)\w*)\(", given))
-        assert called <= set(re.findall(r"def (\w+)", given))
+def test_the_given_forward_calls_no_helper_of_ours():
+    for exercise in COURSE:
+        if exercise.kind == "function":
+            given = stub(exercise).partition("# Given")[2].partition("@staticmethod")[0]
+            called = set(re.findall(r"\b((?:_|reduce|mask_|split_|widen)\w*)\(", given))
+            assert called <= set(re.findall(r"def (\w+)", given))
 
 
-@each
-def test_mistakes_are_planted_once(exercise):
-    assert all(exercise.lesson.body().count(right) == 1 for right, _ in exercise.mistakes)
+def test_mistakes_are_planted_once():
+    for exercise in COURSE:
+        assert all(exercise.lesson.body().count(right) == 1 for right, _ in exercise.mistakes)
 
 
-@each
-def test_steps_name_samples_and_arguments_that_there_are(exercise):
-    assert exercise.steps
-    if exercise.kind != "function":
-        return
-    names = [sample.name for sample in info_of(exercise).samples()]
-    arguments = {name for name, has in exercise.lesson.arguments().items() if has}
-    for step in exercise.steps:
-        assert set(step.samples) <= set(names)
-        assert set(step.arguments) <= arguments
-        assert len(set(names)) == len(names)
+def test_steps_name_samples_and_arguments_that_there_are():
+    for exercise in COURSE:
+        assert exercise.steps
+        if exercise.kind != "function":
+            continue
+        names = [sample.name for sample in info_of(exercise).samples()]
+        arguments = {name for name, has in exercise.lesson.arguments().items() if has}
+        for step in exercise.steps:
+            assert set(step.samples) <= set(names)
+            assert set(step.arguments) <= arguments
+            assert len(set(names)) == len(names)
 
 
 def test_every_function_has_an_exercise():
