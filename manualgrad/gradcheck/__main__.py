@@ -11,47 +11,45 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from rich.console import Console
-
 from manualgrad.errors import UserError
 from manualgrad.gradcheck import gradcheck
 from manualgrad.gradcheck.file import load_target
 from manualgrad.gradcheck.hints import HINTS
-from manualgrad.gradcheck.report import WIDTH
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Check what the command line names; return 0 if it is right and 1 if not."""
     parser = argparse.ArgumentParser(
-        "gradcheck", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        "gradcheck",
+        usage="gradcheck path/to/file.py:ClassName [--allow KIND] [--no-magnitudes] [--seed N]",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("target", help="path/to/file.py:ClassName")
-    parser.add_argument("--seed", type=int, default=0, help="of the upstream gradients (default 0)")
     parser.add_argument(
-        "--allow",
-        action="append",
-        choices=HINTS,
-        metavar="KIND",
-        default=[],
-        help=f"a kind that is a note only: {', '.join(HINTS)}",
+        "--allow", action="append", metavar="KIND", default=[], help="a kind that is a note only"
     )
     parser.add_argument("--no-magnitudes", action="store_true", help="look at the given inputs alone")
+    parser.add_argument("--seed", type=int, default=0, help="of the upstream gradients (default 0)")
     options = parser.parse_args(argv)
+    if unheard := sorted(set(options.allow) - HINTS.keys()):
+        parser.error(f"--allow {unheard[0]}: expected one of {', '.join(HINTS)}")
     try:
-        target = load_target(options.target)
+        name, function, inputs, reference = load_target(options.target)
     except UserError as problem:
         print(f"gradcheck: error: {problem}", file=sys.stderr)
         return 1
+    magnitudes = not options.no_magnitudes
     report = gradcheck(
-        target.function,
-        target.inputs,
-        target.reference,
-        allow=options.allow,
-        magnitudes=not options.no_magnitudes,
-        seed=options.seed,
+        function, inputs, reference, allow=options.allow, magnitudes=magnitudes, seed=options.seed
     )
-    report.title = target.name
-    Console(width=None if sys.stdout.isatty() else WIDTH).print(report)
+    report.title = name
+    if sys.stdout.isatty():
+        import rich
+
+        rich.print(report)
+    else:
+        print(report)
     return 0 if report.ok else 1
 
 

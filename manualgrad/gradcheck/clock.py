@@ -6,7 +6,7 @@ import threading
 import time
 from types import TracebackType
 
-GRACE = 1.0  # seconds that one call of the subject may go on beyond the limit
+GRACE = 1.5  # times the limit: an endless loop within one call of the subject ends then
 
 
 class OutOfTimeError(BaseException):
@@ -43,7 +43,7 @@ class Clock:
 
     def __enter__(self) -> "Clock":
         if self.limit is not None:  # a Thread would wait for its own start
-            _thread.start_new_thread(self._interrupt, (threading.get_ident(), self.limit + GRACE))
+            _thread.start_new_thread(self._interrupt, (threading.get_ident(), GRACE * self.limit))
         return self
 
     def __exit__(

@@ -1,17 +1,13 @@
 """What a check found: the findings, the table, and the same as plain data and as HTML."""
 
-import html
-import io
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from html import escape
 from typing import Any
 
-from rich import box
-from rich.console import Console, ConsoleOptions, Group, RenderResult
-from rich.measure import Measurement
-from rich.table import Table
-from rich.text import Text
 from torch import Tensor
 
 from manualgrad.gradcheck.hints import HINTS
@@ -72,13 +68,12 @@ class Row:
 
     def cells(self) -> dict[str, str]:
         """Return the row as text, by column."""
+        numbers = {name: getattr(self, name) for name in ("yours", "numeric", "reference")}
         return {
             "argument": str(self.argument),
-            "shape": shape_text(self.shape),
-            "worst at": "" if self.index is None else index_text(self.index),
-            "yours": _figure(self.yours),
-            "numeric": _figure(self.numeric),
-            "reference": _figure(self.reference),
+            "shape": str(self.shape),
+            "worst at": "" if self.index is None else str(list(self.index)),
+            **{name: "" if number is None else f"{number:.6g}" for name, number in numbers.items()},
             "rel. error": "" if self.relative_error is None else f"{self.relative_error:.1e}",
             "verdict": self.verdict,
         }
@@ -147,50 +142,49 @@ class Report:
         }
 
     def __str__(self) -> str:
-        # In a log not cut, not wrapped and never sent to a notebook's cell: a test log shows the first line.
-        terminal = sys.stdout.isatty()
-        width = Console().width if terminal else WIDTH
-        console = Console(file=io.StringIO(), width=width, color_system=None, force_jupyter=False)
-        for part in self._parts(width, console):
-            console.print(part, soft_wrap=not terminal)
-        return console.file.getvalue().rstrip()  # type: ignore[attr-defined]
+        # In a log not wrapped: a test log shows the first line.
+        is_terminal = sys.stdout.isatty()
+        width = shutil.get_terminal_size().columns if is_terminal else WIDTH
+        lines = ["".join(text for text, _ in line).rstrip() for line in self._lines(width)]
+        return "\n".join(textwrap.fill(line, width) if is_terminal else line for line in lines)
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Draw the findings and the table; rich leaves out the colours where there are none."""
-        yield from self._parts(options.max_width, console)
+    def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
+        """Let rich print the same in colour, where the terminal has any."""
+        from rich.text import Text
+
+        for line in self._lines(options.max_width):
+            yield Text.assemble(*line)
 
     def _repr_html_(self) -> str:
         """Draw the report in a notebook."""
-        parts = [f"<p><b>{html.escape(self._heading().plain)}</b></p>"]
-        for finding in self.findings:
-            hint = f"<br><small>{html.escape(finding.hint)}</small>" if finding.wrong else ""
-            parts.append(f"<p>{html.escape(str(finding))}{hint}</p>")
-        columns = self._columns(())
-        head = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
-        rows = [
-            "".join(f"<td>{html.escape(row.cells()[column])}</td>" for column in columns) for row in self.rows
-        ]
-        body = "".join(f"<tr>{row}</tr>" for row in rows)
-        parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
-        return "".join([*parts, f"<p><small>{html.escape(self._repeat())}</small></p>"])
+        wrong = (f"{escape(str(f))}<br><small>{escape(f.hint)}</small>" for f in self.findings if f.wrong)
+        notes = (escape(str(f)) for f in self.findings if not f.wrong)
+        table = "".join(
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
+            for cells in self._cells(())
+        )
+        parts = [f"<b>{escape(self.title)}: {self._verdict}</b>", *wrong, *notes]
+        paragraphs = "".join(f"<p>{part}</p>" for part in parts)
+        return f"{paragraphs}<table>{table}</table><p><small>{escape(self._repeat)}</small></p>"
 
-    def _parts(self, width: int, console: Console) -> Iterator[Text | Table | Group]:
-        wrong = [finding for finding in self.findings if finding.wrong]
-        for finding in wrong:
-            head = Text.assemble((finding.kind, "bold red"), str(finding)[len(finding.kind) :])
-            yield Group(head, Text(f"    {finding.hint}", "dim"))
-        yield self._heading()
-        if self.rows:
-            yield self._table(width, console)
+    def _lines(self, width: int) -> Iterator[list[tuple[str, str]]]:
+        """Yield the lines, each as pieces of text with rich's name of their style."""
+        for finding in self.findings:
+            if finding.wrong:
+                yield [(finding.kind, "bold red"), (str(finding).removeprefix(finding.kind), "")]
+                yield [(f"    {finding.hint}", "dim")]
+        yield [(f"{self.title}: ", ""), (self._verdict, "bold green" if self.ok else "bold red")]
+        yield from self._table(width) if self.rows else ()
         for finding in self.findings:
             if not finding.wrong:
-                yield Text.assemble((finding.kind, "bold yellow"), str(finding)[len(finding.kind) :])
-        yield Text(self._repeat(), "dim")
+                yield [(finding.kind, "bold yellow"), (str(finding).removeprefix(finding.kind), "")]
+        yield [(self._repeat, "dim")]
 
-    def _heading(self) -> Text:
-        verdict = Text("right", "bold green") if self.ok else Text("wrong", "bold red")
-        return Text.assemble(f"{self.title}: ", verdict)
+    @property
+    def _verdict(self) -> str:
+        return "right" if self.ok else "wrong"
 
+    @property
     def _repeat(self) -> str:
         return f"seed {self.seed}; upstream {self._upstream_text()}"
 
@@ -202,48 +196,30 @@ class Report:
             return "of random signs and sizes 0.5 to 1.5"
         return "[" + ", ".join(f"{number:.6g}" for number in numbers) + "]"
 
-    def _columns(self, dropped: tuple[str, ...]) -> list[str]:
-        """Return the columns that say something; numeric is the last to go if there is no reference."""
-        names = list(Row("", ()).cells())
+    def _cells(self, dropped: tuple[str, ...]) -> list[list[str]]:
+        """Return the table's rows, its header first."""
+        without = set(dropped)
         if all(row.reference is None for row in self.rows):
-            names.remove("reference")
-            dropped = tuple(name for name in dropped if name != "numeric")
-        return [name for name in names if name not in dropped]
+            without = without - {"numeric"} | {"reference"}
+        rows = [row.cells() for row in self.rows]
+        columns = [name for name in Row("", ()).cells() if name not in without]
+        return [columns, *([row[column] for column in columns] for row in rows)]
 
-    def _table(self, width: int, console: Console) -> Table | Group:
+    def _table(self, width: int) -> Iterator[list[tuple[str, str]]]:
         for dropped in DROPPED:
-            table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-            columns = self._columns(dropped)
-            for column in columns:
-                left = column in ("argument", "shape", "verdict")
-                table.add_column(column, justify="left" if left else "right", no_wrap=True)
-            for row in self.rows:
-                cells = [Text(row.cells()[column]) for column in columns]
-                cells[-1].stylize("green" if row.verdict.startswith("right") else "red")
-                table.add_row(*cells)
-            if Measurement.get(console, console.options.update(width=10_000), table).maximum <= width:
-                return table
-        return Group(*(Text(self._prose(row)) for row in self.rows))
+            header, *rows = self._cells(dropped)
+            widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+            if sum(widths) + 3 * len(widths) <= width:
+                break
+        left = [name in ("argument", "shape", "verdict") for name in header]
 
-    def _prose(self, row: Row) -> str:
-        """Return a row as a sentence, for a terminal too narrow for any table."""
-        cells = row.cells()
-        should = cells["reference"] or cells["numeric"]
-        figures = f"; at {cells['worst at']} yours {cells['yours']}, should be {should}" * bool(
-            cells["yours"]
-        )
-        return f"  {row.argument} {cells['shape']}: {row.verdict}{figures}"
+        def line(cells: list[str]) -> str:
+            parts = zip(cells, widths, left, strict=True)
+            return " " + "   ".join(c.ljust(w) if is_left else c.rjust(w) for c, w, is_left in parts)
 
-
-def index_text(index: tuple[int, ...]) -> str:
-    """Write an index as it would be typed: ``[0, 1]``."""
-    return str(list(index)) if index else "[]"
-
-
-def shape_text(shape: tuple[int, ...]) -> str:
-    """Write a shape as a tuple: ``(3, 2)``."""
-    return str(tuple(shape))
-
-
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
+        yield [(line(header), "bold")]
+        yield [(" " + "─" * (len(line(header)) - 1), "dim")]
+        for row in rows:
+            *cells, verdict = row
+            text = line([*cells, verdict]).rstrip().removesuffix(verdict)
+            yield [(text, ""), (verdict, "green" if verdict.startswith("right") else "red")]

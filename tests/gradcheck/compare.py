@@ -3,7 +3,6 @@
 It runs in its default mode on the same inputs in float64, and names nothing.
 """
 
-import time
 import warnings
 
 import torch
@@ -12,7 +11,6 @@ from torch.autograd import Function
 from manualgrad.gradcheck import gradcheck
 from tests.gradcheck import bank_practice, bank_right, bank_wrong
 from tests.gradcheck.bank import Entry
-from tests.gradcheck.bank_right import RightSigmoid
 
 
 def torch_rejects(entry: Entry) -> bool:
@@ -39,17 +37,6 @@ def _leaf(value: object) -> object:
     return value
 
 
-def times(side: int = 100) -> tuple[float, float]:
-    """Seconds that ours and PyTorch's take for sigmoid of side x side elements."""
-    x = torch.randn(side, side, dtype=torch.float64, requires_grad=True)
-    gradcheck(RightSigmoid, x[:2, :2].detach())
-    start = time.perf_counter()
-    assert gradcheck(RightSigmoid, x).ok
-    between = time.perf_counter()
-    assert torch.autograd.gradcheck(RightSigmoid.apply, (x,))
-    return between - start, time.perf_counter() - between
-
-
 def main() -> None:
     """Print the counts and the times."""
     wrong, right = bank_wrong.BANK + bank_practice.WRONG, bank_right.BANK + bank_practice.RIGHT
@@ -62,8 +49,6 @@ def main() -> None:
     print(f"    torch.autograd.gradcheck rejects {sum(map(torch_rejects, wrong))}, and names none")
     print(f"{len(right)} right: ours rejects {falsely};")
     print(f"    torch.autograd.gradcheck rejects {sum(map(torch_rejects, right))}")
-    ours, theirs = times()
-    print(f"10000 elements: ours {ours:.2f} s, PyTorch's {theirs:.2f} s: {theirs / ours:.0f} times")
 
 
 if __name__ == "__main__":

@@ -63,11 +63,9 @@ def test_a_kind_can_be_allowed(somebodys, capsys):
             ("def inputs", "def given"),
             "needs a function inputs() that returns the arguments of Sigmoid.apply",
         ),
-        (("class Sigmoid", "class Other"), "called 'Sigmoid': there is Other"),
         (("class Sigmoid", "class Sigmiod"), "called 'Sigmoid': did you mean Sigmiod?"),
         (("class Sigmoid(torch.autograd.Function)", "class Sigmoid"), "has no class that derives from"),
         (("return y", "return ("), "mine.py, line "),
-        (("import torch", "import torch as t"), "NameError"),
         (("return (torch.lin", "return (torch.nothing"), "inputs() raised AttributeError"),
         (("return (torch.linspace(-1, 1, 6).reshape(2, 3),)", "return (1, 2)"), "no floating-point tensor"),
     ],
@@ -92,21 +90,15 @@ def test_without_a_class_the_files_classes_are_listed(somebodys, capsys):
     assert capsys.readouterr().err == f"gradcheck: error: {file}: which class? {file}:Sigmoid\n"
 
 
-def test_a_wrong_argument_is_usage(capsys):
+@pytest.mark.parametrize("arguments", [[], ["--allow", "nothing", "file.py:Class"]])
+def test_a_wrong_argument_is_usage(arguments, capsys):
     with pytest.raises(SystemExit, match="2"):
-        main(["--allow", "nothing", "file.py:Class"])
+        main(arguments)
+    assert capsys.readouterr().err.count("\n") == 2
 
 
-def test_it_needs_torch_and_rich_alone(tmp_path, somebodys):
-    blocked = (
-        "matplotlib",
-        "tensorboard",
-        "torchvision",
-        "tyro",
-        "numpy.testing",
-        "manualgrad.exercises",
-        "manualgrad.training",
-    )
+def test_it_needs_torch_alone(somebodys):
+    blocked = ("rich", "matplotlib", "torchvision", "tyro", "manualgrad.exercises", "manualgrad.training")
     code = (
         "import runpy, sys\n"
         f"sys.modules.update(dict.fromkeys({blocked!r}))\n"
