@@ -76,12 +76,9 @@ class Checkpointer:
         error.add_note(f"to resume: {launcher} {sys.argv[0]} --resume {shlex.quote(str(self.run.path))}")
 
     def after_step(self) -> None:
-        """Save if it is time to or a signal came, but at an epoch's last step leave both to ``end_epoch``.
+        """Save if it is time to; after a signal save and raise ``Interrupted``.
 
-        Raises
-        ------
-        Interrupted
-            After a signal, once everything is saved.
+        At an epoch's last step both are left to ``end_epoch``.
         """
         step, every = self.loader.step, self.config.checkpoint_steps
         stop = parallel.any_rank(self._shutdown.requested)
@@ -93,12 +90,8 @@ class Checkpointer:
     def end_epoch(self, training: Metrics, validation: Metrics) -> None:
         """Keep the weights if they are the best on the validation images so far, and save.
 
-        Call it when the epoch's figures are logged: a run that is resumed from here does not log them again.
-
-        Raises
-        ------
-        Interrupted
-            After a signal, once everything is saved.
+        Call it when the epoch's metrics are logged: a run that is resumed from here does not log them again.
+        After a signal it then raises ``Interrupted``.
         """
         self._figures |= {"training_accuracy": training.accuracy, "training_loss": training.loss}
         if validation.accuracy > self._figures.get("validation_accuracy", -1.0):
@@ -114,13 +107,10 @@ class Checkpointer:
             raise Interrupted
 
     def load_best(self) -> dict[str, float]:
-        """Give the model its best weights.
+        """Give the model its best weights, and return their ``best_epoch`` with its metrics.
 
-        Returns
-        -------
-        dict
-            Of which epoch they are, ``best_epoch``; ``validation_accuracy`` and ``validation_loss`` then;
-            ``training_accuracy`` and ``training_loss`` of the last epoch.
+        They are ``validation_accuracy`` and ``validation_loss`` then, and ``training_accuracy`` and
+        ``training_loss`` of the last epoch.
         """
         load_best(self._best, self.model)
         return self._figures
@@ -168,14 +158,7 @@ class Checkpointer:
 
 
 def load_best(path: Path, model: Module) -> dict[str, Any]:
-    """Load the best weights of a run into a model.
-
-    Parameters
-    ----------
-    path : Path
-        The run's folder, or a checkpoint.
-    model : Module
-        Every name and shape must be its own.
+    """Load the best weights of a run, named by its folder or by a checkpoint, into a model.
 
     Returns
     -------

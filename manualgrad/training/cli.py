@@ -21,27 +21,11 @@ C = TypeVar("C", bound=Config)
 
 
 def launch(main: Callable[[C], Any], config_class: type[C], argv: Sequence[str] | None = None) -> int:
-    """Run a script's ``main`` with the settings of the command line.
+    """Run a script's ``main`` with the settings of the command line, and return the exit status.
 
-    Parameters
-    ----------
-    main : callable
-        Takes the settings. ``--help`` shows the docstring of its module.
-    config_class : type
-        The dataclass of the settings.
-    argv : sequence of str, optional
-        The command line; None takes the process's own.
-
-    Returns
-    -------
-    int
-        The exit status: 0; 1 after an error that the user can mend, which is one line on standard error;
-        130 after Ctrl-C and SIGTERM. Any other exception keeps its traceback.
-
-    Raises
-    ------
-    SystemExit
-        With status 2, and one line on standard error, for a wrong argument; with 0 after ``--help``.
+    That is 0; 1 after an error that the user can mend, which is one line on standard error; 130 after Ctrl-C
+    and SIGTERM. A wrong argument is one line and a SystemExit with status 2. Any other exception keeps its
+    traceback. ``--help`` shows the docstring of main's module.
     """
     program = Path(main.__code__.co_filename).stem
     with parallel.silent_unless_first():

@@ -24,13 +24,7 @@ class Metrics:
 
 
 class MetricAccumulator:
-    """Sum loss and correct answers on the device, so that no step waits for the one before to be read.
-
-    Parameters
-    ----------
-    device : torch.device or str
-        Where the losses and labels will lie.
-    """
+    """Sum loss and correct answers on the device, so that no step waits for the one before to be read."""
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         exact = torch.float32 if torch.device(device).type == "mps" else torch.float64  # MPS has no float64
@@ -68,21 +62,10 @@ class MetricAccumulator:
 def evaluate(
     model: Module, loss_function: Callable[[Tensor, Tensor], Tensor], inputs: Tensor, labels: Tensor
 ) -> Metrics:
-    """Measure a model. Call ``model.eval()`` first.
+    """Measure a model on inputs (N, ...) and labels (N,), on its device. Call ``model.eval()`` first.
 
-    Parameters
-    ----------
-    model : Module
-        Maps inputs (N, ...) to logits (N, C).
-    loss_function : callable
-        The mean loss of logits (N, C) and labels (N,).
-    inputs, labels : Tensor
-        (N, ...) and (N,), on the model's device. Of several processes each takes its part of them.
-
-    Returns
-    -------
-    Metrics
-        Over all examples.
+    The model maps inputs to logits (N, C), of which ``loss_function`` gives the mean loss. Of several
+    processes each takes its part of the examples, and gets the metrics of all.
     """
     metrics = MetricAccumulator(inputs.device)
     parts = [rows.tensor_split(parallel.world_size())[parallel.rank()] for rows in (inputs, labels)]

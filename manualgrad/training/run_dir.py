@@ -24,21 +24,11 @@ ADDRESS = "http://localhost:6006/#custom_scalars&_smoothingWeight=0"
 
 
 class RunDir:
-    """One run and its folder ``runs/<experiment>/<date-time>-<what differs>-seed<N>/``.
+    """One run and its folder ``runs/<experiment>/<date-time>-<variant>-<what differs>-seed<N>/``.
 
     Use it as a context manager: it prints where to look, and closes its files whatever happens. With
     ``--resume`` the folder is that of the run which goes on. Of several processes only the first writes.
-
-    Parameters
-    ----------
-    experiment : str
-        The script's name.
-    config : Config
-        Written to ``config.json``, with versions and device, and into the Text tab.
-    device : torch.device
-        Where the run computes.
-    variant : str, optional
-        Stands first in the folder's name, before the settings that differ from the defaults.
+    The settings are written to ``config.json``, with versions and device, and into the Text tab.
 
     Attributes
     ----------
