@@ -30,7 +30,7 @@ def _rms_norm(make: TensorFactory) -> Iterator[SampleInput]:
 
 def _group_norm(make: TensorFactory) -> Iterator[SampleInput]:
     weight, bias = make.normal(6), make.normal(6)
-    yield SampleInput("images", (make.normal(2, 6, 4, 5), 3, weight, bias))
+    yield SampleInput("images", (make.normal(2, 6, 1, 3), 3, weight, bias))
     yield SampleInput("groups alone", (make.normal(2, 6, 4, 5), 3))
     yield SampleInput("sequences", (make.normal(3, 6, 4), 2, weight))
     yield SampleInput("one group", (make.normal(2, 6, 4), 1, weight, bias))

@@ -16,7 +16,7 @@ from tests.functions.tools import (
 
 @first_samples
 @every_device
-def test_first_order_by_finite_differences(sample, ours, values):
+def test_first_order_by_finite_differences(sample, ours, values, device):
     assert torch.autograd.gradcheck(
         ours,
         leaves(values),
@@ -29,7 +29,7 @@ def test_first_order_by_finite_differences(sample, ours, values):
 
 @first_samples
 @every_device
-def test_second_order_by_finite_differences(ours, values):
+def test_second_order_by_finite_differences(ours, values, device):
     assert torch.autograd.gradgradcheck(
         ours, leaves(values), check_fwd_over_rev=True, check_batched_grad=True, fast_mode=True
     )

@@ -21,7 +21,7 @@ from tests.functions.tools import (
 
 @every_sample
 @every_device
-def test_value_and_gradients_equal_pytorchs_and_repeat_to_the_bit(ours, theirs, values):
+def test_value_and_gradients_equal_pytorchs_and_repeat_to_the_bit(ours, theirs, values, device):
     first, second = value_and_gradients(ours, values), value_and_gradients(ours, values)
     assert_same(first, value_and_gradients(theirs, values))
     assert all(map(torch.equal, first, second))
@@ -113,7 +113,7 @@ def test_parameters_and_subclasses_are_tensors_too(ours, values):
 def test_complex_numbers_are_refused(info, sample):
     args = (sample.args[0].detach().to(torch.complex128), *sample.args[1:])
     if not sample.args[0].is_floating_point():
-        pytest.skip("the first argument holds integers")
+        return  # integers
     with pytest.raises(TypeError, match=rf"{info.name}: \w+ must be real, got torch.complex128"):
         info.function(*args, **sample.kwargs)
 

@@ -1,4 +1,7 @@
-"""What the tests over all functions share. The fixtures for one call are in conftest."""
+"""What the tests over all functions share."""
+
+import functools
+import inspect
 
 import pytest
 import torch
@@ -8,28 +11,51 @@ from manualgrad.cases import FUNCTIONS
 DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 
 every_device = pytest.mark.parametrize("device", DEVICES)
+every_info = pytest.mark.parametrize("info", FUNCTIONS.values(), ids=FUNCTIONS)
 
 
-def _samples(slow_from=None):
-    """Parametrize over the samples of every function; those from a number on are slow tests."""
-    return pytest.mark.parametrize(
-        ("info", "index"),
-        [
-            pytest.param(
-                *(info, index),
-                id=f"{name}-{sample.name.replace(' ', '_')}",
-                marks=[pytest.mark.slow] * (slow_from is not None and index >= slow_from),
-            )
-            for name, info in FUNCTIONS.items()
-            for index, sample in enumerate(info.samples())
-        ],
-    )
+def _over_samples(*parts):
+    """Decorate a test of one sample: run it on a function's samples in turn; a failure names the sample.
+
+    The test asks by name for the function's ``info``, the ``sample``, the tensors to differentiate
+    (``values``, which want no gradient yet), the function of these alone (``ours``) and PyTorch's
+    (``theirs``). A parameter ``dtype`` or ``device`` is that of the samples.
+    """
+
+    def decorate(test):
+        asked = inspect.signature(test).parameters
+
+        @pytest.mark.parametrize(("info", "part"), parts)
+        @functools.wraps(test)
+        def over_samples(info, part, **fixtures):
+            tensors = {name: fixtures[name] for name in ("dtype", "device") if name in fixtures}
+            for sample in info.samples(**tensors)[part]:
+                (ours, values), (theirs, _) = map(sample.bind, (info.function, info.reference))
+                given = {"info": info, "sample": sample, "ours": ours, "theirs": theirs, "values": values}
+                try:
+                    test(**{name: {**fixtures, **given}[name] for name in asked})
+                except Exception as error:
+                    error.add_note(f"sample: {sample.name}")
+                    raise
+
+        own = [name for name in asked if name not in ("info", "sample", "ours", "theirs", "values")]
+        parameters = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in ("info", "part", *own)
+        ]
+        over_samples.__signature__ = inspect.Signature(parameters)
+        return over_samples
+
+    return decorate
 
 
-every_sample = _samples()
-first_samples = _samples(slow_from=1)  # the first by default, the others when slow tests run
-every_function = pytest.mark.parametrize(
-    ("info", "index"), [pytest.param(info, 0, id=name) for name, info in FUNCTIONS.items()]
+def _part(part, suffix="", marks=()):
+    return [pytest.param(info, part, id=name + suffix, marks=marks) for name, info in FUNCTIONS.items()]
+
+
+every_function = _over_samples(*_part(slice(1)))  # on its first sample
+every_sample = _over_samples(*_part(slice(None)))
+first_samples = _over_samples(  # the first by default, the others when slow tests run
+    *_part(slice(1)), *_part(slice(1, None), "-others", pytest.mark.slow)
 )
 
 
