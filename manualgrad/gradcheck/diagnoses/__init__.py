@@ -25,6 +25,7 @@ DIAGNOSES: list[tuple[str, Callable[[Case], str | None]]] = [
     ("transposed", replay.rearranged_operand),
     ("transposed", paths.jacobian_not_transposed),
     ("ignores-upstream", paths.uniform_upstream),
+    ("missing-terms", paths.output_weighted),
     ("missing-terms", paths.diagonal),
     ("missing-terms", paths.overwritten),
     ("wrong-region", regions.condition),
@@ -32,15 +33,14 @@ DIAGNOSES: list[tuple[str, Callable[[Case], str | None]]] = [
     ("input-for-output", replay.input_for_output),
     ("input-for-output", formulas.labels_for_one_hot),
     ("missing-terms", replay.other_dimension),
-    ("missing-terms", paths.output_weighted),
     ("missing-terms", paths.part_of_the_result),
-    ("missing-terms", formulas.lacks_factor),
-    ("missing-terms", formulas.factor_too_many),
-    ("missing-terms", formulas.lacks_term),
+    ("missing-terms", formulas.factor_or_term),
+    ("missing-terms", formulas.sum_over_a_group),
     ("input-for-output", formulas.value_for_derivative),
     ("wrong-region", regions.threshold),
     ("missing-terms", formulas.factor_per_group),
     ("unknown", formulas.other_functions_derivative),
+    ("unknown", plain.nearly_right),
 ]
 
 

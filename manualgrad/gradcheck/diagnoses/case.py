@@ -11,6 +11,7 @@ from torch import Tensor
 from manualgrad.gradcheck.judge import Point
 from manualgrad.gradcheck.recording import Around
 from manualgrad.gradcheck.running import Upstream
+from manualgrad.gradcheck.subject import real
 from manualgrad.gradcheck.tolerance import same
 
 
@@ -28,6 +29,8 @@ class Measurement:
         The real arguments and results, by the name that a sentence gives them.
     point : Point
         The same as it was run.
+    measure_jacobian : callable
+        Makes :attr:`jacobian`, which not every diagnosis needs.
     """
 
     yours: Tensor
@@ -36,6 +39,12 @@ class Measurement:
     inputs: dict[str, Tensor]
     outputs: dict[str, Tensor]
     point: Point
+    measure_jacobian: Callable[[Point], Tensor | None]
+
+    @cached_property
+    def jacobian(self) -> Tensor | None:
+        """Every result's derivative by every element, (results, elements); None if that is too much."""
+        return self.measure_jacobian(self.point)
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,7 @@ class Case:
     right_for : callable
         The right gradient at a point for another upstream.
     jacobian_at : callable
-        Every result's derivative by every element of the argument, (results, elements); None if too large.
+        Every result's derivative by every element of the argument, as a matrix; None if that is too much.
     """
 
     position: int
@@ -84,15 +93,10 @@ class Case:
                     if not output.is_complex()
                 },
                 point,
+                self.jacobian_at,
             )
             for point in self.points
         ]
-
-    @cached_property
-    def jacobians(self) -> list[Tensor]:
-        """Every result's derivative by every element, (results, elements) per point; empty if too large."""
-        found = [self.jacobian_at(point) for point in self.points]
-        return [jacobian for jacobian in found if jacobian is not None] if None not in found else []
 
     @property
     def first(self) -> Measurement:
@@ -126,7 +130,9 @@ class Case:
         return self.rerun(m.point, m.point.run.upstream, around)
 
     def right_with(self, m: Measurement, upstream: list[Tensor]) -> Tensor:
-        """Return the right gradient for another upstream."""
+        """Return the right gradient for another upstream: Jᵀ · upstream."""
+        if m.jacobian is not None:
+            return (as_vector(upstream) @ m.jacobian).reshape(self.shape)
         return self.right_for(
             m.point, tuple(u.to(was) for u, was in zip(upstream, m.point.run.upstream, strict=True))
         )
@@ -139,12 +145,10 @@ class Case:
         if x is not None and len(m.upstream) == 1 and u.shape == x.shape and not u.is_complex():
             up = float(u[index])
             if up and abs(yours) < float("inf"):
-                return (
-                    f"{entry} = {float(x[index]):.4g}, upstream {up:.4g}: yours upstream × {yours / up:.4g}, "
-                    f"should be upstream × {right / up:.4g}"
-                )
+                compared = _apart(yours / up, right / up, "upstream × ")
+                return f"{entry} = {float(x[index]):.4g}, upstream {up:.4g}: {compared}"
         source = "reference" if self.position in m.point.reference else "numeric"
-        return f"{entry}: yours {yours:.6g}, should be {right:.6g} ({source})"
+        return f"{entry}: {_apart(yours, right)} ({source})"
 
     def worst_elements(self, count: int = 3) -> str:
         """Work the worst elements out in numbers."""
@@ -152,6 +156,17 @@ class Case:
         order = error.reshape(-1).argsort(descending=True)[:count]
         indices = [tuple(int(k) for k in torch.unravel_index(i, error.shape)) for i in order]
         return "; ".join(self.element(index) for index in indices)
+
+
+def as_vector(upstream: list[Tensor]) -> Tensor:
+    """Return the upstream gradients of all results as one vector."""
+    return torch.cat([real(u).reshape(-1) for u in upstream])
+
+
+def _apart(yours: float, right: float, unit: str = "") -> str:
+    """Write both numbers with as many digits as it takes to tell them apart."""
+    digits = next((d for d in (4 if unit else 6, 6, 9) if f"{yours:.{d}g}" != f"{right:.{d}g}"), 12)
+    return f"yours {unit}{yours:.{digits}g}, should be {unit}{right:.{digits}g}"
 
 
 def _plain(tensor: Tensor) -> Tensor:

@@ -23,8 +23,9 @@ def name_factor(factor: float, case: Case) -> str:
             continue
         # Tensors of the same size in the same dimension are one reason; the first of them stands for all.
         reasons.setdefault((symbol, where), f"{symbol}: {what} {where}" if where else symbol)
-    number, which = _number(factor), list(reasons.values())[:2]
-    return f"{number} ({', or '.join(which)})" if which else number
+    # A number among the arguments needs no explanation by a size.
+    which = [text for (_, where), text in reasons.items() if not where] or list(reasons.values())[:2]
+    return f"{_number(factor)} ({', or '.join(which)})" if which else _number(factor)
 
 
 def _number(factor: float) -> str:

@@ -14,11 +14,10 @@ import torch
 from torch import Tensor
 
 from manualgrad.gradcheck.diagnoses.case import Case, Measurement
-from manualgrad.gradcheck.subject import real
-from manualgrad.gradcheck.tolerance import same
+from manualgrad.gradcheck.tolerance import close, same
 
 UPSTREAM = "grad_output"
-MOST_CANDIDATES = 60  # of which pairs are tried
+MOST_CANDIDATES, MOST_AT_ONCE = 60, 10**6
 
 OF_A_RESULT: dict[str, Callable[[Tensor], Tensor]] = {
     "{}": lambda y: y,
@@ -38,6 +37,7 @@ OF_AN_INPUT: dict[str, Callable[[Tensor], Tensor]] = {
     "cos({})": torch.cos,
     "sigmoid({})": torch.sigmoid,
     "(1 − sigmoid({}))": lambda x: torch.sigmoid(-x),
+    "exp(−({})²/2)": lambda x: torch.exp(-(x**2) / 2),
     "softmax({})": lambda x: x.softmax(-1) if x.dim() else x,
 }
 OF_WHAT_WAS_SAVED: dict[str, Callable[[Tensor], Tensor]] = {"{}": lambda s: s, "1/{}": torch.reciprocal}
@@ -61,43 +61,81 @@ DERIVATIVES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def lacks_factor(case: Case) -> str | None:
-    """The gradient is right once it is multiplied by a known tensor or two, element by element."""
-    name = _fitting_product(case, lambda m, product: (m.yours * product, m.right))
-    return f"lacks a factor: multiplied by {name} it is right" if name else None
+def factor_or_term(case: Case) -> str | None:
+    """A known tensor, or the product of two, is missing or too many: as a factor, or as a term of a sum."""
+    yours, right = [m.yours for m in case.measured], [m.right for m in case.measured]
+    errors = [r - y for r, y in zip(right, yours, strict=True)]
+    columns = [_candidates(case, m) for m in case.measured]
+    scales = [m.upstream[0].reshape(-1)[0] for m in case.measured]  # of a scalar it is all of the upstream
+    upstream = [f.get(UPSTREAM, f["1"] * scale) for f, scale in zip(columns, scales, strict=True)]
+    for count in (1, 2):
+        found = _product(columns, count, yours, right)
+        if found:
+            return f"lacks a factor: multiplied by {_times(*found)} it is right"
+        found = _product(columns, count, right, yours)
+        if found:
+            return f"has a factor too many: divided by {_times(*found)} it is right"
+        found = _product(columns, count - 1, upstream, errors) or _product(columns, count, upstream, errors)
+        if found:
+            constant, names = found
+            term = _times(constant, [UPSTREAM] * (UPSTREAM in columns[0]) + names)
+            if abs(abs(constant) - 1) < 1e-3:
+                return f"lacks the term {term}"
+            return f"is off by the term {term}: it is missing, or its sign or its number is another"
+    return None
 
 
-def factor_too_many(case: Case) -> str | None:
-    """The gradient is the right one times a known tensor or two, element by element."""
-    name = _fitting_product(case, lambda m, product: (m.right * product, m.yours))
-    return f"has a factor too many: divided by {name} it is right" if name else None
+def _product(
+    columns: list[dict[str, Tensor]], count: int, given: list[Tensor], wanted: list[Tensor]
+) -> tuple[float, list[str]] | None:
+    """Return the candidates, so many, whose product and a constant turn what is given into what is wanted."""
+    names = [name for name in columns[0] if name != "1"][:MOST_CANDIDATES]
+    choices = torch.tensor([*itertools.combinations(range(len(names)), count)], dtype=torch.long)
+    first = torch.stack([columns[0][name].reshape(-1) for name in names or ["1"]])
+    target = wanted[0].reshape(-1)
+    for some in choices.split(max(1, MOST_AT_ONCE // target.numel())):
+        fits = _constants(given[0].reshape(-1) * first[some].prod(1), target).isfinite()  # all at once
+        for choice in some[fits].tolist():
+            factors, constants = [names[k] for k in choice], []
+            for start, goal, found in zip(given, wanted, columns, strict=True):
+                product = math.prod((found[name] for name in factors), start=start)
+                constants.append(float(_constants(product.reshape(1, -1), goal.reshape(-1))))
+            if factors != [UPSTREAM] and max(constants) - min(constants) <= 1e-3 * abs(constants[0]):
+                return constants[0], factors
+    return None
 
 
-def lacks_term(case: Case) -> str | None:
-    """The gradient lacks a known tensor times a constant, or times one number per row, column or channel."""
+def _constants(products: Tensor, target: Tensor) -> Tensor:
+    """Return per row the constant that it is the target divided by; NaN where it is none."""
+    products, target = products[:, target.isfinite()], target[target.isfinite()]
+    constants = (products * target).sum(1) / (products**2).sum(1)
+    fits = close(constants[:, None] * products, target.expand_as(products)).all(1)
+    return constants.where(fits & (constants != 0) & (target.numel() > 2), math.nan)
+
+
+def _times(constant: float, factors: list[str]) -> str:
+    number = {1.0: "", -1.0: "−"}.get(round(constant, 3), f"{constant:.4g} × ".replace("-", "−"))
+    return number + (" × ".join(factors) or "1")
+
+
+def sum_over_a_group(case: Case) -> str | None:
+    """The gradient differs from the right one by a known tensor times one number per row, or column."""
     errors = [m.right - m.yours for m in case.measured]
     columns = [_candidates(case, m) for m in case.measured]
-    upstream = (UPSTREAM,) if UPSTREAM in columns[0] else ()
-    for names in [(), *_names(columns[0])]:
-        factors = [*upstream, *(name for name in names if name not in upstream)]
-        products = [math.prod((found[name] for name in factors), start=found["1"]) for found in columns]
-        constant = _common_multiple(case, errors, products)
-        if constant is not None:
-            number = (
-                "" if abs(constant - 1) < 1e-3 else "−" if abs(constant + 1) < 1e-3 else f"{constant:.4g} × "
-            )
-            return f"lacks the term {number}{' × '.join(factors) or 1}"
     for group, dims in _groups(case.shape):
         for name in columns[0]:
             if all(_is_combination(e, [f[name]], dims) for e, f in zip(errors, columns, strict=True)):
                 what = "one number" if name == "1" else f"{name} times one number"
-                return f"lacks a term: {what} {group}. That is the path through a sum or mean over it"
+                return (
+                    f"differs from the right one by {what} {group}: the path through a sum or mean over it "
+                    "is missing, or that is another sum"
+                )
         if case.name in columns[0] and all(
             _is_combination(e, [f["1"], f[case.name]], dims) for e, f in zip(errors, columns, strict=True)
         ):
             return (
-                f"lacks two terms: one number {group}, and {case.name} times another. The mean and the "
-                "variance depend on the input, too: they are no constants"
+                f"differs from the right one by one number {group} and {case.name} times another: the paths "
+                "through mean and variance, which are no constants, are missing, or these are other means"
             )
     return None
 
@@ -122,8 +160,9 @@ def labels_for_one_hot(case: Case) -> str | None:
         number = value.double().unsqueeze(1).expand(shape)
         classes = torch.arange(shape[1]).reshape(1, -1, *[1] * (len(shape) - 2))
         column = number - (number == classes).double()
-        errors = [m.right - m.yours for m in case.measured]
-        if _common_multiple(case, errors, [column] * len(errors)) is not None:
+        ones = [{"1": torch.ones(shape, dtype=torch.float64)}] * len(case.measured)
+        per_upstream = [m.upstream[0].reshape(-1)[0] * column for m in case.measured]
+        if _product(ones, 0, per_upstream, [m.right - m.yours for m in case.measured]):
             return f"uses {name}'s number where its one-hot vector belongs"
     return None
 
@@ -146,24 +185,6 @@ def other_functions_derivative(case: Case) -> str | None:
     return None
 
 
-def _fitting_product(case: Case, sides: Callable[[Measurement, Tensor], tuple[Tensor, Tensor]]) -> str | None:
-    """Return the name of the first product of candidates with which both sides are the same everywhere."""
-    columns = [_candidates(case, m) for m in case.measured]
-    for names in _names(columns[0]) if case.shape.numel() > 1 else ():
-        if names != (UPSTREAM,) and all(
-            same(*sides(m, math.prod((found[name] for name in names), start=found["1"])))
-            for m, found in zip(case.measured, columns, strict=True)
-        ):
-            return " × ".join(names)
-    return None
-
-
-def _names(candidates: dict[str, Tensor]) -> Iterator[tuple[str, ...]]:
-    names = [name for name in candidates if name != "1"]
-    yield from ((name,) for name in names)
-    yield from itertools.combinations(names[:MOST_CANDIDATES], 2)
-
-
 def _candidates(case: Case, m: Measurement) -> dict[str, Tensor]:
     """Return tensors of the gradient's shape that a formula may consist of, named."""
     found = {"1": torch.ones(case.shape, dtype=torch.float64)}
@@ -174,7 +195,15 @@ def _candidates(case: Case, m: Measurement) -> dict[str, Tensor]:
         for t in m.point.run.saved
         if t.is_floating_point()
     }
-    for tensors, formulas in ((m.outputs, OF_A_RESULT), (m.inputs, OF_AN_INPUT), (saved, OF_WHAT_WAS_SAVED)):
+    floats = [(name, x) for name, x in m.inputs.items() if x.is_floating_point()]
+    differences = {
+        f"({a} − {b})": x - y for (a, x), (b, y) in itertools.combinations(floats, 2) if x.shape == y.shape
+    }
+    for tensors, formulas in (
+        (m.outputs, OF_A_RESULT),
+        (m.inputs, OF_AN_INPUT),
+        (differences | saved, OF_WHAT_WAS_SAVED),
+    ):
         for name, tensor in tensors.items():
             fitting = _expanded(tensor, case.shape) if tensor.is_floating_point() else None
             # What was saved is often an argument or a result, which has a better name.
@@ -205,22 +234,6 @@ def _groups(shape: torch.Size) -> Iterator[tuple[str, tuple[int, ...]]]:
             yield f"per index of dimension{'s' * (len(kept) > 1)} {' and '.join(kept)}", span
     if shape:
         yield "for all elements", tuple(range(len(shape)))
-
-
-def _common_multiple(case: Case, errors: list[Tensor], columns: list[Tensor]) -> float | None:
-    """Return the constant with which each error is its column, and a scalar's upstream, times that."""
-    constants = []
-    for m, error, column in zip(case.measured, errors, columns, strict=True):
-        known = error.isfinite() & column.isfinite()
-        square = float((column[known] ** 2).sum())
-        if error.numel() < 3 or not square or not bool(error.any()):
-            return None
-        constant = float((error * column)[known].sum()) / square
-        if not same(constant * column, error):
-            return None
-        u = real(m.upstream[0])
-        constants.append(constant / (float(u) if u.numel() == 1 else 1.0))
-    return constants[0] if max(constants) - min(constants) <= 1e-3 * abs(constants[0]) else None
 
 
 def _is_combination(error: Tensor, columns: list[Tensor], dims: tuple[int, ...]) -> bool:

@@ -12,7 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from manualgrad.gradcheck.diagnoses.case import Case, Measurement
+from manualgrad.gradcheck.diagnoses.case import Case, Measurement, as_vector
 from manualgrad.gradcheck.tolerance import close, same
 
 NO_PATH = 1e-7  # a derivative that is smaller than this share of the largest counts as 0
@@ -73,12 +73,10 @@ def diagonal(case: Case) -> str | None:
 
 
 def part_of_the_result(case: Case) -> str | None:
-    """One row or column of the result is counted, or the mean over the results that an element changes."""
+    """One row or column of the result is counted alone."""
     for name, keep in _parts(case.first.upstream[0]) if len(case.first.upstream) == 1 else ():
         if case.explained_by(lambda m: case.right_with(m, keep(m.upstream))):
             return f"counts only {name}: the rest of the upstream gradient is left out"
-    if _explained(case, lambda jacobian, u: (u @ jacobian) / (jacobian != 0).sum(0).clamp(min=1)):
-        return "is the mean over the results that depend on an element, and their sum is due"
     return None
 
 
@@ -108,16 +106,11 @@ def _is_square(case: Case) -> bool:
 
 def _explained(case: Case, formula: Callable[[Tensor, Tensor], Tensor]) -> bool:
     """Return whether a formula of the Jacobian and the upstream, as a vector, gives yours everywhere."""
-    found = [
-        formula(jacobian, _vector(m)) for jacobian, m in zip(case.jacobians, case.measured, strict=False)
-    ]
-    return bool(found) and all(
-        same(vector.reshape(case.shape), m.yours) for vector, m in zip(found, case.measured, strict=True)
+    return case.explained_by(
+        lambda m: (
+            None if m.jacobian is None else formula(m.jacobian, as_vector(m.upstream)).reshape(case.shape)
+        )
     )
-
-
-def _vector(m: Measurement) -> Tensor:
-    return torch.cat([u.reshape(-1) for u in m.upstream])
 
 
 def _parts(upstream: Tensor) -> Iterator[tuple[str, Callable[[list[Tensor]], list[Tensor]]]]:
@@ -132,20 +125,24 @@ def _parts(upstream: Tensor) -> Iterator[tuple[str, Callable[[list[Tensor]], lis
 
 
 def overwritten(case: Case) -> str | None:
-    """Where several results depend on an element, one of their contributions is all that is kept."""
-    for jacobian, m in zip(case.jacobians, case.measured, strict=False):
-        parts, yours = _vector(m)[:, None] * jacobian, m.yours.reshape(-1)
-        largest = parts.abs().max()
-        leads_here = parts.abs() > NO_PATH * largest
-        several = leads_here.sum(0) > 1
-        is_one = (leads_here & ((parts - yours).abs() <= 1e-4 * largest)).any(0)
-        if not bool(several.any()) or not bool(
-            torch.where(several, is_one, close(yours, m.right.reshape(-1))).all()
-        ):
-            return None
-    if not case.jacobians:
+    """Where several results depend on an element, one contribution is kept, or the mean of them."""
+    if _explained(case, lambda jacobian, u: (u @ jacobian) / (jacobian != 0).sum(0).clamp(min=1)):
+        return "is the mean over the results that depend on an element, and their sum is due"
+    if not all(_keeps_one_path(m) for m in case.measured):
         return None
     return (
         "keeps one path where several lead to an element: write contributions over each other (x[index] = …, "
         "scatter) and the last one stays; add them (index_add, scatter_add)"
     )
+
+
+def _keeps_one_path(m: Measurement) -> bool:
+    if m.jacobian is None:
+        return False
+    parts, yours = as_vector(m.upstream)[:, None] * m.jacobian, m.yours.reshape(-1)
+    largest = parts.abs().max()
+    leads_here = parts.abs() > NO_PATH * largest
+    several = leads_here.sum(0) > 1
+    is_one = (leads_here & ((parts - yours).abs() <= 1e-4 * largest)).any(0)
+    fits = torch.where(several, is_one, close(yours, m.right.reshape(-1)))
+    return bool(several.any()) and bool(fits.all())

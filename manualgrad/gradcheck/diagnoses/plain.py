@@ -64,6 +64,14 @@ def scale(case: Case) -> str | None:
     return f"is {name_factor(factor, case)} × the right one, everywhere"
 
 
+def nearly_right(case: Case) -> str | None:
+    """The gradient is a little off, nowhere exactly right."""
+    off = max(float(((m.yours - m.right) / m.right).abs().nan_to_num(0.0).max()) for m in case.measured)
+    if off < NEARLY_ONE:
+        return f"is nearly right: off by up to {off:.1g} of an element. An ε or a rounded number differs"
+    return None
+
+
 def _best_factor(m: Measurement) -> float:
     """Return the constant that best turns the right gradient into yours, whether or not it fits well."""
     known = m.yours.isfinite() & m.right.isfinite()

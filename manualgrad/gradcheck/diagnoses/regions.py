@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from manualgrad.gradcheck.diagnoses.case import Case, Measurement
+from manualgrad.gradcheck.diagnoses.factors import name_factor
 from manualgrad.gradcheck.tolerance import Tolerance, close, largest
 
-BIG = 100_000  # elements for which only few indices are tried
 REGION = Tolerance(1e-4, 1e-6)
 COMPARISONS = {
     "<": operator.lt, "≤": operator.le, ">": operator.gt, "≥": operator.ge, "=": operator.eq,
@@ -24,20 +24,57 @@ COMPARISONS = {
 }  # fmt: skip
 
 
+def condition(case: Case) -> str | None:
+    """The gradient is wrong exactly where a condition holds, or has there another factor than elsewhere."""
+    wrong = [_wrong(case, m) for m in case.measured]
+    everywhere = all(bool(w.all()) for w in wrong)
+    if everywhere:
+        wrong = [_has_another_factor(m) for m in case.measured]
+    if not all(bool(w.any()) and not bool(w.all()) for w in wrong):
+        return None
+    # One condition at a time: of a big tensor all of them would not fit into memory.
+    for held in zip(*(_conditions(case, m, wrong[0]) for m in case.measured), strict=False):
+        masks = [holds for _, holds in held]
+        if all(_matches(m, holds, w) for m, holds, w in zip(case.measured, masks, wrong, strict=True)):
+            there, elsewhere = _factor(case, masks), _factor(case, [~holds for holds in masks])
+            if everywhere and (there is None or elsewhere is None):
+                continue
+            size = f", {name_factor(there, case)} × the right one there" if there else ""
+            size += f" and {name_factor(elsewhere, case)} × elsewhere" if everywhere and elsewhere else ""
+            return f"is wrong {'' if everywhere else 'only '}{held[0][0]}{size}"
+    return None
+
+
+def _wrong(case: Case, m: Measurement) -> Tensor:
+    return ~close(m.yours, m.right, REGION, m.point.numeric[case.position].error.nan_to_num(0.0))
+
+
+def _has_another_factor(m: Measurement) -> Tensor:
+    """Return where yours is another multiple of the right one than in the first element."""
+    ratio = (m.yours / m.right).nan_to_num(0.0)
+    return ~close(ratio, ratio.reshape(-1)[0].expand_as(ratio), REGION)
+
+
+def _factor(case: Case, masks: list[Tensor]) -> float | None:
+    """Return the constant that yours is the right one times, where the masks hold; None if there is none."""
+    yours, right = (
+        torch.cat([t[holds] for t, holds in zip(column, masks, strict=True)])
+        for column in ([m.yours for m in case.measured], [m.right for m in case.measured])
+    )
+    factor = float((yours * right).sum()) / max(float((right**2).sum()), 1e-300)
+    return factor if factor and bool(close(yours, factor * right, REGION).all()) else None
+
+
 def mask(case: Case) -> str | None:
     """The gradient is zero at the wrong places: its mask is reversed, taken from elsewhere or drawn anew."""
-    if any(bool((m.yours != 0).all()) for m in case.measured):
-        return None
     if all(_is_inverted(m) for m in case.measured):
-        return (
-            "is zero where it should not be, and not zero where it should be: the mask is the wrong way round"
-        )
+        return "is zero where it should not be, and not where it should: the mask is the wrong way round"
     if all(_is_masked_by_upstream(m) for m in case.measured):
         return "is zero where grad_output is negative: the mask is taken from it, and belongs to the input"
     if all(_has_other_zeros(m) for m in case.measured):
         return (
-            "has its zeros at other elements than the right one, and is right elsewhere: use the mask that "
-            "forward used, and draw or make no new one"
+            "is right but for its zeros, which are at other elements: use the very mask that forward used, "
+            "and draw or make no new one"
         )
     return None
 
@@ -57,24 +94,7 @@ def _is_masked_by_upstream(m: Measurement) -> bool:
 def _has_other_zeros(m: Measurement) -> bool:
     yours, right = m.yours != 0, m.right.abs() > 1e-9
     both = yours & right
-    agree = bool(close(m.yours[both], m.right[both], REGION).all())
-    return agree and all(bool(some.any()) for some in (both, yours & ~right, right & ~yours))
-
-
-def condition(case: Case) -> str | None:
-    """The gradient is wrong exactly where a condition holds."""
-    wrong = [_wrong(case, m) for m in case.measured]
-    if not all(bool(w.any()) and not bool(w.all()) for w in wrong):
-        return None
-    # One condition at a time: of a big tensor all of them would not fit into memory.
-    for held in zip(*(_conditions(case, m) for m in case.measured), strict=False):
-        if all(_matches(m, holds, w) for m, (_, holds), w in zip(case.measured, held, wrong, strict=True)):
-            return f"is wrong only {held[0][0]}"
-    return None
-
-
-def _wrong(case: Case, m: Measurement) -> Tensor:
-    return ~close(m.yours, m.right, REGION, m.point.numeric[case.position].error.nan_to_num(0.0))
+    return bool(both.any()) and bool(close(m.yours[both], m.right[both], REGION).all())
 
 
 def _matches(m: Measurement, condition: Tensor, wrong: Tensor) -> bool:
@@ -84,7 +104,7 @@ def _matches(m: Measurement, condition: Tensor, wrong: Tensor) -> bool:
     return fits and bool((~condition & ~idle).any())
 
 
-def _conditions(case: Case, m: Measurement) -> Iterator[tuple[str, Tensor]]:
+def _conditions(case: Case, m: Measurement, wrong: Tensor) -> Iterator[tuple[str, Tensor]]:
     tensors = _of_this_shape(case, m)
     for (name, x), bound in itertools.product(tensors.items(), (0, 1)):
         for symbol, compare in COMPARISONS.items():
@@ -100,7 +120,7 @@ def _conditions(case: Case, m: Measurement) -> Iterator[tuple[str, Tensor]]:
         yield "where the upstream gradient is negative", u < 0
         yield "where the upstream gradient is positive", u > 0
     yield from _target_conditions(case, m)
-    yield from _index_conditions(case.shape)
+    yield from _index_conditions(wrong)
 
 
 def _of_this_shape(case: Case, m: Measurement) -> dict[str, Tensor]:
@@ -126,17 +146,18 @@ def _target_conditions(case: Case, m: Measurement) -> Iterator[tuple[str, Tensor
             yield f"in the rows whose {name} is not {label}", ~rows
 
 
-def _index_conditions(shape: torch.Size) -> Iterator[tuple[str, Tensor]]:
-    few = 32 if math.prod(shape) <= BIG else 8
+def _index_conditions(wrong: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """Yield the indices of each dimension at which anything is wrong, and the diagonals of a matrix."""
+    shape = wrong.shape
     names = {1: ("element",), 2: ("row", "column")}.get(len(shape))
     for d, size in enumerate(shape):
-        what = names[d] if names else f"index of dimension {d}:"
-        index = torch.arange(size).reshape([-1 if k == d else 1 for k in range(len(shape))]).expand(shape)
-        for k in [*range(min(size, few)), size - 1] if size > 1 else ():
-            yield f"in {what} {k}", index == k
-            yield f"outside {what} {k}", index != k
-            yield f"from {what} {k} on", index >= k
-            yield f"before {what} {k}", index < k
+        others = [k for k in range(len(shape)) if k != d]
+        here = wrong.any(others[0] if len(others) == 1 else tuple(others)) if others else wrong
+        if size > 1 and not bool(here.all()):
+            what = names[d] if names else f"dimension {d} at index"
+            indices = here.nonzero().reshape(-1).tolist()
+            along = here.reshape([-1 if k == d else 1 for k in range(len(shape))]).expand(shape)
+            yield f"in {what}{'s' * (len(indices) > 1 and bool(names))} {_ranges(indices)}", along
     if len(shape) == 2:
         row, column = torch.arange(shape[0])[:, None], torch.arange(shape[1])
         for where, compare in (("on", "="), ("off", "≠"), ("below", ">"), ("above", "<")):
@@ -145,6 +166,14 @@ def _index_conditions(shape: torch.Size) -> Iterator[tuple[str, Tensor]]:
         flat = torch.arange(math.prod(shape)).reshape(shape)
         yield "in the first element", flat == 0
         yield "in the last element", flat == flat.max()
+
+
+def _ranges(indices: list[int]) -> str:
+    """Write indices as a person would: ``0, 2, 4 to 7``."""
+    starts = [i for i in indices if i - 1 not in indices]
+    ends = [i for i in indices if i + 1 not in indices]
+    parts = [str(a) if a == b else f"{a} to {b}" for a, b in zip(starts, ends, strict=True)]
+    return ", ".join(parts[:8]) + ", …" * (len(parts) > 8)
 
 
 def threshold(case: Case) -> str | None:

@@ -1,7 +1,7 @@
 """Mistakes that are found by repair: run the backward again with one operand or dimension exchanged.
 
-A mode of PyTorch sees every operation that backward makes. Where what forward saved is an operand, another
-tensor is put in its place: the output for the input, or its own transpose. If the gradient then is right
+A mode of PyTorch sees every operation that backward makes. Where an operand has the numbers of, say, the
+output, another tensor is put in its place: the input, or the same transposed. If the gradient then is right
 at every point, that was the mistake. Each function returns what the gradient does, or None.
 """
 # ruff: noqa: B023  every lambda is called in the round of the loop that makes it
@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from manualgrad.gradcheck.diagnoses.case import Case, Measurement
 
-MOST_USES = 6  # of one saved tensor, of which some may be right and some wrong
+MOST_USES = 4  # of one tensor, of which some may be right and some wrong
 MOST_DIMENSIONS = 4
 REDUCTIONS = {"sum", "mean", "cumsum", "softmax", "log_softmax", "logsumexp", "amax", "prod", "std", "var"}
 
@@ -27,11 +27,12 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "exp": torch.exp,
     "softmax": lambda x: torch.softmax(x, -1),
     "log_softmax": lambda x: torch.log_softmax(x, -1),
+    "standardised ": lambda x: (x - x.mean(-1, True)) / x.std(-1, correction=0, keepdim=True),
 }
 
 
 class _SubstituteOperand(TorchFunctionMode):
-    """Puts ``new`` in place of ``old`` among the operands, in the chosen uses (all, if None)."""
+    """Puts ``new`` where an operand has the numbers of ``old``, in the chosen uses (all, if None)."""
 
     def __init__(self, old: Tensor, new: Tensor, uses: tuple[int, ...] | None) -> None:
         super().__init__()
@@ -44,11 +45,10 @@ class _SubstituteOperand(TorchFunctionMode):
     def _substitute(self, operand: Any) -> Any:
         if not isinstance(operand, Tensor) or operand.shape != self.old.shape:
             return operand
-        # ctx.saved_tensors makes a new object at each access; what it shares is the memory.
-        if operand.data_ptr() != self.old.data_ptr() or operand.stride() != self.old.stride():
+        if not operand.is_floating_point() or not torch.allclose(operand.cpu().double(), self.old, rtol=1e-9):
             return operand
         self.count += 1
-        return self.new if self.uses is None or self.count - 1 in self.uses else operand
+        return self.new.to(operand) if self.uses is None or self.count - 1 in self.uses else operand
 
 
 class _OtherDimension(TorchFunctionMode):
@@ -87,76 +87,70 @@ def other_dimension(case: Case) -> str | None:
 
 def input_for_output(case: Case) -> str | None:
     """The gradient is right once an input is read where backward reads an output, or the reverse."""
-    for source, saved in enumerate(case.first.point.run.saved):
-        known = _named(case.first)
-        old = _name_of(known, saved)
-        for new, tensor in known.items() if old else ():
-            other = tensor.shape == saved.shape and not torch.equal(tensor, saved)
-            if other and _fixed(case, source, lambda m: _named(m)[new]):
+    known = _named(case.first)
+    # What was computed of an output comes first: exp(output) for output is told as that.
+    for old in sorted(_read(case, known), key=lambda name: "(the output" not in name):
+        for new, other in known.items():
+            is_other = other.shape == known[old].shape and not torch.equal(other, known[old])
+            if is_other and _fixed(case, lambda m: _named(m)[old], lambda m: _named(m)[new]):
                 return f"uses {old} where its formula needs {new}"
     return None
 
 
+def _read(case: Case, known: dict[str, Tensor]) -> list[str]:
+    """Return the names of what backward reads."""
+    modes = {name: _SubstituteOperand(tensor, tensor, ()) for name, tensor in known.items()}
+    for mode in modes.values():
+        case.yours_within(case.first, lambda saved: mode)
+    return [name for name, mode in modes.items() if mode.count]
+
+
 def rearranged_operand(case: Case) -> str | None:
-    """The gradient is right once a saved tensor is transposed or flipped where backward uses it."""
-    for source, saved in enumerate(case.first.point.run.saved):
+    """The gradient is right once a tensor is transposed or flipped where backward uses it."""
+    known = _named(case.first)
+    for name in _read(case, {name: tensor for name, tensor in known.items() if tensor.dim() > 1}):
+        tensor = known[name]
         ways: list[tuple[str, Callable[[Tensor], Tensor]]] = []
-        if saved.dim() > 1 and saved.shape[-2] == saved.shape[-1] > 1:
+        if tensor.dim() > 1 and tensor.shape[-2] == tensor.shape[-1] > 1:
             ways.append(("transposed", lambda t: t.mT))
-        if saved.dim() > 2:
+        if tensor.dim() > 2:
             ways.append(("flipped along its last dimension", lambda t: t.flip(-1)))
             ways.append(("flipped along its last two dimensions", lambda t: t.flip(-2, -1)))
-        for how, change in ways if saved.is_floating_point() else ():
-            if _fixed(case, source, lambda m: change(m.point.run.saved[source])):
-                name = _name_of(_named(case.first), saved) or "a saved tensor"
+        for how, change in ways:
+            if _fixed(case, lambda m: _named(m)[name], lambda m: change(_named(m)[name])):
                 return f"is right if {name} is {how} where backward uses it"
     return None
 
 
-def _fixed(case: Case, source: int, replacement: Callable[[Measurement], Tensor]) -> bool:
+def _fixed(case: Case, old: Callable[[Measurement], Tensor], new: Callable[[Measurement], Tensor]) -> bool:
     """Return whether the exchange makes the gradient right everywhere: in all uses, or else in some."""
-    modes: list[_SubstituteOperand] = []
+    mode = _SubstituteOperand(torch.empty(0), torch.empty(0), None)
 
     def exchanged(m: Measurement, uses: tuple[int, ...] | None) -> Tensor | None:
-        new = replacement(m)
-
-        def around(saved: list[Tensor]) -> _SubstituteOperand:
-            old = saved[source] if source < len(saved) else torch.empty(0)
-            modes.append(_SubstituteOperand(old, new.to(old), uses))
-            return modes[-1]
-
-        return case.yours_within(m, around)
+        nonlocal mode
+        mode = _SubstituteOperand(old(m), new(m), uses)
+        return case.yours_within(m, lambda saved: mode)
 
     if case.fixed_by(lambda m: exchanged(m, None)):
         return True
-    count = modes[-1].count if modes else 0
+    count = mode.count
     if not 2 <= count <= MOST_USES:
         return False
     some = itertools.chain.from_iterable(itertools.combinations(range(count), k) for k in range(1, count))
     return any(case.fixed_by(lambda m: exchanged(m, uses)) for uses in some)
 
 
-def _name_of(known: dict[str, Tensor], saved: Tensor) -> str | None:
-    """Say what a saved tensor is, as far as it can be recognised."""
-    if not saved.is_floating_point():
-        return None
-    saved = saved.cpu().double()
-    found = (
-        name for name, t in known.items() if t.shape == saved.shape and torch.allclose(t, saved, rtol=1e-9)
-    )
-    return next(found, None)
-
-
 def _named(m: Measurement) -> dict[str, Tensor]:
-    """Return the results, the arguments, and what often is computed of an argument."""
-    floats = {name: x for name, x in m.inputs.items() if x.is_floating_point()}
-    return (
-        {name: y for name, y in m.outputs.items() if y.is_floating_point()}
-        | {f"the input ({name})": x for name, x in floats.items()}
-        | {
-            f"{title}({name})": activation(x)
-            for name, x in floats.items()
-            for title, activation in ACTIVATIONS.items()
-            if x.dim()
-        }
-    )
+    """Return what a formula may read: results, arguments, what often is computed of them, the upstream."""
+    inputs = {name: x for name, x in m.inputs.items() if x.is_floating_point() and x.dim()}
+    outputs = {name: y for name, y in m.outputs.items() if y.dim()}
+    upstream = {} if m.upstream[0].is_complex() else {"grad_output": m.upstream[0]}
+    for (name, x), u in itertools.product(inputs.items(), list(upstream.values())):
+        if x.shape != u.shape and x.shape == u.shape[u.dim() - x.dim() :]:
+            upstream[f"grad_output × {name}"] = u * x
+    made = {
+        f"{title}({name})": activation(x)
+        for name, x in (outputs | inputs).items()
+        for title, activation in ACTIVATIONS.items()
+    }
+    return outputs | {f"the input ({name})": x for name, x in inputs.items()} | made | upstream
