@@ -31,7 +31,6 @@ OF_AN_INPUT: dict[str, Callable[[Tensor], Tensor]] = {
     "{}": lambda x: x,
     "({})²": torch.square,
     "(1 − {})": lambda x: 1 - x,
-    "1/{}": torch.reciprocal,
     "exp({})": torch.exp,
     "sin({})": torch.sin,
     "cos({})": torch.cos,
@@ -40,7 +39,6 @@ OF_AN_INPUT: dict[str, Callable[[Tensor], Tensor]] = {
     "exp(−({})²/2)": lambda x: torch.exp(-(x**2) / 2),
     "softmax({})": lambda x: x.softmax(-1) if x.dim() else x,
 }
-OF_WHAT_WAS_SAVED: dict[str, Callable[[Tensor], Tensor]] = {"{}": lambda s: s, "1/{}": torch.reciprocal}
 
 # Derivatives by name, for a formula that was taken from another function's page.
 DERIVATIVES: dict[str, Callable[[Tensor], Tensor]] = {
@@ -69,12 +67,9 @@ def factor_or_term(case: Case) -> str | None:
     scales = [m.upstream[0].reshape(-1)[0] for m in case.measured]  # of a scalar it is all of the upstream
     upstream = [f.get(UPSTREAM, f["1"] * scale) for f, scale in zip(columns, scales, strict=True)]
     for count in (1, 2):
-        found = _product(columns, count, yours, right)
-        if found:
-            return f"lacks a factor: multiplied by {_times(*found)} it is right"
-        found = _product(columns, count, right, yours)
-        if found:
-            return f"has a factor too many: divided by {_times(*found)} it is right"
+        sentence = _factor(columns, count, yours, right, any_number=False)
+        if sentence:
+            return sentence
         found = _product(columns, count - 1, upstream, errors) or _product(columns, count, upstream, errors)
         if found:
             constant, names = found
@@ -82,6 +77,24 @@ def factor_or_term(case: Case) -> str | None:
             if abs(abs(constant) - 1) < 1e-3:
                 return f"lacks the term {term}"
             return f"is off by the term {term}: it is missing, or its sign or its number is another"
+    return None
+
+
+def factor_and_number(case: Case) -> str | None:
+    """A known tensor is missing as a factor, or too many, and a number with it."""
+    columns = [_candidates(case, m) for m in case.measured]
+    yours, right = [m.yours for m in case.measured], [m.right for m in case.measured]
+    return _factor(columns, 1, yours, right, any_number=True)
+
+
+def _factor(
+    columns: list[dict[str, Tensor]], count: int, yours: list[Tensor], right: list[Tensor], any_number: bool
+) -> str | None:
+    missing, extra = _product(columns, count, yours, right), _product(columns, count, right, yours)
+    if missing and (any_number or abs(missing[0] - 1) < 1e-3):
+        return f"lacks a factor: multiplied by {_times(*missing)} it is right"
+    if extra and (any_number or abs(extra[0] - 1) < 1e-3):
+        return f"has a factor too many, or is to be divided: divided by {_times(*extra)} it is right"
     return None
 
 
@@ -199,10 +212,12 @@ def _candidates(case: Case, m: Measurement) -> dict[str, Tensor]:
     differences = {
         f"({a} − {b})": x - y for (a, x), (b, y) in itertools.combinations(floats, 2) if x.shape == y.shape
     }
+    outputs = {name: y for name, y in m.outputs.items() if y.numel() > 1}  # a loss is no factor
+    as_it_is = {"{}": torch.clone}
     for tensors, formulas in (
-        (m.outputs, OF_A_RESULT),
+        (outputs, OF_A_RESULT),
         (m.inputs, OF_AN_INPUT),
-        (differences | saved, OF_WHAT_WAS_SAVED),
+        (differences | saved, as_it_is),
     ):
         for name, tensor in tensors.items():
             fitting = _expanded(tensor, case.shape) if tensor.is_floating_point() else None

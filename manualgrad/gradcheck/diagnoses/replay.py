@@ -148,9 +148,9 @@ def _named(m: Measurement) -> dict[str, Tensor]:
     for (name, x), u in itertools.product(inputs.items(), list(upstream.values())):
         if x.shape != u.shape and x.shape == u.shape[u.dim() - x.dim() :]:
             upstream[f"grad_output × {name}"] = u * x
-    made = {
-        f"{title}({name})": activation(x)
-        for name, x in (outputs | inputs).items()
-        for title, activation in ACTIVATIONS.items()
-    }
-    return outputs | {f"the input ({name})": x for name, x in inputs.items()} | made | upstream
+    known = outputs | {f"the input ({name})": x for name, x in inputs.items()}
+    for (name, x), (title, activation) in itertools.product((outputs | inputs).items(), ACTIVATIONS.items()):
+        made = activation(x)
+        if not any(t.shape == made.shape and torch.allclose(t, made) for t in known.values()):
+            known[f"{title}({name})"] = made
+    return known | upstream
