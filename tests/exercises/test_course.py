@@ -25,7 +25,7 @@ UNSOLVED = {
     "bug_stale_gradients": "training",
     "bug_diagonal_softmax": "missing-terms",
     "bug_in_place_relu": "mutates",
-    "bug_new_mask": "unknown",
+    "bug_new_mask": "wrong-region",
     "bug_kernel": "transposed",
     "bug_constant_mean": "missing-terms",
 }
