@@ -37,10 +37,10 @@ DIAGNOSES: list[tuple[str, Callable[[Case], str | None]]] = [
     ("missing-terms", formulas.factor_or_term),
     ("missing-terms", formulas.sum_over_a_group),
     ("input-for-output", formulas.value_for_derivative),
+    ("unknown", formulas.other_functions_derivative),
     ("missing-terms", formulas.factor_and_number),
     ("wrong-region", regions.threshold),
     ("missing-terms", formulas.factor_per_group),
-    ("unknown", formulas.other_functions_derivative),
     ("unknown", plain.nearly_right),
 ]
 

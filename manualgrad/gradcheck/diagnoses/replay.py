@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from manualgrad.gradcheck.diagnoses.case import Case, Measurement
+from manualgrad.gradcheck.tolerance import same
 
 MOST_USES = 4  # of one tensor, of which some may be right and some wrong
 MOST_DIMENSIONS = 4
@@ -27,7 +28,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "exp": torch.exp,
     "softmax": lambda x: torch.softmax(x, -1),
     "log_softmax": lambda x: torch.log_softmax(x, -1),
-    "standardised ": lambda x: (x - x.mean(-1, True)) / x.std(-1, correction=0, keepdim=True),
+    "standardised": lambda x: (x - x.mean(-1, True)) / x.std(-1, correction=0, keepdim=True),
 }
 
 
@@ -87,70 +88,75 @@ def other_dimension(case: Case) -> str | None:
 
 def input_for_output(case: Case) -> str | None:
     """The gradient is right once an input is read where backward reads an output, or the reverse."""
-    known = _named(case.first)
+    known = [_named(m) for m in case.measured]
     # What was computed of an output comes first: exp(output) for output is told as that.
-    for old in sorted(_read(case, known), key=lambda name: "(the output" not in name):
-        for new, other in known.items():
-            is_other = other.shape == known[old].shape and not torch.equal(other, known[old])
-            if is_other and _fixed(case, lambda m: _named(m)[old], lambda m: _named(m)[new]):
+    for old in sorted(_read(case, known[0]), key=lambda name: "(the output" not in name):
+        for new, other in known[0].items():
+            is_other = other.shape == known[0][old].shape and not torch.equal(other, known[0][old])
+            if is_other and _fixed(case, [names[old] for names in known], [names[new] for names in known]):
                 return f"uses {old} where its formula needs {new}"
     return None
 
 
-def _read(case: Case, known: dict[str, Tensor]) -> list[str]:
-    """Return the names of what backward reads."""
-    modes = {name: _SubstituteOperand(tensor, tensor, ()) for name, tensor in known.items()}
-    for mode in modes.values():
-        case.yours_within(case.first, lambda saved: mode)
-    return [name for name, mode in modes.items() if mode.count]
-
-
 def rearranged_operand(case: Case) -> str | None:
     """The gradient is right once a tensor is transposed or flipped where backward uses it."""
-    known = _named(case.first)
-    for name in _read(case, {name: tensor for name, tensor in known.items() if tensor.dim() > 1}):
-        tensor = known[name]
+    known = [_named(m) for m in case.measured]
+    for name in _read(case, {name: tensor for name, tensor in known[0].items() if tensor.dim() > 1}):
+        shape, tensors = known[0][name].shape, [names[name] for names in known]
         ways: list[tuple[str, Callable[[Tensor], Tensor]]] = []
-        if tensor.dim() > 1 and tensor.shape[-2] == tensor.shape[-1] > 1:
+        if shape[-2] == shape[-1] > 1:
             ways.append(("transposed", lambda t: t.mT))
-        if tensor.dim() > 2:
+        if len(shape) > 2:
             ways.append(("flipped along its last dimension", lambda t: t.flip(-1)))
             ways.append(("flipped along its last two dimensions", lambda t: t.flip(-2, -1)))
         for how, change in ways:
-            if _fixed(case, lambda m: _named(m)[name], lambda m: change(_named(m)[name])):
+            if _fixed(case, tensors, [change(t) for t in tensors]):
                 return f"is right if {name} is {how} where backward uses it"
     return None
 
 
-def _fixed(case: Case, old: Callable[[Measurement], Tensor], new: Callable[[Measurement], Tensor]) -> bool:
+def _read(case: Case, known: dict[str, Tensor]) -> list[str]:
+    """Return the names of what backward reads; of two with the same numbers the first."""
+    found: dict[str, Tensor] = {}
+    for name, tensor in known.items():
+        mode = _SubstituteOperand(tensor, tensor, ())
+        case.yours_within(case.first, lambda saved: mode)
+        is_new = not any(t.shape == tensor.shape and torch.allclose(t, tensor) for t in found.values())
+        if mode.count and is_new:
+            found[name] = tensor
+    return list(found)
+
+
+def _fixed(case: Case, olds: list[Tensor], news: list[Tensor]) -> bool:
     """Return whether the exchange makes the gradient right everywhere: in all uses, or else in some."""
-    mode = _SubstituteOperand(torch.empty(0), torch.empty(0), None)
+    modes: list[_SubstituteOperand] = []
 
-    def exchanged(m: Measurement, uses: tuple[int, ...] | None) -> Tensor | None:
-        nonlocal mode
-        mode = _SubstituteOperand(old(m), new(m), uses)
-        return case.yours_within(m, lambda saved: mode)
+    def is_right(uses: tuple[int, ...] | None) -> bool:
+        modes[:] = [_SubstituteOperand(old, new, uses) for old, new in zip(olds, news, strict=True)]
+        pairs = zip(case.measured, modes, strict=True)
+        return all(same(case.yours_within(m, lambda saved: mode), m.right) for m, mode in pairs)
 
-    if case.fixed_by(lambda m: exchanged(m, None)):
+    if is_right(None):
         return True
-    count = mode.count
+    count = modes[0].count
     if not 2 <= count <= MOST_USES:
         return False
     some = itertools.chain.from_iterable(itertools.combinations(range(count), k) for k in range(1, count))
-    return any(case.fixed_by(lambda m: exchanged(m, uses)) for uses in some)
+    return any(map(is_right, some))
 
 
 def _named(m: Measurement) -> dict[str, Tensor]:
     """Return what a formula may read: results, arguments, what often is computed of them, the upstream."""
     inputs = {name: x for name, x in m.inputs.items() if x.is_floating_point() and x.dim()}
     outputs = {name: y for name, y in m.outputs.items() if y.dim()}
-    upstream = {} if m.upstream[0].is_complex() else {"grad_output": m.upstream[0]}
-    for (name, x), u in itertools.product(inputs.items(), list(upstream.values())):
-        if x.shape != u.shape and x.shape == u.shape[u.dim() - x.dim() :]:
-            upstream[f"grad_output × {name}"] = u * x
     known = outputs | {f"the input ({name})": x for name, x in inputs.items()}
-    for (name, x), (title, activation) in itertools.product((outputs | inputs).items(), ACTIVATIONS.items()):
-        made = activation(x)
-        if not any(t.shape == made.shape and torch.allclose(t, made) for t in known.values()):
-            known[f"{title}({name})"] = made
-    return known | upstream
+    first = dict(itertools.islice(inputs.items(), 1))
+    for (name, x), (title, activation) in itertools.product((outputs | first).items(), ACTIVATIONS.items()):
+        known[f"{title}({name})"] = activation(x)
+    u = m.upstream[0]
+    if not u.is_complex():
+        known["grad_output"] = u
+        for name, x in inputs.items():
+            if x.shape != u.shape and x.shape == u.shape[u.dim() - x.dim() :]:
+                known[f"grad_output × {name}"] = u * x
+    return known
