@@ -96,7 +96,16 @@ class SoftmaxNLL(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None, None, None, None]:
         input, target, weight = ctx.saved_tensors
-        grad_input = _gradient(grad_output, input, target, weight, *ctx.options)
+        ignore_index, reduction, label_smoothing = ctx.options
+        label, counts, label_weight = split_labels(target, weight, ignore_index)  # (N, 1)
+        g = expand_grad_rows(grad_output, counts, label_weight, reduction)  # (N, 1)
+        probs = torch.softmax(input, -1)  # (N, C)
+        gq_label = apply_weight(g, label_weight)  # (N, 1)
+        grad_input = (probs * gq_label).scatter_add(-1, label, -gq_label)  # (N, C)
+        if label_smoothing:
+            gq_share = apply_weight(g.expand_as(input), weight) / input.shape[-1]  # (N, C)
+            grad_share = probs * gq_share.sum(-1, keepdim=True) - gq_share  # (N, C)
+            grad_input = (1 - label_smoothing) * grad_input + label_smoothing * grad_share
         return grad_input, None, None, None, None, None
 
     @staticmethod
@@ -104,30 +113,9 @@ class SoftmaxNLL(Function):
         _, target, _ = ctx.saved_tensors
         _, reduction, _ = ctx.options
         ones = input_tangent.new_ones(target.shape if reduction == "none" else ())
-        changes = (_gradient(ones, *ctx.saved_tensors, *ctx.options) * input_tangent).sum(-1)  # (N,)
+        grad_input, *_ = SoftmaxNLL.backward(ctx, ones)
+        changes = (grad_input * input_tangent).sum(-1)  # (N,)
         return changes if reduction == "none" else changes.sum()
-
-
-def _gradient(
-    grad_output: Tensor,
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None,
-    ignore_index: int,
-    reduction: str,
-    label_smoothing: float,
-) -> Tensor:
-    """p[j] · Σ_c g q[c] - g q[j]: (N, C)."""
-    label, counts, label_weight = split_labels(target, weight, ignore_index)  # (N, 1)
-    g = expand_grad_rows(grad_output, counts, label_weight, reduction)  # (N, 1)
-    probs = torch.softmax(input, -1)  # (N, C)
-    gq_label = apply_weight(g, label_weight)  # (N, 1)
-    grad_input = (probs * gq_label).scatter_add(-1, label, -gq_label)  # (N, C)
-    if label_smoothing:
-        gq_share = apply_weight(g.expand_as(input), weight) / input.shape[-1]  # (N, C)
-        grad_share = probs * gq_share.sum(-1, keepdim=True) - gq_share  # (N, C)
-        grad_input = (1 - label_smoothing) * grad_input + label_smoothing * grad_share
-    return grad_input
 
 
 def _check(
