@@ -133,9 +133,8 @@ def main(config: Config) -> dict[str, float]:
 def build_model() -> nn.Sequential:
     """Return the network, images (N, 28, 28) to logits (N, 10)."""
     cell = nn.LSTMCell(28, UNITS)
-    nn.init.ones_(
-        cell.bias_ih[UNITS : 2 * UNITS]
-    )  # the forget gates begin rather open, and the cells remember
+    forget_gates = cell.bias_ih[UNITS : 2 * UNITS]
+    nn.init.ones_(forget_gates)  # they begin rather open, and the cells remember
     return nn.Sequential(Reader(cell), nn.Linear(UNITS, 10))
 
 
