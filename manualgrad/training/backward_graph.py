@@ -24,10 +24,12 @@ def backward_graph(loss: Tensor, model: nn.Module) -> Any:
     Returns
     -------
     GraphDef
-        A node for each backward function and for each parameter. A function's node has the name of its
+        A box for each backward function and for each parameter. A function's box has the name of its
         Function, with a number where there are several: ``1_Linear`` is the one next to the input, and
-        ``1_weight`` its weight. Edges lead the way the gradients go and carry their shapes. What a
-        node's card shows besides tells where its backward is written, and a parameter's name in the model.
+        ``1_weight`` its weight. Edges lead the way the gradients go and carry their shapes, which a click on
+        a box lists. In each box lies a node, for TensorBoard draws a box larger than a node: ``by_hand``,
+        ``PyTorch`` or ``gradient``. Its card tells in which file the backward is written, and a parameter's
+        name in the model.
     """
     from tensorboard.compat.proto.graph_pb2 import GraphDef
 
@@ -35,10 +37,10 @@ def backward_graph(loss: Tensor, model: nn.Module) -> Any:
     nodes = walk_back(loss)
     left = Counter(map(_kind_of, nodes))  # counts down, as the walk goes towards the input
     several = {kind for kind, count in left.items() if count > 1}
-    sources: dict[Any, list[str]] = defaultdict(list, {loss.grad_fn: ["loss"]})
+    sources: dict[Any, list[str]] = defaultdict(list, {loss.grad_fn: ["loss/value"]})
     names: set[str] = set()
     graph = GraphDef()
-    _add_node(graph, "loss", "Loss", [], [tuple(loss.shape)], {"value": f"{loss.item():.6g}"})
+    _add_node(graph, "loss/value", "Loss", [], [tuple(loss.shape)], {"value": f"{loss.item():.6g}"})
     for node in nodes:
         kind = name = _kind_of(node)
         card = _card(node)
@@ -48,19 +50,21 @@ def backward_graph(loss: Tensor, model: nn.Module) -> Any:
             name = "input"
         else:
             # By the number of the function that it belongs to: the model's own names count ReLUs, too. And
-            # short: TensorBoard cuts off what is longer than 8 letters.
+            # short: TensorBoard cuts off what is longer than 11 letters.
             card["parameter"] = parameters[node.variable]
-            owner, own = sources[node][0].partition(":")[0], card["parameter"].rpartition(".")[2]
+            owner, own = sources[node][0].partition("/")[0], card["parameter"].rpartition(".")[2]
             name = f"{owner.partition('_')[0]}_{own}" if "_" in owner else own
             name = f"{owner}.{own}" if name in names else name
         left[kind] -= 1
         names.add(name)
         followers = _followers(node)
         shapes = [tuple(following._input_metadata[slot].shape) for following, slot in followers]
-        _add_node(graph, name, kind, sources[node], shapes, card)
+        whose = "gradient" if _is_leaf(node) else "by_hand" if _function_of(node) else "PyTorch"
+        path = f"{name}/{whose}"
+        _add_node(graph, path, kind, sources[node], shapes, card)
         for which, (following, _) in enumerate(followers):
-            # "name:1" is the second of the gradients that a node hands on: the form of TensorFlow's graphs.
-            sources[following].append(f"{name}:{which}" if which else name)
+            # "path:1" is the second of the gradients that a node hands on: the form of TensorFlow's graphs.
+            sources[following].append(f"{path}:{which}" if which else path)
     return graph
 
 
