@@ -115,7 +115,7 @@ class Session:
         estimate = derivative(evaluator, claimed, tolerance, self.generator, groups)
         if position not in self._noise:
             agree = close(claimed, estimate.value, tolerance) & estimate.value.isfinite()
-            if not bool(agree.all()) or not bool(claimed.any()):
+            if not bool(agree.all()) or not bool(claimed.any()):  # a staircase has zeros to agree with
                 # Only now: what agrees to the digits of its dtype has no more noise than that.
                 assumed = evaluator.noise
                 evaluator.measure_noise()
@@ -123,9 +123,9 @@ class Session:
                     tolerance = self.tolerance_at(evaluator.noise)
                     estimate = derivative(evaluator, claimed, tolerance, self.generator, groups)
             self._noise[position] = evaluator.noise
-        if evaluator.at.dtype == torch.float64:
-            if evaluator.noise == STAIRCASE:
-                return Estimate.unknown(claimed.shape), STAIRCASE
+        if evaluator.at.dtype == torch.float64 and evaluator.noise == STAIRCASE:
+            return Estimate.unknown(claimed.shape), STAIRCASE
+        if evaluator.at.dtype == torch.float64 and not torch.equal(estimate.value, claimed):
             # What noise alone would hide is not known.
             size = max(largest(claimed), largest(estimate.value))
             estimate.value[(5 * estimate.error > 0.3 * size) & (claimed.abs() > 1e-6)] = math.nan
@@ -155,6 +155,8 @@ class Session:
 
     def _differs(self, point: Point, position: int, floor: float) -> Tensor:
         yours, right, estimate = point.yours[position], point.right[position], point.numeric[position]
+        if torch.equal(yours, right):
+            return torch.zeros(yours.shape, dtype=torch.bool)
         error = estimate.error.nan_to_num(0.0, 0.0, 0.0)
         is_rounding = (yours - right).abs() <= floor
         if position in point.reference:

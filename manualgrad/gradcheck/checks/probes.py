@@ -64,7 +64,7 @@ def _probe(
     session: Session, values: list[Any], where: str, allow: Callable[[Point], None] = lambda point: None
 ) -> None:
     try:
-        record = session.run(values)
+        record = session.run(values, recorded=False)
     except SubjectError:  # out of the function's domain
         return
     if not all(bool(output.isfinite().all()) for output in record.outputs):
@@ -76,6 +76,7 @@ def _probe(
         for position, yours in point.yours.items():
             point.wrong[position] &= yours.isfinite()
     if any(map(point.is_wrong, point.wrong)):
+        point.run = session.run(values, record.upstream)  # once more, for what backward saves
         name_wrong(session, point, is_probe=True)
         if not session.report.ok:
             session.show(point)

@@ -84,27 +84,24 @@ def derivative(
         zero = torch.zeros(x.shape, dtype=torch.float64)
         return Estimate(zero, zero, zero, zero, zero.bool())
     search = _Search(evaluator, claimed, tolerance, generator)
-    columns = {key: torch.full((n,), math.nan, dtype=torch.float64) for key in Slope._fields}
-    kink = torch.zeros(n, dtype=torch.bool)
-    elements = torch.arange(n)
     if not bool(search.expected.isfinite().any()):
         # Nothing is claimed that a group could agree with: a sample tells, always the same.
+        unknown = torch.arange(n)
         elements = torch.randperm(n, generator=torch.Generator().manual_seed(0))[:SAMPLE]
-    elif n > 2 * groups:
-        elements = search.suspects(groups)
-        columns = {key: search.expected.clone() for key in Slope._fields} | {"error": search.error}
-        most = MOST_ELEMENTS if n <= BIG else MOST_OF_BIG
-        if len(elements) > most:
-            for column in columns.values():
-                column[elements] = math.nan
-            elements = elements[torch.randperm(len(elements), generator=generator)[:most]]
+    else:
+        unknown = elements = search.suspects(groups) if n > 2 * groups else torch.arange(n)
+        if elements.numel() > (most := MOST_ELEMENTS if n <= BIG else MOST_OF_BIG):
+            elements = elements[torch.randperm(elements.numel(), generator=generator)[:most]]
+    columns = [search.expected.clone(), search.error, search.expected, search.expected]
+    kink = torch.zeros(n, dtype=torch.bool)
+    if elements.numel():
+        columns = [column.index_fill(0, unknown, math.nan) for column in columns]
     for i in elements.tolist():
-        found, is_kink, _ = search.along((torch.tensor([i]), search.scales[i : i + 1]))
-        for column, number in zip(columns.values(), found, strict=True):
+        found, kink[i], _ = search.along((torch.tensor([i]), search.scales[i : i + 1]))
+        for column, number in zip(columns, found, strict=True):
             column[i] = number / search.scales[i]
-        kink[i] = is_kink
-    value, error, left, right = (column.reshape(x.shape) for column in columns.values())
-    return Estimate(value, error, left, right, kink.reshape(x.shape))
+    value, error, left, right, kink = (column.reshape(x.shape) for column in (*columns, kink))
+    return Estimate(value, error, left, right, kink)
 
 
 class _Search:
@@ -125,14 +122,14 @@ class _Search:
 
         If all agree, the report shows the largest, which has to be measured by itself.
         """
-        elements = torch.arange(len(self.expected))
-        while len(elements) > count:
+        elements = torch.arange(self.expected.numel())
+        while elements.numel() > count:
             doubtful = self._in_disagreement(elements, count)
-            is_narrower = len(doubtful) <= len(elements) // 4
+            is_narrower = doubtful.numel() <= elements.numel() // 4
             elements = doubtful
             if not is_narrower:
                 break
-        if not len(elements) and count > 1:
+        if not elements.numel() and count > 1:
             elements = (self.expected.abs() / self.scales).argmax()[None]
         return elements
 
@@ -141,33 +138,27 @@ class _Search:
         if count > 1:  # groups of like size: a small gradient is not drowned by a large neighbour
             sizes = (self.expected[elements].abs() / self.scales[elements]).nan_to_num(math.inf)
             elements = elements[sizes.argsort()]
-        # Never near 0: each element counts.
-        weights = torch.rand(len(elements), generator=self.generator, dtype=torch.float64) + 0.5
-        weights *= torch.randint(0, 2, (len(elements),), generator=self.generator) * 2 - 1
+        n = elements.numel()
+        weights = torch.rand(n, generator=self.generator, dtype=torch.float64) + 0.5  # each element counts
+        weights *= torch.randint(0, 2, (n,), generator=self.generator) * 2 - 1
         moves = weights * self.scales[elements]
-        doubtful = [elements[:0]]
-        for direction in zip(elements.tensor_split(count), moves.tensor_split(count), strict=True):
-            group = direction[0]
-            found, is_kink, is_certain = self.along(direction)
-            predicted = self._predicted(direction)
+        doubtful = []
+        for group, move in zip(elements.tensor_split(count), moves.tensor_split(count), strict=True):
+            found, is_kink, agrees = self.along((group, move))
             self.error[group] = found.error / self.scales[group]
-            bound = self.tolerance.bound(predicted, found.error, self.size)
-            if is_kink or not is_certain or not abs(found.value - predicted) <= bound:
+            if is_kink or not agrees:
                 doubtful.append(group)
-        return torch.cat(doubtful)
-
-    def _predicted(self, direction: Direction) -> float:
-        elements, moves = direction
-        return float(self.expected[elements] @ moves)
+        return torch.cat(doubtful) if doubtful else elements[:0]
 
     def along(self, direction: Direction) -> tuple[Slope, bool, bool]:
-        """Return the derivative along a direction; tell whether it is at a kink, and whether it is certain.
+        """Return the derivative along a direction; tell whether it is at a kink, and as expected.
 
         One that agrees with the expected one is believed once it is precise enough. Else smaller and smaller
         steps are taken: one that is too large for a fast oscillation, or that reaches over a kink nearby, is
         contradicted by the next. What never settles is not known: NaN.
         """
-        expected = self._predicted(direction)
+        elements, moves = direction
+        expected = float(self.expected[elements] @ moves)
         bound = self.tolerance.bound(expected, 0.0, self.size)
         found = self.evaluator.quick_slope(direction)
         is_smooth = abs(found.right - found.left) <= 1e-3 * (abs(found.left) + abs(found.right)) + bound
@@ -196,11 +187,12 @@ class _Search:
             if error < best.error or (done and contradicted) or kink:
                 best = found
             if done:
-                return best, kink, True
+                break
             last_jump, last_value = jump, value
-        if not abs(best.value - expected) <= self.tolerance.bound(expected, best.error, self.size):
-            best = best._replace(value=math.nan)
-        return best, False, False
+        is_as_expected = abs(best.value - expected) <= self.tolerance.bound(expected, best.error, self.size)
+        if not done:
+            return (best if is_as_expected else best._replace(value=math.nan)), False, False
+        return best, kink, is_as_expected
 
 
 def _step_sizes(noise: float) -> list[float]:
