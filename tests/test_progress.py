@@ -12,8 +12,8 @@ import time
 from manualgrad.progress import progress
 with progress("training", 40) as update:
     for epoch in range(2):
-        for step in range(15):
-            time.sleep(0.03)
+        for step in range(8):
+            time.sleep(0.04)
             update(10 + 15 * epoch + step, f"loss {step}")
         print("result", epoch)
 print("the end")

@@ -40,21 +40,6 @@ def test_loss_and_gradients_are_those_of_the_functions(sizes):
         assert torch.equal(inputs, before)
 
 
-def test_gradient_by_hand():
-    # One unit: z = (2x, 0) with x = 1 and label 1, so p = softmax(2, 0), and dL/dW = (p - onehot) x.
-    model = nn.Sequential(nn.Linear(1, 2, dtype=torch.float64))
-    with torch.no_grad():
-        model[0].weight.copy_(torch.tensor([[2.0], [0.0]]))
-        model[0].bias.zero_()
-    network = Classifier(model)
-    loss = network.forward(torch.tensor([[1.0]], dtype=torch.float64), torch.tensor([1]))
-    network.backward()
-    p = 1 / (1 + torch.tensor(-2.0, dtype=torch.float64).exp())
-    torch.testing.assert_close(loss, -(1 - p).log())
-    torch.testing.assert_close(model[0].weight.grad, torch.stack([p, -p]).unsqueeze(1))
-    torch.testing.assert_close(model[0].bias.grad, torch.stack([p, -p]))
-
-
 def test_model_and_network_are_the_same_numbers():
     model = build()
     state = {name: value.clone() for name, value in model.state_dict().items()}

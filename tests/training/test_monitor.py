@@ -100,23 +100,6 @@ def test_the_figures_are_those_of_the_step(step):
     assert f"{charts.STUCK}/layer 2" not in record  # it has no activation
 
 
-def test_a_run_without_a_step_away_from_zero_has_no_infinite_ratio(tmp_path):
-    model = nn.Sequential(nn.Linear(3, 2))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.zero_()
-    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    inputs, targets, loss_function = torch.ones(2, 3), torch.tensor([0, 0]), nn.CrossEntropyLoss()
-    with RunDir("small", Config(runs_dir=tmp_path, log="scalars"), torch.device("cpu")) as run:
-        monitor = TrainingMonitor(run, model, loss_function, optimizer, inputs, every=1, last=2)
-        loss = loss_function(model(inputs), targets)
-        loss.backward()
-        monitor.after_backward(1, loss, inputs, targets)
-        optimizer.step()
-        monitor.after_step(1)
-        assert f"{charts.UPDATE}/layer 1" not in monitor.records[0]
-
-
 def test_running_statistics_and_masks_are_as_without_a_monitor(tmp_path):
     losses = []
     for log in ("none", "full"):
