@@ -36,6 +36,7 @@ Maas, Hannun, Ng, "Rectifier nonlinearities improve neural network acoustic mode
 from typing import Any
 
 import torch
+import torch.nn.functional
 from torch import Tensor
 
 from manualgrad.functions._checks import check_floating, explain_errors
@@ -47,7 +48,7 @@ class LeakyReLU(Function):
 
     @staticmethod
     def forward(input: Tensor, negative_slope: float) -> Tensor:
-        return torch.where(input > 0, input, negative_slope * input)
+        return torch.nn.functional.leaky_relu(input, negative_slope)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, float], output: Tensor) -> None:

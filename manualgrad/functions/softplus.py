@@ -36,6 +36,7 @@ Dugas et al., "Incorporating second-order functional knowledge for better option
 from typing import Any
 
 import torch
+import torch.nn.functional
 from torch import Tensor
 
 from manualgrad.functions._checks import check_floating, explain_errors
@@ -47,8 +48,7 @@ class Softplus(Function):
 
     @staticmethod
     def forward(input: Tensor, beta: float, threshold: float) -> Tensor:
-        x = beta * input
-        return torch.where(x > threshold, input, torch.log1p(torch.exp(x)) / beta)
+        return torch.nn.functional.softplus(input, beta, threshold)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, float, float], output: Tensor) -> None:
