@@ -25,8 +25,8 @@ REDUCTIONS = ("none", "mean", "sum")
 def explain_errors(check: Callable[..., object] | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorate a wrapper: where a call fails, raise the clear error instead, if an argument is to blame.
 
-    ``check`` takes the wrapper's arguments and raises what is particular to it. That tensors are real, and on
-    one device, is checked for every wrapper.
+    ``check`` raises what is particular to the wrapper, whose arguments it takes by name, as many as it looks
+    at, and the wrapper's name as ``function``. That tensors are real, and on one device, is checked for all.
     """
 
     def decorate(wrapper: Callable[P, R]) -> Callable[P, R]:
@@ -36,9 +36,12 @@ def explain_errors(check: Callable[..., object] | None = None) -> Callable[[Call
                 return wrapper(*args, **kwargs)
             except Exception:
                 try:
-                    _check_tensors(wrapper, args, kwargs)
+                    bound = inspect.signature(wrapper).bind(*args, **kwargs)
+                    bound.apply_defaults()
+                    _check_tensors(wrapper, bound.arguments)
                     if check is not None:
-                        check(*args, **kwargs)
+                        given = {"function": wrapper.__name__, **bound.arguments}
+                        check(**{name: given[name] for name in inspect.signature(check).parameters})
                 except (TypeError, ValueError, IndexError) as clear:
                     raise clear from None
                 raise
@@ -48,14 +51,12 @@ def explain_errors(check: Callable[..., object] | None = None) -> Callable[[Call
     return decorate
 
 
-def _check_tensors(
-    wrapper: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]
-) -> None:
+def _check_tensors(wrapper: Callable[..., object], arguments: dict[str, object]) -> None:
     """Check that every argument annotated as a tensor is a real one, and that all are on one device."""
-    signature = inspect.signature(wrapper)
+    parameters = inspect.signature(wrapper).parameters
     first_name, first = "", None
-    for name, value in signature.bind(*args, **kwargs).arguments.items():
-        expected, function = signature.parameters[name].annotation, wrapper.__name__
+    for name, value in arguments.items():
+        expected, function = parameters[name].annotation, wrapper.__name__
         if expected is not Tensor and (value is None or expected != Tensor | None):
             continue
         if not isinstance(value, Tensor):
@@ -109,8 +110,9 @@ def check_constant(function: str, **arguments: Tensor | None) -> None:
             raise ValueError(f"{function}: {name} is a constant without a derivative, got a tangent")
 
 
-def check_dim(function: str, input: Tensor, dim: int) -> None:
-    """Raise an IndexError unless input has this dimension."""
+def check_softmax(function: str, input: Tensor, dim: int) -> None:
+    """Raise an error unless input holds floating-point numbers and has this dimension."""
+    check_floating(function, input=input)
     if not isinstance(dim, int):
         raise TypeError(f"{function}: dim must be an int, got {dim!r}")
     dimensions = max(input.dim(), 1)  # a single number counts as a row of one

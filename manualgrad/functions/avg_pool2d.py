@@ -116,13 +116,7 @@ def _covered(
 
 
 def _check(
-    input: Tensor,
-    kernel_size: Size,
-    stride: Size | None = None,
-    padding: Size = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
+    input: Tensor, kernel_size: Size, stride: Size | None, padding: Size, divisor_override: int | None
 ) -> None:
     check_pooling("avg_pool2d", input, kernel_size, stride, padding, dilation=1)
     if divisor_override == 0:

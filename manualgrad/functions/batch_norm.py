@@ -142,11 +142,9 @@ def _check(
     input: Tensor,
     running_mean: Tensor | None,
     running_var: Tensor | None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    training: bool,
 ) -> None:
     check_channels("batch_norm", input, weight, bias, running_mean=running_mean, running_var=running_var)
     if not training and (running_mean is None or running_var is None):

@@ -129,11 +129,11 @@ def _batch_as_channels(input: Tensor, groups: int) -> Tensor:
 def _check(
     input: Tensor,
     weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Size = 1,
-    padding: Size | str = 0,
-    dilation: Size = 1,
-    groups: int = 1,
+    bias: Tensor | None,
+    stride: Size,
+    padding: Size | str,
+    dilation: Size,
+    groups: int,
 ) -> None:
     check_numbers("conv2d", input=input, weight=weight, bias=bias)
     check_one_dtype("conv2d", input=input, weight=weight, bias=bias)

@@ -85,15 +85,7 @@ class Embedding(Function):
         return torch.embedding(weight_tangent, input)
 
 
-def _check(
-    input: Tensor,
-    weight: Tensor,
-    padding_idx: int | None = None,
-    max_norm: float | None = None,
-    norm_type: float = 2.0,
-    scale_grad_by_freq: bool = False,
-    sparse: bool = False,
-) -> None:
+def _check(input: Tensor, weight: Tensor, padding_idx: int | None) -> None:
     check_floating("embedding", weight=weight)
     if input.dtype not in (torch.int64, torch.int32):
         raise TypeError(f"embedding: input must be int64 or int32 indices, got {input.dtype}")

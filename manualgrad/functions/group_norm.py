@@ -127,13 +127,7 @@ def _group(input: Tensor, groups: int) -> Tensor:
     return input.reshape(input.shape[0], groups, input.shape[1] // groups * input.shape[2:].numel())
 
 
-def _check(
-    input: Tensor,
-    num_groups: int,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    eps: float = 1e-5,
-) -> None:
+def _check(input: Tensor, num_groups: int, weight: Tensor | None, bias: Tensor | None) -> None:
     check_channels("group_norm", input, weight, bias)
     if not isinstance(num_groups, int) or num_groups < 1 or input.shape[1] % num_groups:
         raise ValueError(

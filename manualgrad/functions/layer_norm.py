@@ -122,11 +122,7 @@ class LayerNorm(Function):
 
 
 def _check(
-    input: Tensor,
-    normalized_shape: Sequence[int],
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    eps: float = 1e-5,
+    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None, bias: Tensor | None
 ) -> None:
     check_row("layer_norm", input, normalized_shape)
     check_scale("layer_norm", input, normalized_shape, weight=weight, bias=bias)

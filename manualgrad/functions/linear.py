@@ -81,7 +81,7 @@ class Linear(Function):
         return output_tangent if bias_tangent is None else output_tangent + bias_tangent
 
 
-def _check(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> None:
+def _check(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
     check_numbers("linear", input=input, weight=weight, bias=bias)
     check_one_dtype("linear", input=input, weight=weight, bias=bias)
     if weight.dim() not in (1, 2):

@@ -41,7 +41,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.functions._checks import check_dim, check_floating, explain_errors
+from manualgrad.functions._checks import check_softmax, explain_errors
 from manualgrad.functions._function import Function, apply
 
 
@@ -70,11 +70,7 @@ class LogSoftmax(Function):
         return input_tangent - (torch.exp(log_probs) * input_tangent).sum(ctx.dim, keepdim=True)
 
 
-def _check(input: Tensor, dim: int = -1) -> None:
-    check_dim("log_softmax", input, dim)
-
-
-@explain_errors(_check)
+@explain_errors(check_softmax)
 def log_softmax(input: Tensor, dim: int = -1) -> Tensor:
     """Turn the numbers along one dimension into the logarithms of probabilities.
 
@@ -90,5 +86,4 @@ def log_softmax(input: Tensor, dim: int = -1) -> Tensor:
     Tensor
         Same shape, no value above 0.
     """
-    check_floating("log_softmax", input=input)
     return apply(LogSoftmax, input, dim, autocast="float32 on CUDA")

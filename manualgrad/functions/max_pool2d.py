@@ -99,19 +99,7 @@ def _flat(shape: torch.Size) -> tuple[int, ...]:
     return *shape[:-2], shape[-2] * shape[-1]
 
 
-def _check(
-    input: Tensor,
-    kernel_size: Size,
-    stride: Size | None = None,
-    padding: Size = 0,
-    dilation: Size = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> None:
-    check_pooling("max_pool2d", input, kernel_size, stride, padding, dilation)
-
-
-@explain_errors(_check)
+@explain_errors(check_pooling)
 def max_pool2d(
     input: Tensor,
     kernel_size: Size,

@@ -78,17 +78,7 @@ class NLLLoss(Function):
         return NLLLoss.forward(input_tangent, target, weight, ctx.ignore_index, ctx.reduction)
 
 
-def _check(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-) -> None:
-    check_labels("nll_loss", input, target, weight, ignore_index, reduction)
-
-
-@explain_errors(_check)
+@explain_errors(check_labels)
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -118,7 +108,8 @@ def nll_loss(
     """
     check_constant("nll_loss", weight=weight)
     if input.dim() != 2:
-        _check(input, target, weight, ignore_index, reduction)  # as rows, labels in another order would pass
+        # As rows, labels in another order would pass.
+        check_labels("nll_loss", input, target, weight, ignore_index, reduction)
         losses = nll_loss(to_rows(input), target.flatten(), weight, ignore_index, reduction)
         return losses.reshape(target.shape) if reduction == "none" else losses
     try:

@@ -113,9 +113,7 @@ def _normalize(input: Tensor, ctx: Any) -> tuple[Tensor, Tensor]:
     return input * rrms, rrms
 
 
-def _check(
-    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
-) -> None:
+def _check(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None) -> None:
     check_row("rms_norm", input, normalized_shape)
     check_scale("rms_norm", input, normalized_shape, weight=weight)
 

@@ -177,7 +177,7 @@ def scaled_dot_product_attention(
     if is_causal and attn_mask is None:
         attn_mask, is_causal = causal_mask(query, key), False
     if is_causal or min(query.dim(), key.dim(), value.dim()) < 2 or not 0 <= dropout_p <= 1:
-        check_attention(query, key, value, attn_mask, dropout_p, is_causal)
+        check_attention(query, key, value, attn_mask, dropout_p, is_causal, enable_gqa)
     if enable_gqa:
         key, value = share_heads(query, key), share_heads(query, value)
     return attention_with_weights(query, key, value, attn_mask, dropout_p, scale)[0]

@@ -48,7 +48,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.functions._checks import check_dim, check_floating, explain_errors
+from manualgrad.functions._checks import check_softmax, explain_errors
 from manualgrad.functions._function import Function, apply
 
 
@@ -77,11 +77,7 @@ class Softmax(Function):
         return probs * (input_tangent - (probs * input_tangent).sum(ctx.dim, keepdim=True))
 
 
-def _check(input: Tensor, dim: int = -1) -> None:
-    check_dim("softmax", input, dim)
-
-
-@explain_errors(_check)
+@explain_errors(check_softmax)
 def softmax(input: Tensor, dim: int = -1) -> Tensor:
     """Turn the numbers along one dimension into probabilities.
 
@@ -97,5 +93,4 @@ def softmax(input: Tensor, dim: int = -1) -> Tensor:
     Tensor
         Same shape, values from 0 to 1.
     """
-    check_floating("softmax", input=input)
     return apply(Softmax, input, dim, autocast="float32 on CUDA")

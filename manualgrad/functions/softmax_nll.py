@@ -118,14 +118,7 @@ class SoftmaxNLL(Function):
         return changes if reduction == "none" else changes.sum()
 
 
-def _check(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-) -> None:
+def _check(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str) -> None:
     if not target.is_floating_point():
         check_labels("softmax_nll", input, target, weight, ignore_index, reduction)
 
@@ -170,7 +163,7 @@ def softmax_nll(
     check_constant("softmax_nll", weight=weight)
     options = (weight, ignore_index, reduction, label_smoothing)
     if input.dim() != 2:
-        _check(input, target, *options)  # as rows, labels in another order would pass
+        _check(input, target, weight, ignore_index, reduction)  # as rows, another order would pass
         losses = softmax_nll(to_rows(input), target.flatten(), *options)
         return losses.reshape(target.shape) if reduction == "none" else losses
     try:
