@@ -50,12 +50,6 @@ def test_linear_goes_step_by_step(lines, steps_done, kind, judge):
     assert outcome.step.split(";")[0] == find("linear").steps[steps_done].title
 
 
-def test_an_earlier_step_does_not_show_a_later_steps_findings(judge):
-    outcome = judge("linear", attempt("linear", "grad_input = grad_output"))
-    assert outcome.step == "the gradient of input"
-    assert "bias" not in outcome.report
-
-
 NETWORK = {
     "z1": "x @ w1.t() + b1",
     "h1": "torch.sigmoid(z1)",
@@ -105,12 +99,6 @@ def test_the_network_may_be_written_in_other_ways(judge):
     assert judge("network", text).passed
 
 
-def test_a_network_that_raises_at_its_end(judge):
-    outcome = judge("network", written("network", **NETWORK).replace("    return", "    return oops,"))
-    assert outcome.kind == "raises"
-    assert "NameError" in outcome.message
-
-
 MENDED = {
     "bug_bias_update": ("b2 = b2 - learning_rate * b2", "b2 -= learning_rate * grad_b2"),
     "bug_stale_gradients": (
@@ -146,18 +134,6 @@ def test_a_file_without_its_function(exercise, judge):
     outcome = judge(exercise, "x = 1\n")
     assert outcome.kind == "no-class"
     assert "has to stay" in outcome.message
-
-
-def test_a_script_that_raises(judge):
-    outcome = judge("bug_bias_update", stub("bug_bias_update").replace("for _ in range", "for _ in rang"))
-    assert outcome.kind == "raises"
-    assert "bug_bias_update.py, line" in outcome.message
-
-
-def test_what_the_code_prints_is_shown(judge):
-    outcome = judge("exp", attempt("exp", "print(grad_output.shape)", "grad_input = grad_output * output"))
-    assert outcome.passed
-    assert outcome.printed.startswith("torch.Size([3, 4])\n")
 
 
 def test_what_is_printed_belongs_to_the_table(judge):

@@ -11,7 +11,6 @@ from manualgrad.cases import FUNCTIONS
 from manualgrad.errors import UserError
 from manualgrad.exercises.course import course, find
 from manualgrad.exercises.exercise import FUNCTIONS as PAGES
-from manualgrad.exercises.exercise import LESSONS
 from manualgrad.exercises.given import info_of
 from manualgrad.exercises.prose import hints
 from manualgrad.exercises.stub import our_solution, their_solution
@@ -156,15 +155,6 @@ def test_a_new_function_gets_its_exercise_by_itself(tmp_path, monkeypatch):
     names = [exercise.name for exercise in course()]
     assert names.index("cosine") == names.index("network") - 1
     assert "class Cosine(" in stub("cosine")
-
-
-def test_every_lesson_has_an_exercise():
-    pages = {page for page in LESSONS.glob("*.py") if page.name != "__init__.py"}
-    assert pages == {exercise.page for exercise in COURSE if exercise.page.parent == LESSONS}
-
-
-def test_names_differ():
-    assert len({exercise.name for exercise in COURSE}) == len(COURSE)
 
 
 def test_the_order():

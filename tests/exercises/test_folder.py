@@ -1,14 +1,13 @@
 """The student's folder: progress survives, and nothing is overwritten."""
 
-import json
 import subprocess
 
 import pytest
 
 from manualgrad.errors import UserError
-from manualgrad.exercises.course import course, find
+from manualgrad.exercises.course import find
 from manualgrad.exercises.exercise import PACKAGE
-from manualgrad.exercises.folder import PROGRESS, Folder, choose_next
+from manualgrad.exercises.folder import PROGRESS, Folder
 
 EXP = find("exp")
 
@@ -69,17 +68,6 @@ def test_setting_aside_keeps_every_old_file(tmp_path):
     assert not Folder(tmp_path).progress(EXP).passed
 
 
-def test_the_next_exercise(tmp_path):
-    folder, exercises = Folder(tmp_path), course()
-    assert choose_next(exercises, folder) is exercises[0]
-    folder.note_check(exercises[0], True, 1)
-    folder.note_check(exercises[2], True, 1)
-    assert choose_next(exercises, folder) is exercises[1]
-    for exercise in exercises:
-        folder.note_check(exercise, True, 1)
-    assert choose_next(exercises, folder) is None
-
-
 @pytest.mark.parametrize("content", ["{", "[]", '{"exp": 3}', '{"exp": {"unknown": 1}}'])
 def test_broken_progress_is_left_alone(content, tmp_path):
     file = tmp_path / PROGRESS
@@ -90,17 +78,6 @@ def test_broken_progress_is_left_alone(content, tmp_path):
     assert file.read_text() == content
 
 
-def test_progress_is_plain_json(tmp_path):
-    Folder(tmp_path).note(EXP, hints=1)
-    assert json.loads((tmp_path / PROGRESS).read_text())["exp"]["hints"] == 1
-
-
 def test_the_package_itself_is_no_students_folder():
     with pytest.raises(UserError, match="inside the package"):
         Folder(PACKAGE / "mine")
-
-
-def test_a_file_is_no_folder(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="not a folder"):
-        Folder(tmp_path / "file")

@@ -232,12 +232,6 @@ def test_a_grading_that_is_killed_goes_on(tmp_path):
     assert [row["percent"] for row in read(tmp_path / "out" / "grades.csv")] == ["100.0"] * 30
 
 
-def test_only_the_chosen_exercises(tmp_path, grade):
-    hand_in(tmp_path / "in" / "ada", exp=RIGHT, sin=stub("sin"))
-    _, _, rows, _ = grade("--exercises", "exp", "--jobs", "1")
-    assert [row["exercise"] for row in rows] == ["exp"]
-
-
 def test_strange_files(tmp_path, grade):
     hand_in(tmp_path / "in" / "ada", exp="x" * (2**20 + 1), sin=WRONG)
     hand_in(tmp_path / "in" / "ben" / "deep" / "er", exp=WRONG)

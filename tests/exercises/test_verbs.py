@@ -1,6 +1,5 @@
 """Every verb, as it is typed."""
 
-import json
 import subprocess
 import sys
 
@@ -13,7 +12,7 @@ from manualgrad.exercises.exercise import PACKAGE
 from manualgrad.exercises.folder import Folder
 from manualgrad.exercises.prose import hints
 from manualgrad.exercises.stub import our_solution
-from tests.exercises.attempts import attempt, solved, stub
+from tests.exercises.attempts import attempt
 
 
 @pytest.fixture
@@ -64,16 +63,6 @@ def test_start_writes_the_next_exercise_or_the_named_one(folder, type_in):
     assert "my-backwards/square.py is yours" in out
     assert type_in("start", "linear")[0] == 0
     assert {file.name for file in folder.glob("*.py")} == {"square.py", "linear.py"}
-
-
-def test_start_never_overwrites(folder, type_in):
-    type_in("start", "exp")
-    (folder / "exp.py").write_text("my work")
-    status, out, err = type_in("start", "exp")
-    assert (status, out) == (1, "")
-    assert err.startswith("exercises: error: my-backwards/exp.py is there already")
-    assert err.count("\n") == 1
-    assert (folder / "exp.py").read_text() == "my work"
 
 
 def test_another_folder(folder, type_in, tmp_path):
@@ -250,19 +239,3 @@ def test_without_checking_anything_torch_is_not_imported(tmp_path):
     )
     repository = str(find("exp").page.parents[2])
     subprocess.run([sys.executable, "-c", code, repository], cwd=tmp_path, check=True, capture_output=True)
-
-
-@pytest.mark.slow
-def test_the_whole_course_from_beginning_to_end(folder, type_in):
-    for exercise in course():
-        assert type_in("start")[0] == 0
-        assert type_in("check")[0] == 1, "a stub is unsolved"
-        (folder / f"{exercise.name}.py").write_text(solved(exercise))
-        assert type_in("check")[0] == 0
-    _, out, _ = type_in("list")
-    assert f"{len(course())} of {len(course())} done" in out
-    assert out.endswith("All exercises are done.\n")
-    assert type_in("start")[0] == 1
-    progress = json.loads((folder / "progress.json").read_text())
-    assert all(entry["passed"] and entry["checks"] == 2 for entry in progress.values())
-    assert stub("exp") != solved(find("exp"))
