@@ -59,13 +59,13 @@ class Checkpointer:
             print(f"resuming in epoch {self.loader.epoch}, after {self.loader.step} steps")
         else:  # a run without a checkpoint ended before its first step
             self._save()
-        self._shutdown.__enter__()
+        self._shutdown.install()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._shutdown.__exit__(kind, error, trace)
+        self._shutdown.restore()
         if error is None or not self._last.is_file():
             return
         if isinstance(error, NonFiniteError):  # the same would come again

@@ -3,8 +3,8 @@
 import os
 import signal
 from contextlib import suppress
-from types import FrameType, TracebackType
-from typing import Any, Self
+from types import FrameType
+from typing import Any
 
 from manualgrad.training import parallel
 
@@ -14,26 +14,19 @@ class Interrupted(KeyboardInterrupt):
 
 
 class GracefulShutdown:
-    """Note the signals for the length of a ``with`` block; in a process alone a second one stops at once.
-
-    Attributes
-    ----------
-    requested : bool
-        A signal has come.
-    """
+    """Note in ``requested`` that a signal has come; in a process alone a second one stops at once."""
 
     def __init__(self) -> None:
         self.requested = False
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> Self:
+    def install(self) -> None:
+        """Handle the signals from now on."""
         signals = (signal.SIGINT, signal.SIGTERM)
         self._before = {number: signal.signal(number, self._handle) for number in signals}
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def restore(self) -> None:
+        """Give the signals back to those who handled them before."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
