@@ -54,7 +54,7 @@ def uniform_upstream(case: Case) -> str | None:
 
 def jacobian_not_transposed(case: Case) -> str | None:
     """The Jacobian is multiplied as forward does it: a kernel that is not flipped, a running sum."""
-    if _is_square(case) and _explained(case, lambda jacobian, u: jacobian @ u):
+    if _explained(case, lambda jacobian, u: jacobian @ u):
         return (
             "is J · upstream, and Jᵀ · upstream is due: backward runs forward's way from the results to the "
             "inputs (a kernel is flipped, a running sum begins at the end, a permutation is inverted)"
@@ -64,7 +64,7 @@ def jacobian_not_transposed(case: Case) -> str | None:
 
 def diagonal(case: Case) -> str | None:
     """Only what an element does to its own output is counted, and it changes others too."""
-    if _is_square(case) and _explained(case, lambda jacobian, u: jacobian.diagonal() * u):
+    if _explained(case, lambda jacobian, u: jacobian.diagonal() * u):
         return (
             "keeps only the diagonal of the Jacobian: what an element does to its own output. Here each "
             "element also changes other outputs"
@@ -100,17 +100,20 @@ def output_weighted(case: Case) -> str | None:
     return f"counts the upstream gradient of {' and of '.join(off)}: each belongs once"
 
 
-def _is_square(case: Case) -> bool:
-    return sum(u.numel() for u in case.first.upstream) == case.shape.numel()
-
-
 def _explained(case: Case, formula: Callable[[Tensor, Tensor], Tensor]) -> bool:
-    """Return whether a formula of the Jacobian and the upstream, as a vector, gives yours everywhere."""
-    return case.explained_by(
-        lambda m: (
-            None if m.jacobian is None else formula(m.jacobian, as_vector(m.upstream)).reshape(case.shape)
-        )
-    )
+    """Return whether a formula of the square Jacobian and the upstream, as a vector, gives yours everywhere.
+
+    The results that do not depend on the argument are left out.
+    """
+
+    def value(m: Measurement) -> Tensor | None:
+        if m.jacobian is None:
+            return None
+        rows = m.jacobian.any(1)
+        jacobian, u = m.jacobian[rows], as_vector(m.upstream)[rows]
+        return formula(jacobian, u).reshape(case.shape) if len(u) == case.shape.numel() else None
+
+    return case.explained_by(value)
 
 
 def _parts(upstream: Tensor) -> Iterator[tuple[str, Callable[[list[Tensor]], list[Tensor]]]]:
@@ -126,7 +129,7 @@ def _parts(upstream: Tensor) -> Iterator[tuple[str, Callable[[list[Tensor]], lis
 
 def overwritten(case: Case) -> str | None:
     """Where several results depend on an element, one contribution is kept, or the mean of them."""
-    if _explained(case, lambda jacobian, u: (u @ jacobian) / (jacobian != 0).sum(0).clamp(min=1)):
+    if all(m.jacobian is not None for m in case.measured) and case.explained_by(_mean):
         return "is the mean over the results that depend on an element, and their sum is due"
     if not all(_keeps_one_path(m) for m in case.measured):
         return None
@@ -134,6 +137,12 @@ def overwritten(case: Case) -> str | None:
         "keeps one path where several lead to an element: write contributions over each other (x[index] = …, "
         "scatter) and the last one stays; add them (index_add, scatter_add)"
     )
+
+
+def _mean(m: Measurement) -> Tensor:
+    assert m.jacobian is not None
+    count = (m.jacobian != 0).sum(0).clamp(min=1)
+    return (as_vector(m.upstream) @ m.jacobian / count).reshape(m.yours.shape)
 
 
 def _keeps_one_path(m: Measurement) -> bool:

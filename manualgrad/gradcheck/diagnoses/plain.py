@@ -12,7 +12,7 @@ from torch import Tensor
 
 from manualgrad.gradcheck.diagnoses.case import Case, Measurement
 from manualgrad.gradcheck.diagnoses.factors import name_factor
-from manualgrad.gradcheck.tolerance import largest
+from manualgrad.gradcheck.tolerance import largest, same
 
 NEGLIGIBLE = 1e-9  # a derivative that is smaller than this share of yours counts as 0
 SAME_FACTOR = 1e-3  # how far factors at several points may differ, relative to the first
@@ -108,6 +108,10 @@ def rearranged(case: Case) -> str | None:
     for flipped in [(d,) for d in dims] + list(itertools.combinations(dims, 2)):
         if case.explained_by(lambda m: m.right.flip(flipped)):
             return f"is the right one flipped along {' and '.join(f'dimension {d}' for d in flipped)}"
+    for d, n in itertools.product(dims, (1, 2, 3, -1, -2, -3)):
+        keep = shape[d] - abs(n)
+        if keep >= 2 and all(_is_shifted(m, d, n, keep) for m in case.measured):
+            return f"is the right one shifted by {n} along dimension {d}"
     for d in dims:
         found = _order_along(d, case.first)
         if found is not None and case.explained_by(lambda m: m.right.index_select(d, found)):
@@ -116,6 +120,11 @@ def rearranged(case: Case) -> str | None:
                 "permutation is undone by its inverse"
             )
     return None
+
+
+def _is_shifted(m: Measurement, d: int, n: int, keep: int) -> bool:
+    yours, right = m.yours.narrow(d, max(n, 0), keep), m.right.narrow(d, max(-n, 0), keep)
+    return bool(right.any()) and bool((right != right.flatten()[0]).any()) and same(yours, right)
 
 
 def _order_along(d: int, m: Measurement) -> Tensor | None:

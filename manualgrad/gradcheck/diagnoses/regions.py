@@ -73,8 +73,8 @@ def mask(case: Case) -> str | None:
         return "is zero where grad_output is negative: the mask is taken from it, and belongs to the input"
     if all(_has_other_zeros(m) for m in case.measured):
         return (
-            "is right but for its zeros, which are at other elements: use the very mask that forward used, "
-            "and draw or make no new one"
+            "is right but for a mask: it is zero at other elements than it should be. Use the very mask that "
+            "forward used, and draw no new one"
         )
     return None
 
@@ -198,7 +198,10 @@ def threshold(case: Case) -> str | None:
             ("<", float(x[wrong].max()), float(x[~wrong].min())),
         ):
             if low < high:
-                return f"is wrong only where {name} {relation} a threshold between {low:.3g} and {high:.3g}"
+                there = _factor(case, [_wrong(case, m) for m in case.measured])
+                size = f", {name_factor(there, case)} × the right one there" if there else ""
+                between = f"a threshold between {low:.3g} and {high:.3g}"
+                return f"is wrong only where {name} {relation} {between}{size}"
     return None
 
 

@@ -101,14 +101,14 @@ def input_for_output(case: Case) -> str | None:
 def rearranged_operand(case: Case) -> str | None:
     """The gradient is right once a tensor is transposed or flipped where backward uses it."""
     known = [_named(m) for m in case.measured]
-    for name in _read(case, {name: tensor for name, tensor in known[0].items() if tensor.dim() > 1}):
+    for name in _read(case, known[0]):
         shape, tensors = known[0][name].shape, [names[name] for names in known]
         ways: list[tuple[str, Callable[[Tensor], Tensor]]] = []
-        if shape[-2] == shape[-1] > 1:
+        if len(shape) > 1 and shape[-2] == shape[-1] > 1:
             ways.append(("transposed", lambda t: t.mT))
-        if len(shape) > 2:
+        if shape != case.shape:  # a kernel
             ways.append(("flipped along its last dimension", lambda t: t.flip(-1)))
-            ways.append(("flipped along its last two dimensions", lambda t: t.flip(-2, -1)))
+            ways.append(("flipped along its last two dimensions", lambda t: t.flip((-2, -1)[-t.dim() :])))
         for how, change in ways:
             if _fixed(case, tensors, [change(t) for t in tensors]):
                 return f"is right if {name} is {how} where backward uses it"
