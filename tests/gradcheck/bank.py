@@ -85,6 +85,11 @@ def right(
     ]
 
 
+def checked(kind: str | None, *inputs: Any, **options: Any) -> Callable[[type[Function]], Entry]:
+    """Make an entry of a Function class, with the kind that it should have; None if it is right."""
+    return lambda fn: Entry(fn.__name__, fn, lambda: inputs, kind, None, options)
+
+
 def normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64, grad: bool = True) -> Tensor:
     """Seeded numbers of either sign, none near 0."""
     numbers = torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)

@@ -5,7 +5,6 @@ from typing import Any
 import torch
 import torch.nn.functional as TF
 from torch import Tensor, nn
-from torch.autograd import Function
 
 from tests.gradcheck.bank import (
     BCE,
@@ -161,88 +160,6 @@ FORMULAS = [
 ]  # fmt: skip
 
 
-class SigmoidApart(Function):
-    """forward and setup_context apart, with a batching rule by itself."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(input):
-        return 1 / (1 + torch.exp(-input))
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.save_for_backward(output)
-
-    @staticmethod
-    def backward(ctx, g):
-        (y,) = ctx.saved_tensors
-        return g * y * (1 - y)
-
-    @staticmethod
-    def jvp(ctx, tangent):
-        raise NotImplementedError
-
-
-class Vjp(Function):
-    """The other name of backward."""
-
-    @staticmethod
-    def forward(ctx, input):
-        ctx.save_for_backward(input)
-        return input**3
-
-    @staticmethod
-    def vjp(ctx, g):
-        (x,) = ctx.saved_tensors
-        return 3 * x**2 * g
-
-
-class MaxAndWhere(Function):
-    """A result that is an integer, and not differentiable."""
-
-    @staticmethod
-    def forward(ctx, input):
-        value, index = input.max(1)
-        ctx.save_for_backward(index)
-        ctx.mark_non_differentiable(index)
-        ctx.size = input.shape[1]
-        return value, index
-
-    @staticmethod
-    def backward(ctx, g, _):
-        (index,) = ctx.saved_tensors
-        return g.unsqueeze(1) * TF.one_hot(index, ctx.size)
-
-
-class InPlaceScale(Function):
-    """Works in place on its argument and says so."""
-
-    @staticmethod
-    def forward(ctx, input):
-        ctx.mark_dirty(input)
-        return input.mul_(3)
-
-    @staticmethod
-    def backward(ctx, g):
-        return g * 3
-
-
-class Unmaterialised(Function):
-    """Asks for None where an output is unused."""
-
-    @staticmethod
-    def forward(ctx, input, scale, flag):
-        ctx.set_materialize_grads(False)
-        ctx.scale = scale
-        return input * scale, input + 1
-
-    @staticmethod
-    def backward(ctx, first, second):
-        total = 0 if first is None else first * ctx.scale
-        return (total if second is None else total + second), None, None
-
-
 RightSigmoid = with_backward(Sigmoid, "RightSigmoid", lambda g, x, y: g * y * (1 - y))
 RightTanh = with_backward(Tanh, "RightTanh", lambda g, x, y: g * (1 + y) * (1 - y))
 RightReLU = with_backward(ReLU, "RightReLU", lambda g, x, y: torch.where(x > 0, g, torch.zeros_like(g)))
@@ -305,11 +222,6 @@ BANK = [
         for fn, inputs, _ in PLAIN
         for dtype in (torch.float32, torch.bfloat16, torch.float16)
     ),
-    Entry("setup_context apart", SigmoidApart, table, None, torch.sigmoid),
-    Entry("vjp by its other name", Vjp, table),
-    Entry("integer result", MaxAndWhere, table),
-    Entry("in place and says so", InPlaceScale, table),
-    Entry("unmaterialised", Unmaterialised, lambda: (normal(4, 3, seed=1), 2.5, True)),
     Entry("a single number", RightSigmoid, lambda: (torch.tensor(0.3, dtype=torch.float64),)),
     Entry("a bare tensor", RightTanh, lambda: normal(3)),
     Entry("three dimensions", RightSoftmax, lambda: (normal(2, 4, 3, seed=1),)),

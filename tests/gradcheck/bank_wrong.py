@@ -11,7 +11,6 @@ intermediates), mlpack#3469 (log-softmax), pytorch#81417 (in-place upstream).
 """
 
 import torch
-import torch.nn.functional as TF
 
 from tests.gradcheck.bank import (
     BCE,
@@ -35,7 +34,6 @@ from tests.gradcheck.bank import (
     binary,
     classes,
     distributions,
-    function,
     labels,
     normal,
     numbers,
@@ -82,8 +80,6 @@ def fading(g, x, y):
 def with_dot_product(g, y, dim=-1):
     return y * (g - (g * y).sum(dim, keepdim=True))
 
-
-ORDER = torch.tensor([2, 0, 3, 1])
 
 BANK: list[Entry] = [
     *wrong(Sigmoid, table, {
@@ -281,59 +277,5 @@ BANK: list[Entry] = [
     }),
     *wrong(ProbsCE, lambda: (uniform(5, 3, seed=14), uniform(5, 3, seed=15)), {
         "probabilities: exchanged": ("swapped-inputs", lambda g, p, t, y: (-g * p.log() / 5, -g * t / p / 5)),
-    }),
-    *wrong(function("Mean", lambda x: x.mean(0)), table, {
-        "mean: not divided": ("scale", lambda g, x, y: g.expand_as(x)),
-        "mean: not expanded": ("wrong-shape", lambda g, x, y: g / len(x)),
-    }),
-    *wrong(function("Centred", lambda x: x - x.mean(-1, keepdim=True)), table, {
-        "centred: the mean is a constant": ("missing-terms", lambda g, x, y: g.clone()),
-    }),
-    *wrong(function("SiLU", lambda x: TF.silu(x)), table, {
-        "silu: second path forgotten": ("missing-terms", lambda g, x, y: g * x.sigmoid()),
-    }),
-    *wrong(function("Residual", lambda x: x + x.tanh()), table, {
-        "residual: not returned": ("missing-terms", lambda g, x, y: g * (1 - x.tanh() ** 2)),
-        "residual: mask of the upstream": ("wrong-region", lambda g, x, y: g * (g > 0)),
-    }),
-    *wrong(function("Permute", lambda x: 2 * x.permute(1, 2, 0)), lambda: (normal(3, 4, 5),), {
-        "permuted again": ("transposed", lambda g, x, y: 2 * g.permute(1, 2, 0)),
-    }),
-    *wrong(function("Permute", lambda x: 2 * x.permute(1, 2, 0)), lambda: (normal(3, 3, 3),), {
-        "permuted again in a cube": ("transposed", lambda g, x, y: 2 * g.permute(1, 2, 0)),
-    }),
-    *wrong(function("Reorder", lambda x: x[ORDER]), table, {
-        "reordered again": ("transposed", lambda g, x, y: g[ORDER]),
-    }),
-    *wrong(function("RunningSum", lambda x: x.cumsum(1)), table, {
-        "running sum: from the beginning again": ("transposed", lambda g, x, y: g.cumsum(1)),
-    }),
-    *wrong(function("Standardise", lambda x: (x - x.mean(1, True)) / x.std(1, keepdim=True)),
-           lambda: (normal(3, 6, seed=1),), {
-        "standardised: mean and deviation are constants": (
-            "missing-terms",
-            lambda g, x, y: g / x.std(1, keepdim=True),
-        ),
-        "standardised: not divided": (
-            "missing-terms",
-            lambda g, x, y: g - g.mean(1, True) - y * (g * y).sum(1, keepdim=True) / 5,
-        ),
-    }),
-    *wrong(function("Lookup", lambda table, index: table[index]),
-           lambda: (normal(4, 3, seed=1), torch.tensor([2, 0, 2, 1, 2])), {
-        "lookup: written, not added": (
-            "missing-terms",
-            lambda g, x, i, y: torch.zeros_like(x).index_put((i,), g),
-        ),
-    }),
-    *wrong(function("Convolve", lambda x, weight: TF.conv2d(x, weight)),
-           lambda: (normal(2, 2, 4, 5, seed=1), normal(3, 2, 2, 3, seed=2)), {
-        "convolution: kernel not flipped": (
-            "transposed",
-            lambda g, x, w, y: (
-                TF.conv2d(g, w.transpose(0, 1), padding=(1, 2)),
-                TF.conv2d(x.transpose(0, 1), g.transpose(0, 1)).transpose(0, 1),
-            ),
-        ),
     }),
 ]  # fmt: skip

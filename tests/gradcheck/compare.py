@@ -9,8 +9,8 @@ import torch
 from torch.autograd import Function
 
 from manualgrad.gradcheck import gradcheck
-from tests.gradcheck import bank_practice, bank_right, bank_wrong
 from tests.gradcheck.bank import Entry
+from tests.gradcheck.test_bank import RIGHT, WRONG
 
 
 def torch_rejects(entry: Entry) -> bool:
@@ -38,17 +38,16 @@ def _leaf(value: object) -> object:
 
 
 def main() -> None:
-    """Print the counts and the times."""
-    wrong, right = bank_wrong.BANK + bank_practice.WRONG, bank_right.BANK + bank_practice.RIGHT
-    reports = [gradcheck(e.fn, e.inputs(), e.reference, **e.options) for e in wrong]
+    """Print the counts."""
+    reports = [gradcheck(e.fn, e.inputs(), e.reference, **e.options) for e in WRONG]
     kinds = [report.findings[0].kind for report in reports]
-    named = sum(kind == entry.kind for kind, entry in zip(kinds, wrong, strict=True))
-    falsely = sum(not gradcheck(e.fn, e.inputs(), e.reference, **e.options).ok for e in right)
+    named = sum(kind == entry.kind for kind, entry in zip(kinds, WRONG, strict=True))
+    falsely = sum(not gradcheck(e.fn, e.inputs(), e.reference, **e.options).ok for e in RIGHT)
     rejected = sum(not report.ok for report in reports)
-    print(f"{len(wrong)} wrong: ours rejects {rejected}, names {named} rightly;")
-    print(f"    torch.autograd.gradcheck rejects {sum(map(torch_rejects, wrong))}, and names none")
-    print(f"{len(right)} right: ours rejects {falsely};")
-    print(f"    torch.autograd.gradcheck rejects {sum(map(torch_rejects, right))}")
+    print(f"{len(WRONG)} wrong: ours rejects {rejected}, names {named} rightly;")
+    print(f"    torch.autograd.gradcheck rejects {sum(map(torch_rejects, WRONG))}, and names none")
+    print(f"{len(RIGHT)} right: ours rejects {falsely};")
+    print(f"    torch.autograd.gradcheck rejects {sum(map(torch_rejects, RIGHT))}")
 
 
 if __name__ == "__main__":

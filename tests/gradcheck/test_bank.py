@@ -5,12 +5,12 @@ import torch
 
 from manualgrad.gradcheck import Report, gradcheck
 from manualgrad.gradcheck.hints import HINTS
-from tests.gradcheck import bank_practice, bank_right, bank_wrong
+from tests.gradcheck import bank_forms, bank_kernels, bank_practice, bank_right, bank_wrong
 from tests.gradcheck.bank import Entry
 from tests.gradcheck.gallery import GALLERY, Fault
 
-WRONG = bank_wrong.BANK + bank_practice.WRONG
-RIGHT = bank_right.BANK + bank_practice.RIGHT
+WRONG = bank_wrong.BANK + bank_kernels.WRONG + bank_forms.WRONG + bank_practice.WRONG
+RIGHT = bank_right.BANK + bank_kernels.RIGHT + bank_forms.RIGHT + bank_practice.RIGHT
 
 # Right where they are meant to be used, with a note all the same.
 NOTED = {
