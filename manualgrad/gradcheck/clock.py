@@ -14,13 +14,7 @@ class OutOfTimeError(BaseException):
 
 
 class Clock:
-    """Raises :class:`OutOfTimeError` in this thread once ``limit`` seconds have passed.
-
-    Parameters
-    ----------
-    limit
-        In seconds; None for no limit.
-    """
+    """Raises :class:`OutOfTimeError` in this thread once ``limit`` seconds have passed; None is no limit."""
 
     def __init__(self, limit: float | None) -> None:
         self.limit = limit

@@ -22,21 +22,9 @@ class Target(NamedTuple):
 
 
 def load_target(target: str) -> Target:
-    """Find a class in a file, and in the same file ``inputs()`` and perhaps ``reference``.
+    """Find the class of ``path/to/file.py:ClassName``, and beside it ``inputs()`` and perhaps ``reference``.
 
-    Parameters
-    ----------
-    target : str
-        ``path/to/file.py:ClassName``.
-
-    Returns
-    -------
-    Target
-
-    Raises
-    ------
-    UserError
-        If the file, the class or its inputs are not there or raise: one line that says what was expected.
+    What is not there, or raises, is a UserError: one line that says what was expected.
     """
     file, name = target.rpartition(":")[0] or target, target.rpartition(":")[2]
     path = Path(file)

@@ -13,35 +13,19 @@ from manualgrad.gradcheck.running import Run
 
 @dataclass
 class Point:
-    """One run, and each judged argument's gradients in it.
+    """One run, and each judged argument's gradients in it, by the argument's position.
 
     All tensors are real float64 on the CPU, in the argument's shape; of a complex one in that of its parts.
-
-    Attributes
-    ----------
-    run : Run
-        What was run: the arguments, the upstream, the results, and what was recorded.
-    where : str
-        How a sentence refers to the point: empty for the inputs as they came.
-    yours, right : dict
-        Per position. ``right`` is NaN where it is not known.
-    numeric : dict of Estimate
-    reference : dict
-        The reference's gradients, for the positions that it has one for.
-    wrong : dict
-        Per position: where the two differ by more than rounding, bool.
-    noise : dict
-        Per position: the relative noise of the function.
     """
 
     run: Run
-    where: str = ""
+    where: str = ""  # how a sentence refers to the point: empty for the inputs as they came
     yours: dict[int, Tensor] = field(default_factory=dict)
-    right: dict[int, Tensor] = field(default_factory=dict)
+    right: dict[int, Tensor] = field(default_factory=dict)  # NaN where it is not known
     numeric: dict[int, Estimate] = field(default_factory=dict)
-    reference: dict[int, Tensor] = field(default_factory=dict)
-    wrong: dict[int, Tensor] = field(default_factory=dict)
-    noise: dict[int, float] = field(default_factory=dict)
+    reference: dict[int, Tensor] = field(default_factory=dict)  # where the reference has a gradient
+    wrong: dict[int, Tensor] = field(default_factory=dict)  # where yours differs by more than rounding, bool
+    noise: dict[int, float] = field(default_factory=dict)  # of the function, relative
 
     @property
     def values(self) -> list[Any]:

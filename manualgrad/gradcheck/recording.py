@@ -31,22 +31,10 @@ Around = Callable[[list[Tensor]], AbstractContextManager[Any]]
 
 @dataclass
 class Returned:
-    """One gradient as ``backward`` returned it, beside what it should look like.
+    """One gradient as ``backward`` returned it, beside its argument's shape, dtype and device."""
 
-    Attributes
-    ----------
-    name : str
-        The argument of ``forward`` that it belongs to.
-    position : int or None
-        The subject's argument that this is the gradient of, where the two are directly connected.
-    gradient : Tensor or None
-        As returned.
-    shape, dtype, device
-        Those of the argument.
-    """
-
-    name: str
-    position: int | None
+    name: str  # of the argument of ``forward``
+    position: int | None  # of the subject's argument, where the two are directly connected
     gradient: Tensor | None
     shape: torch.Size
     dtype: torch.dtype
@@ -60,21 +48,11 @@ class Returned:
 
 @dataclass
 class Record:
-    """What the custom backwards of one run did.
-
-    Attributes
-    ----------
-    returned : list of Returned
-        What each of them returned.
-    changed : list of str
-        What was modified in place that should not have been, as a phrase.
-    saved : list of Tensor
-        What they could read.
-    """
+    """What the custom backwards of one run did."""
 
     returned: list[Returned] = field(default_factory=list)
-    changed: list[str] = field(default_factory=list)
-    saved: list[Tensor] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)  # in place, what should not have been, as a phrase
+    saved: list[Tensor] = field(default_factory=list)  # what they could read
 
 
 def watch(roots: Sequence[Tensor], record: Record, positions: dict[Any, int], around: Around) -> None:

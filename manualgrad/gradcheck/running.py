@@ -2,11 +2,11 @@
 
 import linecache
 import re
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -22,17 +22,7 @@ Upstream = Sequence[Tensor] | torch.Generator  # as they are, or drawn at random
 
 
 class SubjectError(Exception):
-    """The checked code raised.
-
-    Parameters
-    ----------
-    phase
-        ``"forward"`` or ``"backward"``.
-    error
-        What it raised.
-    changed
-        What had been modified in place by then.
-    """
+    """The checked code raised in a phase: ``"forward"``, say; tell what had been changed in place by then."""
 
     def __init__(self, phase: str, error: BaseException, changed: Sequence[str] = ()) -> None:
         self.phase = phase
@@ -43,31 +33,15 @@ class SubjectError(Exception):
 
 @dataclass
 class Run(Record):
-    """One forward and backward of the subject.
-
-    Attributes
-    ----------
-    values : list
-        The arguments.
-    outputs : tuple of Tensor
-        The results that can have a gradient, detached; ``differentiable`` tells which autograd follows.
-    upstream : tuple of Tensor
-        What backward was given, per output.
-    gradients : dict
-        The gradient per judged position; None where autograd has none.
-    second : dict
-        The same from a second backward through the same graph, if there was one.
-    leaves : dict
-        The tensor that each judged gradient was taken for.
-    """
+    """One forward and backward of the subject; gradients by position, None where autograd has none."""
 
     values: list[Any] = field(default_factory=list)
-    outputs: tuple[Tensor, ...] = ()
-    differentiable: list[bool] = field(default_factory=list)
-    upstream: tuple[Tensor, ...] = ()
+    outputs: tuple[Tensor, ...] = ()  # the results that can have a gradient, detached
+    differentiable: list[bool] = field(default_factory=list)  # which of them autograd follows
+    upstream: tuple[Tensor, ...] = ()  # what backward was given, per output
     gradients: dict[int, Tensor | None] = field(default_factory=dict)
-    second: dict[int, Tensor | None] = field(default_factory=dict)
-    leaves: dict[int, Tensor] = field(default_factory=dict)
+    second: dict[int, Tensor | None] = field(default_factory=dict)  # from a second backward, if there was one
+    leaves: dict[int, Tensor] = field(default_factory=dict)  # what each gradient was taken for
 
 
 def run(
@@ -75,45 +49,14 @@ def run(
     values: Sequence[Any],
     upstream: Upstream,
     *,
-    then: Callable[[Run], None] | None = None,
-    again: bool = False,
-    around: Around = nullcontext,
-    requires: Sequence[int] | None = None,
-    used: Sequence[int] | None = None,
-    recorded: bool = True,
+    then: Callable[[Run], None] | None = None,  # is called while the gradients have a graph
+    again: bool = False,  # go backward a second time through the same graph
+    around: Around = nullcontext,  # makes a context for each custom backward from what it has saved
+    requires: Sequence[int] | None = None,  # the positions that require a gradient, else all judged ones
+    used: Sequence[int] | None = None,  # the results that have an upstream gradient, else all
+    recorded: bool = True,  # look at what is returned, saved and changed, too
 ) -> Run:
-    """Run forward and backward once, on copies.
-
-    Parameters
-    ----------
-    subject
-        What to run.
-    values
-        Its arguments.
-    upstream
-        The upstream gradients, or what to draw them with.
-    then
-        What to do with the gradients' own graph, while the module still has these parameters.
-    again
-        Go backward a second time through the same graph.
-    around
-        Makes a context for each custom backward to run in, from the tensors that it has saved.
-    requires
-        The positions that require a gradient; by default all that are judged.
-    used
-        The results that have an upstream gradient; by default all.
-    recorded
-        Whether to look at what is done besides the gradients: what was returned, saved and changed.
-
-    Returns
-    -------
-    Run
-
-    Raises
-    ------
-    SubjectError
-        If forward or backward raises.
-    """
+    """Run forward and backward once, on copies; raise :class:`SubjectError` if the subject raises."""
     leaves = {i: copy_of(values[i]).requires_grad_() for i in requires or subject.checked}
     with torch.enable_grad():
         # Copies of the leaves, because a forward may work in place.
@@ -201,17 +144,15 @@ def _backward(
 
 def _place(error: BaseException) -> str:
     """Return where in the user's own code it happened: file, line, and the shapes of the names in it."""
-    trace = error.__traceback__
-    place: tuple[FrameType, int] | None = None
-    while trace is not None:
-        path = Path(trace.tb_frame.f_code.co_filename)
-        if not path.is_relative_to(HERE) and not path.is_relative_to(TORCH):
-            place = (trace.tb_frame, trace.tb_lineno)
-        trace = trace.tb_next
-    if place is None:
+    places = [
+        (frame, number, path)
+        for frame, number in traceback.walk_tb(error.__traceback__)
+        if not (path := Path(frame.f_code.co_filename)).is_relative_to(HERE)
+        and not path.is_relative_to(TORCH)
+    ]
+    if not places:
         return ""
-    frame, number = place
-    path = Path(frame.f_code.co_filename)
+    frame, number, path = places[-1]
     line = linecache.getline(str(path), number).strip()
     names = dict.fromkeys(re.findall(r"[^\W\d]\w*", line))
     shapes = [f"{n} {tuple(v.shape)}" for n in names if isinstance(v := frame.f_locals.get(n), Tensor)]

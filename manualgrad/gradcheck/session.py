@@ -25,48 +25,21 @@ class MisuseError(ValueError):
 
 @dataclass
 class Session:
-    """What the checks of one call share.
-
-    Attributes
-    ----------
-    subject, reference : Subject
-        What is checked, and whose gradient is trusted.
-    surrogate : bool
-        Whether the reference stands for the gradient alone: a straight-through estimator's.
-    tolerance : Tolerance or None
-        The caller's own, which takes the place of what ``eps`` allows.
-    allow : collection of str
-        The kinds that are notes only.
-    generator : torch.Generator
-        For every random choice.
-    report : Report
-    eps : float
-        The precision that is computed in.
-    native : Run
-        The first run, on the caller's own values.
-    base : Point
-        The caller's inputs, judged in float64 where the function allows that.
-    named : set
-        The arguments whose gradient has had its finding; None stands for those inside the function.
-    judged : bool
-        Whether the values at the caller's inputs have been judged.
-    done : bool
-        Whether nothing more can be said: it could not be told apart from what was found.
-    """
+    """What the checks of one call share."""
 
     subject: Subject
-    reference: Subject | None
-    surrogate: bool
-    tolerance: Tolerance | None
-    allow: Collection[str]
-    generator: torch.Generator
+    reference: Subject | None  # whose gradient is trusted
+    surrogate: bool  # whether the reference stands for the gradient alone: a straight-through estimator's
+    tolerance: Tolerance | None  # the caller's own, which takes the place of what eps allows
+    allow: Collection[str]  # the kinds that are notes only
+    generator: torch.Generator  # for every random choice
     report: Report
-    eps: float = field(init=False)
-    native: Run = field(init=False)
-    base: Point = field(init=False)
-    named: set[int | None] = field(default_factory=set)
-    judged: bool = False
-    done: bool = False
+    eps: float = field(init=False)  # the precision that is computed in
+    native: Run = field(init=False)  # the first run, on the caller's own values
+    base: Point = field(init=False)  # the caller's inputs, judged in float64 where the function allows that
+    named: set[int | None] = field(default_factory=set)  # the arguments that had their finding
+    judged: bool = False  # whether the values at the caller's inputs have been judged
+    done: bool = False  # whether what follows could not be told apart from what was found
     _noise: dict[int, float] = field(default_factory=dict)  # per position, at the caller's inputs
 
     def find(

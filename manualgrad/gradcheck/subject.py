@@ -19,22 +19,7 @@ from manualgrad.gradcheck.clock import Clock
 class Subject:
     """A function with its arguments, the caller's tensors left alone.
 
-    Parameters
-    ----------
-    fn
-        A ``torch.autograd.Function`` class, an ``nn.Module`` or a callable. A module's parameters and
-        buffers follow its inputs as further arguments; the parameters that require grad are judged.
-    inputs
-        A tensor, or a sequence of arguments of which any may be something else.
-
-    Attributes
-    ----------
-    values : list
-        Every argument; tensors are detached copies.
-    names : list of str or int
-        An argument's name, or its position where the function does not tell.
-    checked : list of int
-        The positions whose gradient is judged.
+    A module's parameters and buffers follow its inputs as further arguments.
     """
 
     def __init__(self, fn: Any, inputs: Any) -> None:
@@ -42,8 +27,10 @@ class Subject:
         self.title = getattr(fn, "__name__", type(fn).__name__)
         self.fn = fn
         self.inputs = len(arguments)
+        # An argument's name, or its position where the function does not tell.
         self.names: list[str | int] = _argument_names(fn, len(arguments))
         asked = [i for i, a in enumerate(arguments) if isinstance(a, Tensor) and a.requires_grad]
+        # The positions whose gradient is judged.
         self.checked = asked or [i for i, a in enumerate(arguments) if is_differentiable(a)]
         if isinstance(fn, nn.Module):
             for name, value in [*fn.named_parameters(), *fn.named_buffers()]:
@@ -54,7 +41,7 @@ class Subject:
         if not self.checked:
             raise ValueError("gradcheck needs at least one floating-point tensor among the inputs")
         self.values = [copy_of(a) for a in arguments]
-        self.seed: int | None = None
+        self.seed: int | None = None  # of each forward, once it is known to draw random numbers
         self.clock = Clock(None)
         self._needs_graph = False
         self._reseeded = 0

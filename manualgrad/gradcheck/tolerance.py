@@ -9,21 +9,11 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far apart two equal numbers may be.
+    """How far apart two equal numbers may be."""
 
-    Attributes
-    ----------
-    relative : float
-        Relative to the element.
-    scaled : float
-        Relative to the largest element.
-    absolute : float
-        In the gradient's own unit.
-    """
-
-    relative: float
-    scaled: float
-    absolute: float = 0.0
+    relative: float  # to the element
+    scaled: float  # relative to the largest element
+    absolute: float = 0.0  # in the gradient's own unit
 
     @classmethod
     def of(cls, eps: float) -> "Tolerance":

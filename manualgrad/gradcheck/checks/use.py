@@ -1,6 +1,7 @@
 """How a gradient is used in practice: scaled, of some inputs or results only, laid out in other memory."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,11 +44,11 @@ def each_input_alone(session: Session) -> None:
     if len(subject.checked) < 2:
         return None
     for position in subject.checked[:MOST_ALONE]:
-        when = f"if {subject.name_of(position)} alone requires a gradient"
+        when = f"{subject.name_of(position)} alone requires a gradient"
         try:
             alone = session.run(base.values, base.run.upstream, requires=[position], recorded=False)
         except SubjectError as error:
-            return session.find("raises", position, f"{when.capitalize()}, {error}.")
+            return session.find("raises", position, f"If {when}, {error}.")
         got = as_gradient(alone.gradients[position], base.values[position])
         if _is_another(session, position, got, when):
             return None
@@ -69,7 +70,7 @@ def each_result_alone(session: Session) -> None:
         for position, gradient in alone.gradients.items():
             total[position] += as_gradient(gradient, base.values[position])
     for position in subject.checked:
-        if _is_another(session, position, total[position], "if the results are used one at a time"):
+        if _is_another(session, position, total[position], "the results are used one at a time"):
             return None
     return None
 
@@ -82,7 +83,7 @@ def _is_another(session: Session, position: int, got: Tensor, when: str) -> bool
     session.find(
         "unknown" if bool(got.any()) else "missing-gradient",
         position,
-        f"The gradient of {session.subject.name_of(position)} is right, but {when} it is another: "
+        f"The gradient of {session.subject.name_of(position)} is right, but if {when} it is another: "
         f"{session.subject.entry(position, index)} is {got[index]:.6g}, should be {yours[index]:.6g}.",
         index,
     )
@@ -126,34 +127,32 @@ def layouts(session: Session) -> None:
     non-contiguous one; a check that only ever sends contiguous ones misses a ``view``.
     """
     subject, plain = session.subject, session.native
+    cases: list[tuple[str, int | None, list[Any], list[Tensor]]] = []
     for title, layout in LAYOUTS.items():
         upstream = [layout(u) for u in plain.upstream]
-        if all(u.is_contiguous() for u in upstream):
-            continue
-        try:
-            found = session.run(subject.values, upstream)
-            expected = plain
-            if layout is _expanded:
-                expected = session.run(subject.values, [u.contiguous() for u in upstream], recorded=False)
-        except SubjectError as error:
-            return session.find("layout", None, f"With {title} upstream gradient {error}.")
-        if found.changed:
-            return session.find("mutates", None, f"{found.changed[0]}, with {title} upstream gradient.")
-        if _laid_out_differs(session, expected, found, f"{title} upstream gradient"):
-            return None
+        if not all(u.is_contiguous() for u in upstream):
+            cases.append((f"{title} upstream gradient", None, subject.values, upstream))
     # What is drawn at random falls on other elements then.
     for i in range(subject.inputs) if subject.seed is None else ():
         value = subject.values[i]
         if isinstance(value, Tensor) and value.layout == torch.strided and value.dim() > 1:
-            # copy_of keeps strides, so the leaves have them, too.
+            # Copies keep strides, so the leaves have them, too.
             values = [_transposed(v) if k == i else v for k, v in enumerate(subject.values)]
-            what = f"a transposed (non-contiguous) {subject.name_of(i)}"
-            try:
-                found = session.run(values, plain.upstream)
-            except SubjectError as error:
-                return session.find("layout", i, f"With {what} {error}.")
-            if _laid_out_differs(session, plain, found, what):
-                return None
+            cases.append(
+                (f"a transposed (non-contiguous) {subject.name_of(i)}", i, values, list(plain.upstream))
+            )
+    for what, position, values, upstream in cases:
+        try:
+            found = session.run(values, upstream)
+        except SubjectError as error:
+            return session.find("layout", position, f"With {what} {error}.")
+        if found.changed:
+            return session.find("mutates", None, f"{found.changed[0]}, with {what}.")
+        expected = plain
+        if "expanded" in what:  # of other numbers than the plain one's
+            expected = session.run(subject.values, [u.contiguous() for u in upstream], recorded=False)
+        if _laid_out_differs(session, expected, found, what):
+            return None
     return None
 
 

@@ -88,23 +88,16 @@ def _count_unjudged(session: Session, position: int) -> None:
     count, total = int(unknown.sum()), unknown.numel()
     if point.noise[position] >= STAIRCASE and position not in point.reference:
         message = (
-            f"{name} moves the result in steps coarser than float32's: it has no derivative to compare with. "
-            f"{SURROGATE}"
+            f"{name} moves the result in steps coarser than float32's: it has no derivative to compare with."
         )
-        session.find("unknown", position, message)
+        session.find("unknown", position, f"{message} {SURROGATE}")
     elif count == total and bool(point.numeric[position].error.isfinite().all()):
-        message = (
-            f"The gradient of {name} could not be judged: the function is too noisy. Pass a reference, or "
-            "rtol."
-        )
-        session.find("unknown", position, message)
+        message = f"The gradient of {name} could not be judged: the function is too noisy."
+        session.find("unknown", position, f"{message} Pass a reference, or rtol.")
     elif total <= 1024 or count < total // 2:  # of a big tensor a sample is looked at, and the rest is as it
-        value = float(real(point.values[position])[index])
-        message = (
-            f"{count} of {total} elements could not be judged: the slope is not known at "
-            f"{session.subject.entry(position, index)} = {value:.4g}; yours is "
-            f"{point.yours[position][index]:.4g}."
-        )
+        value, yours = float(real(point.values[position])[index]), float(point.yours[position][index])
+        where = f"{session.subject.entry(position, index)} = {value:.4g}; yours is {yours:.4g}"
+        message = f"{count} of {total} elements could not be judged: the slope is not known at {where}."
         session.find("kink", position, message, index, wrong=False)
 
 

@@ -23,21 +23,13 @@ SAMPLE = 64  # elements that are moved where nothing is claimed
 
 @dataclass
 class Estimate:
-    """The derivatives of ``<u, f(x)>`` by each element of x.
-
-    Attributes
-    ----------
-    value, error, left, right : Tensor
-        In the shape of x: the derivative, how far off it may be, and the one-sided ones. NaN where unknown.
-    kink : Tensor
-        Where left and right stay apart however small the step, bool.
-    """
+    """The derivatives of ``<u, f(x)>`` by each element of x, in its shape; NaN where unknown."""
 
     value: Tensor
-    error: Tensor
+    error: Tensor  # how far off the value may be
     left: Tensor
-    right: Tensor
-    kink: Tensor
+    right: Tensor  # the one-sided derivatives
+    kink: Tensor  # where the two stay apart however small the step, bool
 
     @classmethod
     def unknown(cls, shape: torch.Size) -> "Estimate":
@@ -61,22 +53,8 @@ def derivative(
 ) -> Estimate:
     """Estimate the derivative by every element of x, spending least where the claimed gradient holds.
 
-    Parameters
-    ----------
-    evaluator
-        ``<u, f(x)>`` as a function of x.
-    claimed
-        The gradient to be judged, in the shape of x; NaN where nothing is claimed.
-    tolerance
-        What counts as agreement.
-    generator
-        For the groups' weights.
-    groups
-        The derivative by an element whose group agrees was not measured by itself; it is returned as claimed.
-
-    Returns
-    -------
-    Estimate
+    What is claimed is NaN where nothing is. An element whose group agrees is not measured by itself: its
+    derivative is returned as claimed.
     """
     x = evaluator.at
     n = x.numel()

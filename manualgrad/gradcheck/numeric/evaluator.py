@@ -26,35 +26,23 @@ class Slope(NamedTuple):
 
 
 class Evaluator:
-    """Evaluates ``<u, f(x)>`` at many points near one.
+    """Evaluates ``<u, f(x)>`` near a point; f maps a tensor to outputs, and all are real.
 
-    Parameters
-    ----------
-    function
-        Maps a tensor to outputs; all are real.
-    at, base
-        The point, and the outputs there.
-    upstream
-        One tensor ``u`` per output.
-    noise
-        What the function's results are off by, relative to their size; by default the rounding of its
-        dtype, until :meth:`measure_noise` is called.
+    The noise is what the outputs are off by, relative to their size. Unless it is known, it is taken for the
+    rounding of the point's dtype, until :meth:`measure_noise` is called.
     """
 
     def __init__(
         self,
         function: Callable[[Tensor], Sequence[Tensor]],
         at: Tensor,
-        base: Sequence[Tensor],
+        base: Sequence[Tensor],  # f at the point
         upstream: Sequence[Tensor],
         noise: float | None = None,
     ) -> None:
-        self.function = function
-        self.at = at
-        self.base = base
+        self.function, self.at, self.base = function, at, base
         self.upstream = [_flat(u) for u in upstream]
         self.noise = torch.finfo(at.dtype).eps if noise is None else noise
-        self.is_noise_measured = noise is not None
         self._largest = max(1.0, float(at.abs().max())) if at.numel() else 1.0
         # What rounding acts on: the results, and what they were made from, their argument at least.
         strengths = (float(u.abs().max()) for u in self.upstream if u.numel())
@@ -120,7 +108,6 @@ class Evaluator:
 
     def measure_noise(self) -> None:
         """Measure the relative error of a result: what a dtype rounds, an iteration's end."""
-        self.is_noise_measured = True
         if self.at.dtype != torch.float64 or not self.at.numel():
             return
         direction = torch.linspace(0.5, 1.5, self.at.numel(), dtype=torch.float64).reshape(self.at.shape)
