@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.gradcheck.judge import Point
 from manualgrad.gradcheck.numeric.derivative import GROUPS, Estimate, derivative
 from manualgrad.gradcheck.numeric.evaluator import STAIRCASE, Evaluator
+from manualgrad.gradcheck.point import Point
 from manualgrad.gradcheck.report import Finding, Report, Row
 from manualgrad.gradcheck.running import Run, SubjectError, Upstream, run
 from manualgrad.gradcheck.subject import Subject, as_gradient, cast, like, real

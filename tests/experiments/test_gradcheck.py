@@ -6,28 +6,7 @@ import pytest
 
 from experiments import gradcheck
 from manualgrad.training import launch
-
-WRONG = """
-import torch
-
-class Sigmoid(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, input):
-        y = torch.sigmoid(input)
-        ctx.save_for_backward(y)
-        return y
-
-    @staticmethod
-    def backward(ctx, grad_output):
-        (y,) = ctx.saved_tensors
-        return grad_output * y * (y - 1)
-
-def inputs():
-    return (torch.linspace(-1, 1, 6).reshape(2, 3),)
-
-def reference(input):
-    return torch.sigmoid(input)
-"""
+from tests.gradcheck.test_main import WRONG
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from manualgrad.gradcheck.checks.values import name_wrong
-from manualgrad.gradcheck.judge import Point
+from manualgrad.gradcheck.point import Point
 from manualgrad.gradcheck.running import SubjectError
 from manualgrad.gradcheck.session import Session
 from manualgrad.gradcheck.tolerance import largest

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from manualgrad.gradcheck.diagnoses import diagnose
 from manualgrad.gradcheck.diagnoses.case import Case
-from manualgrad.gradcheck.judge import Point
 from manualgrad.gradcheck.numeric.evaluator import STAIRCASE
+from manualgrad.gradcheck.point import Point
 from manualgrad.gradcheck.recording import Around
 from manualgrad.gradcheck.running import Run, SubjectError, Upstream
 from manualgrad.gradcheck.session import MisuseError, Session

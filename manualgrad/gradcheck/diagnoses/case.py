@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from manualgrad.gradcheck.judge import Point
+from manualgrad.gradcheck.point import Point
 from manualgrad.gradcheck.recording import Around
 from manualgrad.gradcheck.running import Upstream
 from manualgrad.gradcheck.subject import real
