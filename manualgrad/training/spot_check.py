@@ -10,6 +10,7 @@ import manualgrad.nn as nn
 from manualgrad.training.layers import layer_outputs, split_into_layers
 
 KINK = 1e-3  # relative difference of the slopes on both sides
+NEGLIGIBLE = 1e-4  # relative error that noise may cause
 MOVE = 1e-6  # of a parameter as a whole, each way: the slope is then right to about 1e-9
 
 
@@ -72,7 +73,8 @@ def worst_relative_error(
             if abs(slopes[1] - slopes[0]) > KINK * max(map(abs, slopes)) + noise:
                 continue  # a ReLU is at its kink there, where no slope is the right one
             gradient, slope = parameter.grad.cpu().double(), sum(slopes) / 2 * length
-            scale = max(gradient.norm(), slope.abs())
-            error = ((gradient * direction).sum() - slope).abs() - noise * length
+            # A gradient that has vanished is not judged by the slope's noise.
+            scale = max(gradient.norm(), slope.abs(), noise * length / NEGLIGIBLE)
+            error = ((gradient * direction).sum() - slope).abs()
             worst = max(worst, (error / scale).item() if scale else 0.0)
     return worst

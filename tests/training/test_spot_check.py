@@ -20,7 +20,7 @@ def check(network):
 
 
 def test_right_gradients_differ_by_float32_s_rounding(network):
-    assert check(network) < 1e-5
+    assert check(network) < 1e-4
 
 
 @pytest.mark.parametrize("factor", [-1, 0, 2])
@@ -62,7 +62,7 @@ def test_at_a_kink_nothing_is_judged(network):
         model[0].bias.zero_()
     model.zero_grad()
     loss_function(model(inputs), targets).backward()
-    assert check(network) < 1e-5
+    assert check(network) < 1e-4
 
 
 def test_a_gradient_that_has_vanished_is_not_said_to_be_wrong(network):
@@ -71,7 +71,7 @@ def test_a_gradient_that_has_vanished_is_not_said_to_be_wrong(network):
         model[2].weight *= 1e-13
     model.zero_grad()
     loss_function(model(inputs), targets).backward()
-    assert check(network) < 1e-5
+    assert check(network) < 1e-4
 
 
 def test_a_network_with_dropout_and_batch_norm_is_checked_without_a_mask():
