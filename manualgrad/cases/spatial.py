@@ -21,7 +21,7 @@ def _avg_pool2d(make: TensorFactory) -> Iterator[SampleInput]:
 
 
 def _conv2d(make: TensorFactory) -> Iterator[SampleInput]:
-    yield SampleInput("batch", (make.normal(2, 3, 6, 5), make.normal(4, 3, 2, 1)))
+    yield SampleInput("batch", (make.normal(2, 3, 6, 7), make.normal(4, 3, 2, 5)))
     yield SampleInput(
         "bias, stride and padding",
         (make.normal(2, 3, 7, 6), make.normal(5, 3, 4, 2), make.normal(5), (2, 3), (1, 2)),

@@ -218,10 +218,13 @@ def forward(query, key, value, mask, dropout, scale):
             note="With a symmetric kernel, such as a blur, it passes every test. Here the stride is 1, and "
             "there is neither padding nor bias.",
             wrong_backward="""\
-rows, columns = weight.shape[2] - 1, weight.shape[3] - 1
-padded = torch.constant_pad_nd(grad_output, [columns, columns, rows, rows])
-grad_input = torch.conv2d(padded, weight.transpose(0, 1))
-grad_weight = torch.conv2d(input.transpose(0, 1), grad_output.transpose(0, 1)).transpose(0, 1)
+grad_input = grad_weight = None
+if input_needs_grad:
+    rows, columns = weight.shape[2] - 1, weight.shape[3] - 1
+    padded = torch.constant_pad_nd(grad_output, [columns, columns, rows, rows])
+    grad_input = torch.conv2d(padded, weight.transpose(0, 1))
+if weight_needs_grad:
+    grad_weight = torch.conv2d(input.transpose(0, 1), grad_output.transpose(0, 1)).transpose(0, 1)
 return grad_input, grad_weight, None, None, None""",
         ),
         _exercise(

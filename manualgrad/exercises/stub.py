@@ -50,9 +50,9 @@ Your task
 {code}'''
 
 _PLACE = """\
-# ------------------------------ write here ------------------------------
+# ---------------------------- write here ----------------------------
 raise NotImplementedError  # replace this line by yours
-# ------------------------------------------------------------------------
+# --------------------------------------------------------------------
 """
 
 _PREDICTION = """
@@ -135,8 +135,8 @@ def _backward_task(exercise: Exercise) -> str:
     """Say what backward gets and returns, and why there is a None among what it returns."""
     lesson, arguments = exercise.lesson, exercise.lesson.arguments()
     task = (
-        f"Write ``backward``: it gets {_listed(lesson.upstream())}, the loss's gradient with "
-        f"respect to the result{'s' * (len(lesson.upstream()) > 1)}, and returns that with respect to "
+        f"Write ``backward``: it gets {_listed(lesson.upstream())}, the loss's gradient with respect to "
+        f"the result{'s' * (len(lesson.upstream()) > 1)}, and returns its gradient with respect to "
         f"{_listed([name for name, has in arguments.items() if has])}."
     )
     others = [name for name, has in arguments.items() if not has]

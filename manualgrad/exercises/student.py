@@ -78,7 +78,9 @@ MEANINGS = {
     "does not require grad": "`.backward()` walks a whole program's graph. Here you write the formula.",
     "is ambiguous": "`if` asks one question of the whole tensor; torch.where asks each element.",
     "be converted to Python scalars": "Python's math takes one number; torch's functions take a tensor.",
-    "shapes cannot be multiplied": "`@` is the product of matrices; `*` multiplies element by element.",
+    "shapes cannot be multiplied": (
+        "Is one of them to be transposed? `@` multiplies matrices, `*` goes element by element."
+    ),
     "must match the size": (
         "`*` goes element by element, `@` multiplies matrices; keepdim=True keeps a dimension that is summed."
     ),

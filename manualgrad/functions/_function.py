@@ -15,6 +15,7 @@ Two private names of PyTorch are used, and neither has a public form: ``forward_
 the third, and ``torch._C._are_functorch_transforms_active`` for the first and the third.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
@@ -77,6 +78,9 @@ def _with_combined_forward(function: type[Function]) -> type[Function]:
         function.setup_context(ctx, args, output)
         return output
 
+    signature = inspect.signature(function.forward)  # checkers call the arguments by its names
+    context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    forward.__signature__ = signature.replace(parameters=[context, *signature.parameters.values()])  # type: ignore[attr-defined]
     return _variant(function, forward=forward, setup_context=torch.autograd.Function.setup_context)
 
 

@@ -109,6 +109,10 @@ MENDED = {
         "grad_output * probs * (1 - probs)",
         "probs * grad_output - probs * (probs * grad_output).sum(ctx.dim, keepdim=True)",
     ),
+    "bug_kernel": (
+        "conv2d(padded, weight.transpose(0, 1))",
+        "conv2d(padded, weight.transpose(0, 1).flip(2, 3))",
+    ),
     "bug_in_place_relu": (
         "grad_output[output <= 0] = 0",
         "grad_output = grad_output.masked_fill(output <= 0, 0)",
