@@ -195,10 +195,8 @@ class Attempt:
         if slip is None:
             return finding
         kind, sentence = slip
-        figures = (
-            finding.message[finding.message.find(f"{finding.argument}[") :].partition(";")[0].rstrip(".")
-        )
-        return replace(finding, kind=kind, message=f"{sentence} {figures}.")
+        figures = f" {finding.figures}." if finding.figures else ""
+        return replace(finding, kind=kind, message=f"{sentence}{figures}")
 
     def _without_rows(self, sample: SampleInput) -> SampleInput | None:
         """Return a sample with an empty batch; None if the function does not take one."""

@@ -35,6 +35,8 @@ class Finding:
         One or two sentences for a person.
     wrong : bool
         False for a note, such as a kink whose value is allowed.
+    figures : str
+        That element worked out in numbers, where it was; the message has it, too.
     """
 
     kind: str
@@ -42,6 +44,7 @@ class Finding:
     index: tuple[int, ...] | None
     message: str
     wrong: bool = True
+    figures: str = ""
 
     @property
     def hint(self) -> str:

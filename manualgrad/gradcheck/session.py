@@ -50,10 +50,11 @@ class Session:
         index: tuple[int, ...] | None = None,
         *,
         wrong: bool = True,
+        figures: str = "",
     ) -> None:
         """Report a finding, of an argument by its position; one that the caller allows is a note."""
         argument = self.subject.names[position] if isinstance(position, int) else position
-        finding = Finding(kind, argument, index, message, wrong and kind not in self.allow)
+        finding = Finding(kind, argument, index, message, wrong and kind not in self.allow, figures)
         if finding not in self.report.findings:
             self.report.findings.append(finding)
 

@@ -38,7 +38,8 @@ def test_a_finding_has_the_argument_the_index_and_the_arithmetic():
     worst = report.rows[1]
     assert (finding.kind, finding.argument, finding.index) == ("scale", "weight", worst.index)
     assert "is ½ (1/N: weight has size 2 in dimension 0" in finding.message
-    assert f"weight{list(worst.index)}: yours {worst.yours:.6g}, should be" in finding.message
+    assert finding.figures.startswith(f"weight{list(worst.index)}: yours {worst.yours:.6g}, should be")
+    assert finding.message.endswith(f" {finding.figures}.")
     assert [row.verdict for row in report.rows] == ["right", "scale", "right"]
 
 

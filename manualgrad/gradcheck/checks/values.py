@@ -135,11 +135,12 @@ def _name(session: Session, points: list[Point], position: int, is_probe: bool) 
     )
     kind, sentence = diagnose(case)
     index = point.worst_index(position)
-    worked_out = "" if "no known mistake" in sentence else f" {case.element(index)}."
+    figures = case.element(index)
+    worked_out = "" if "no known mistake" in sentence else f" {figures}."
     # A probe may lie out of the domain, where the function is constant or otherwise another one.
     is_flat = not bool(point.right[position][elsewhere].any())
     wrong = not is_probe or (kind != "unknown" and not is_flat) or kind == "non-finite"
-    session.find(kind, position, f"{where}{sentence}{worked_out}", index, wrong=wrong)
+    session.find(kind, position, f"{where}{sentence}{worked_out}", index, wrong=wrong, figures=figures)
 
 
 def _kink(session: Session, point: Point, position: int, index: tuple[int, ...]) -> str:
