@@ -2,7 +2,8 @@
 
 A machine's speed drifts by a factor of two within an hour. So all candidates run in every round, in the order
 A B C, then C B A, and so on; a ratio is taken within each round, and the table shows the median of the ratios
-with its quartiles, which say how far it can be trusted.
+with its quartiles, which say how far it can be trusted. With one thread (``OMP_NUM_THREADS=1``) the clock is
+the processor's: what other programs do meanwhile does not count.
 """
 
 import argparse
@@ -42,14 +43,15 @@ class Timing:
 def compare(candidates: Sequence[Candidate], rounds: int) -> list[Timing]:
     """Time all candidates in turn; the first one is the baseline."""
     seconds: list[list[float]] = [[] for _ in candidates]
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     for candidate in candidates:
         candidate.run()  # warm up
     for number in range(rounds):
         order = list(enumerate(candidates))
         for index, candidate in order if number % 2 == 0 else reversed(order):
-            start = time.perf_counter()
+            start = clock()
             candidate.run()
-            seconds[index].append((time.perf_counter() - start) / candidate.units)
+            seconds[index].append((clock() - start) / candidate.units)
     timings = []
     for candidate, own in zip(candidates, seconds, strict=True):
         ratios = [ours / baseline for ours, baseline in zip(own, seconds[0], strict=True)]
