@@ -6,7 +6,6 @@ from torch.autograd import forward_ad
 from tests.functions.tools import (
     assert_same,
     every_device,
-    every_function,
     every_sample,
     first_samples,
     leaves,
@@ -90,10 +89,3 @@ def test_forward_mode_of_autograd(ours, theirs, values):
             duals = [forward_ad.make_dual(value, value.cos()) for value in values]
             tangents.append(forward_ad.unpack_dual(call(*duals)).tangent)
     assert_same(*tangents)
-
-
-@every_function
-def test_hessian_of_autograd(ours, theirs, values):
-    """torch.autograd.functional's, which silently gave zeros if backward could not be differentiated."""
-    hessians = [torch.autograd.functional.hessian(scalar(call), values) for call in (ours, theirs)]
-    assert_same(*hessians, rtol=1e-9)

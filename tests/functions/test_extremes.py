@@ -180,19 +180,18 @@ def test_any_call_gives_what_pytorch_gives(info, data):
 UPSTREAMS = [1.0, 0.0, INF, -INF, NAN]
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("upstream", UPSTREAMS)
 @pytest.mark.parametrize("name", ["sigmoid", "tanh", "relu", "exp", "sin"])
-def test_every_extreme_number_meets_every_extreme_upstream_gradient(name, upstream, dtype):
-    numbers = torch.tensor(special(dtype), dtype=dtype)
-    assert_outcomes_agree(getattr(F, name), getattr(torch, name), numbers, upstream)
+def test_every_extreme_number_meets_every_extreme_upstream_gradient(name):
+    for dtype, upstream in itertools.product(DTYPES, UPSTREAMS):
+        numbers = torch.tensor(special(dtype), dtype=dtype)
+        assert_outcomes_agree(getattr(F, name), getattr(torch, name), numbers, upstream)
 
 
-@pytest.mark.parametrize("upstream", UPSTREAMS)
 @pytest.mark.parametrize("exponent", [0, 1, 2, 3, -1, 0.5, -0.5, 0.0, INF, -INF, NAN])
-def test_powers_of_every_extreme_number(exponent, upstream):
+def test_powers_of_every_extreme_number(exponent):
     numbers = torch.tensor(special(torch.float64), dtype=torch.float64)
-    assert_outcomes_agree(lambda x: F.power(x, exponent), lambda x: torch.pow(x, exponent), numbers, upstream)
+    for upstream in UPSTREAMS:
+        assert_outcomes_agree(lambda x: F.power(x, exponent), lambda x: x**exponent, numbers, upstream)
 
 
 @pytest.mark.parametrize("upstream", UPSTREAMS)
