@@ -94,7 +94,7 @@ def forward(input, target, reduction):
                 samples=("mean, class weights", "sum, class weights", "none, class weights"),
             ),
             note='In the first step weight is None, reduction "mean"; in the second also "sum" and "none". '
-            "No label is ignored.",
+            "No label is ignored. The function makes rows of what it gets: ``ctx.shape`` is (N, C).",
             forward="""\
 def forward(input, target, weight, ignore_index, reduction):
     losses = -input.gather(-1, target.unsqueeze(-1))  # (N, 1): -x[t]
@@ -103,8 +103,8 @@ def forward(input, target, weight, ignore_index, reduction):
         _exercise(
             "softmax_nll",
             Step("the mean over labels", samples=("labels", "unbatched")),
-            note='Here weight is None, no label is to be ignored, reduction is "mean" and label_smoothing '
-            "is 0.",
+            note='Here weight is None, no label is to be ignored, reduction is "mean", label_smoothing '
+            "0; input is always (N, C), for the function makes rows of its arguments first.",
             forward="""\
 def forward(input, target, weight, ignore_index, reduction, label_smoothing):
     log_probs = torch.log_softmax(input, -1)
@@ -114,7 +114,8 @@ def forward(input, target, weight, ignore_index, reduction, label_smoothing):
             "softmax_cross_entropy",
             Step("the gradient of input", samples=("distribution", "unbatched"), arguments=("input",)),
             Step("the gradient of target", samples=("distribution", "unbatched"), arguments=("target",)),
-            note='Here weight is None, reduction is "mean" and label_smoothing is 0.',
+            note='Here weight is None, reduction is "mean", label_smoothing 0; input and target are always '
+            "(N, C), for the function makes rows of them first.",
             forward="""\
 def forward(input, target, weight, reduction, label_smoothing):
     return -(target * torch.log_softmax(input, -1)).sum(-1).mean()""",
