@@ -82,7 +82,7 @@ class MaxPool2d(Function):
     def backward(ctx: Any, grad_output: Tensor, grad_indices: None) -> tuple[Tensor, None, None]:
         (indices,) = ctx.saved_tensors
         images, windows = _flat(ctx.shape), _flat(indices.shape)  # (..., H·W), (..., H'·W')
-        zeros = grad_output.new_zeros(images)
+        zeros = grad_output.new_zeros(1).expand(images)  # one zero, seen everywhere
         grad_input = zeros.scatter_add(-1, indices.reshape(windows), grad_output.reshape(windows))
         return grad_input.reshape(ctx.shape), None, None  # (..., H, W)
 
