@@ -100,6 +100,11 @@ def test_a_file_may_be_named_and_one_may_stand_in_the_folder(folder, type_in, mo
     monkeypatch.chdir(folder)
     assert type_in("check", "exp")[0] == type_in("check", "exp.py")[0] == 0
     assert "exp.py is there already" in type_in("start", "exp")[2]
+    elsewhere = folder.parent / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    (elsewhere / "exp.py").write_text(attempt("exp", "grad_input = grad_output * output"))
+    assert type_in("check", "exp.py")[0] == 0
 
 
 def test_check_of_several_steps(folder, type_in):
