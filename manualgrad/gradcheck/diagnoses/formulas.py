@@ -255,8 +255,9 @@ def _is_combination(error: Tensor, columns: list[Tensor], dims: tuple[int, ...])
     """Return whether in each group the error is a combination of columns: least squares leave nothing."""
     kept = [d for d in range(error.dim()) if d not in dims]
     size = math.prod(error.shape[d] for d in dims)
-    rows = [t.permute(*kept, *dims).reshape(-1, size, 1) for t in (error, *columns)]
-    if size < len(columns) + 2 or not all(bool(row.isfinite().all()) for row in rows):
+    rows = torch.stack([t.permute(*kept, *dims).reshape(-1, size) for t in (error, *columns)], -1)
+    known = rows.isfinite().all(-1, keepdim=True)
+    if int(known.sum()) < (len(columns) + 2) * len(rows):
         return False
-    basis = torch.cat(rows[1:], -1)
-    return same(basis @ torch.linalg.lstsq(basis, rows[0]).solution, rows[0])
+    wanted, basis = rows.where(known, 0.0).split([1, len(columns)], -1)
+    return same(basis @ torch.linalg.lstsq(basis, wanted).solution, wanted)

@@ -2,11 +2,12 @@
 
 Right is Jᵀ · upstream: every element collects, over all results that depend on it, upstream × derivative.
 Each function returns what the gradient does if its mistake fits, else None. ``case.right_with`` is the right
-gradient for another upstream; ``case.jacobian_at`` is J with a row per result, where it is small enough.
+gradient for another upstream; ``m.jacobian`` is J with a row per result, None where that is too much.
 """
 # ruff: noqa: B023  every lambda is called in the round of the loop that makes it
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -73,10 +74,20 @@ def diagonal(case: Case) -> str | None:
 
 
 def part_of_the_result(case: Case) -> str | None:
-    """One row or column of the result is counted alone."""
-    for name, keep in _parts(case.first.upstream[0]) if len(case.first.upstream) == 1 else ():
-        if case.explained_by(lambda m: case.right_with(m, keep(m.upstream))):
-            return f"counts only {name}: the rest of the upstream gradient is left out"
+    """The first or the last index of one of the result's dimensions is counted alone."""
+    u, *others = case.first.upstream
+    for d, k in itertools.product(range(u.dim()) if not others else (), (0, -1)):
+
+        def only(u: Tensor) -> Tensor:
+            index = torch.tensor([k % u.shape[d]])
+            return torch.zeros_like(u).index_add(d, index, u.index_select(d, index))
+
+        if u.shape[d] > 1 and case.explained_by(lambda m: case.right_with(m, [only(m.upstream[0])])):
+            which = "last" if k else "first"
+            return (
+                f"counts only the {which} index of the result's dimension {d}: the rest of the upstream "
+                "gradient is left out"
+            )
     return None
 
 
@@ -114,17 +125,6 @@ def _explained(case: Case, formula: Callable[[Tensor, Tensor], Tensor]) -> bool:
         return formula(jacobian, u).reshape(case.shape) if len(u) == case.shape.numel() else None
 
     return case.explained_by(value)
-
-
-def _parts(upstream: Tensor) -> Iterator[tuple[str, Callable[[list[Tensor]], list[Tensor]]]]:
-    """Yield the first and the last index of each dimension."""
-    for d, size in enumerate(upstream.shape):
-        for k, which in ((0, "first"), (size - 1, "last")) if size > 1 else ():
-            name = f"the {which} index of the result's dimension {d}"
-            yield (
-                name,
-                lambda us: [torch.zeros_like(us[0]).index_add(d, torch.tensor([k]), us[0].narrow(d, k, 1))],
-            )
 
 
 def overwritten(case: Case) -> str | None:
