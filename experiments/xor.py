@@ -14,7 +14,7 @@ decides much: --seeds trains many networks, and shows which of them learn. One t
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -80,6 +80,9 @@ def main(config: Config) -> dict[str, Any]:
     inputs, targets = xor(torch.float64, device)
     seeds = range(config.seed, config.seed + config.seeds)
     with RunDir("xor", config, device) as run:
+        run.config = replace(
+            config, **{name: settings[name] for name in ("learning_rate", "hidden", "epochs")}
+        )
         networks = {seed: build(settings, seed, device) for seed in seeds}
         answers, errors, correct = {}, {}, {}
         for seed, network in networks.items():
@@ -123,8 +126,8 @@ def train(
             answers = predict(inputs).detach()
             errors[epoch] = (answers - targets).abs().mean().item()
             accuracy = (answers.round() == targets).double().mean().item()
-            curves = {"loss": loss.item(), "accuracy": accuracy, "mean absolute error": errors[epoch]}
-            if run:
+            if run:  # the loss is the monitor's: it is that of a batch
+                curves = {"accuracy": accuracy, "mean absolute error": errors[epoch]}
                 run.log_scalars(epoch + 1, curves)
         if monitor:
             monitor.after_backward(epoch + 1, loss, inputs, targets)

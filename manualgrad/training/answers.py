@@ -9,46 +9,53 @@ Records = Sequence[dict[str, float]]  # by "tag" or "tag/layer 1", oldest first
 
 FAINT = 1e-3  # of the largest layer's gradient: a smaller one has vanished
 MOSTLY = 0.5  # of a layer's units: if more are stuck, it hardly learns
-BOLD, TIMID = -1.0, -5.0  # log10 of update to weight, as a rule; in a single step a layer may double
+GONE = 1e-6  # of the gradient at the first step: while nothing is learnt, it should not fall so far
+BOLD, TIMID = 0.1, 1e-5  # update to weight, as a rule; in a single step a layer may double
+ROUNDING = 1e-16  # of float64: an error of 0 is below it
 EXACT = 1e-3  # relative error of a right gradient, with room for float32
 
 
 def answer(
     records: Records, accuracy: float, guessing: float, training_accuracy: float | None = None
 ) -> dict[str, str]:
-    """Answer each question that the records can answer, in a line that begins with yes, no, or a little.
+    """Answer each question that the records can answer: yes, no, a little, or not asked, and why.
 
     The parameters are those of ``TrainingMonitor.report``.
     """
     learnt = accuracy > (1 + guessing) / 2
-    answers = {LEARNS: _learns(accuracy, guessing, training_accuracy)}
+    answers = {}
     late = records[len(records) // 2 :]
     if gradients := _by_layer(late, GRADIENT):
-        answers[ARRIVES] = _arrives(gradients)
-    if stuck := _by_layer(records[-3:], STUCK):
-        answers[UNSTUCK] = _unstuck(stuck, learnt)
+        answers[ARRIVES] = _arrives(gradients, _by_layer(records[:1], GRADIENT), learnt)
+        answers[UNSTUCK] = _unstuck(_by_layer(records[-3:], STUCK), learnt)
     if updates := _by_layer(records, UPDATE):
         answers[SIZED] = _sized(updates, _by_layer(records, UPDATE, max), learnt)
     if errors := [record[CHECK] for record in records if CHECK in record]:
         answers[RIGHT] = _right(max(errors))
-    return answers
+    fine = not any(text.startswith("no:") for text in answers.values())
+    return {LEARNS: _learns(accuracy, guessing, training_accuracy, fine)} | answers
 
 
-def _learns(accuracy: float, guessing: float, training: float | None) -> str:
+def _learns(accuracy: float, guessing: float, training: float | None, fine: bool) -> str:
     if accuracy > (1 + guessing) / 2:
         return f"yes: {accuracy:.4f} of the answers are correct; guessing gets {guessing:.4f}"
     if accuracy > guessing + 0.05:
         return f"a little: {accuracy:.4f} of the answers are correct; guessing gets {guessing:.4f}"
     guess = f"no: {accuracy:.4f} is guessing ({guessing:.4f})"
     if training is None or training <= guessing + 0.05:
-        return guess
+        advice = "; gradients and steps are fine: try more units, more epochs, or another rate"
+        return guess + advice if fine else guess
     return f"{guess}; of the training examples it knows {training:.4f} by heart: are the labels right?"
 
 
-def _arrives(norms: dict[str, float]) -> str:
+def _arrives(norms: dict[str, float], first: dict[str, float], learnt: bool) -> str:
     small, large = min(norms, key=norms.__getitem__), max(norms, key=norms.__getitem__)
     if norms[large] == 0:
         return "no: every gradient is 0"
+    at_first = max(first.values())
+    if norms[large] < GONE * at_first and not learnt:
+        fall = norms[large] / at_first
+        return f"no: they are gone: {large} gets {fall:.0e} of the largest at step 1; see questions 3 and 4"
     ratio = norms[small] / norms[large]
     if ratio >= FAINT:
         return f"yes: {small} gets {ratio:.2g} of {large}'s" if small != large else "yes: there is one layer"
@@ -60,6 +67,8 @@ def _arrives(norms: dict[str, float]) -> str:
 
 
 def _unstuck(parts: dict[str, float], learnt: bool) -> str:
+    if not parts:
+        return "not asked: no layer ends in ReLU, sigmoid or tanh, which could get stuck"
     worst = max(parts, key=parts.__getitem__)
     if parts[worst] <= MOSTLY:
         return f"yes: at most {parts[worst]:.2f} of a layer's units are stuck ({worst})"
@@ -69,23 +78,21 @@ def _unstuck(parts: dict[str, float], learnt: bool) -> str:
     return f"no: {stuck}; try a smaller learning rate or initial weights"
 
 
-def _sized(logs: dict[str, float], largest: dict[str, float], learnt: bool) -> str:
-    small, large = min(logs, key=logs.__getitem__), max(logs, key=logs.__getitem__)
+def _sized(sizes: dict[str, float], largest: dict[str, float], learnt: bool) -> str:
+    small, large = min(sizes, key=sizes.__getitem__), max(sizes, key=sizes.__getitem__)
     leap = max(largest, key=largest.__getitem__)
-    if largest[leap] > 0:
-        return (
-            f"no: a step moved {leap} by {10 ** largest[leap]:.2g} times its length; try a tenth of the rate"
-        )
-    if logs[large] > BOLD:
-        return f"no: a step changes {large} by {10 ** logs[large]:.2g} of its length; try a tenth of the rate"
-    if logs[small] < TIMID and not learnt:
-        return f"no: a step changes {small} by {10 ** logs[small]:.0e} of its length; try a larger rate"
-    return f"yes: a step changes a layer by {10 ** logs[small]:.0e} to {10 ** logs[large]:.0e} of its length"
+    if largest[leap] > 1:
+        return f"no: a step moved {leap} by {largest[leap]:.2g} times its length; try a tenth of the rate"
+    if sizes[large] > BOLD:
+        return f"no: a step changes {large} by {sizes[large]:.2g} of its length; try a tenth of the rate"
+    if sizes[small] < TIMID and not learnt:
+        return f"no: a step changes {small} by {sizes[small]:.0e} of its length; try a larger rate"
+    return f"yes: a step changes a layer by {sizes[small]:.0e} to {sizes[large]:.0e} of its length"
 
 
 def _right(error: float) -> str:
     if error <= EXACT:
-        return f"yes: they differ from numeric ones by at most {error:.0e}"
+        return f"yes: they differ from numeric ones by at most {max(error, ROUNDING):.0e}"
     return f"no: they differ from numeric ones by {error:.2g}; check each function with manualgrad.gradcheck"
 
 

@@ -10,33 +10,29 @@ LEARNS, ARRIVES, UNSTUCK, SIZED, RIGHT = QUESTIONS = (
     "5 Are the hand-written gradients right?",
 )
 
-LOSS, ACCURACY, BATCH_LOSS = "loss", "accuracy", "loss of a batch"
-GRADIENT, WEIGHT, STUCK = "gradient norm", "weight norm", "stuck units"
+LOSS, ACCURACY = "loss", "accuracy"
+GRADIENT, WEIGHT, STUCK = "log10 of gradient norm", "weight norm", "stuck units"
 UPDATE, RATE, SPEED = "log10 of update to weight", "learning rate", "examples per second"
-CHECK = "gradient check"
+CHECK = "log10 of gradient error, right below -3"
 
 # Horizontally every chart counts steps, from 1. The run's own line is the training's.
 CHARTS = {
     LEARNS: {
         LOSS: (
-            "Mean loss of an epoch. Healthy: both lines fall, and flatten. Training falls and validation "
-            "rises: it learns by heart; stop earlier, or take fewer units. Neither falls: see questions 2 "
-            "to 4."
+            "Mean loss of an epoch, and that of single batches, which jitters. Healthy: they fall, and "
+            "flatten. Training falls and validation rises: it learns by heart; stop earlier, or take fewer "
+            "units. None falls: see questions 2 to 4; if these say yes, take more units or another rate."
         ),
         ACCURACY: (
             "Part of the examples that are classified correctly. Healthy: both lines rise, with a small "
             "gap. A wide gap is learning by heart; a flat line at the share of the most frequent class is "
             "guessing."
         ),
-        BATCH_LOSS: (
-            "Loss of single batches. Healthy: it falls and jitters. Rising, or jumping by factors: take a "
-            "tenth of the learning rate."
-        ),
     },
     ARRIVES: {
         GRADIENT: (
-            "Length of the loss's gradient by a layer's parameters, a line a layer. Healthy: within a "
-            "factor of a hundred of each other. The first layers far below: it vanishes on its way; take "
+            "Length of the loss's gradient by a layer's parameters, a line a layer: -3 is a thousandth. "
+            "Healthy: within 2 of each other. The first layers far below: it vanishes on its way; take "
             "ReLU, fewer layers, or Glorot's initial weights. Far above: it explodes; take smaller "
             "initial weights."
         ),
@@ -47,16 +43,17 @@ CHARTS = {
             "sigmoid and tanh where the slope is under a tenth of its greatest. Healthy: under a half. "
             "Above: take a smaller learning rate, or smaller initial weights."
         ),
-        WEIGHT: (
-            "Length of a layer's parameters, a line a layer. Healthy: it grows slowly. Growing without "
-            "end: take a smaller learning rate."
-        ),
     },
     SIZED: {
         UPDATE: (
             "How far a step moves a layer's parameters, as a part of their length: -3 is a thousandth, "
-            "which is about right. Above -1: take a tenth of the learning rate. Below -5 while nothing is "
-            "learnt: ten times it."
+            "which is about right. First look for a jump at step 1, which the axes show if you untick "
+            "'Ignore outliers': above 0, or later above -1, take a tenth of the learning rate. If there is "
+            "none, and it lies below -5 while nothing is learnt, take ten times it."
+        ),
+        WEIGHT: (
+            "Length of a layer's parameters, a line a layer. Healthy: it grows slowly. Growing without "
+            "end: take a smaller learning rate."
         ),
         RATE: "The optimizer's step size.",
         SPEED: "Training examples a second, without what looking takes. Healthy: level.",
@@ -64,8 +61,8 @@ CHARTS = {
     RIGHT: {
         CHECK: (
             "Worst relative error of the gradients against numeric ones, in a few weights of every layer. "
-            "Healthy: under a thousandth. Above: a backward is wrong; manualgrad.gradcheck says where and "
-            "how."
+            "Healthy: under a thousandth, -3. Above: a backward is wrong; manualgrad.gradcheck says where "
+            "and how."
         ),
     },
 }

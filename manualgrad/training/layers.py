@@ -7,6 +7,7 @@ from torch import Tensor
 
 import manualgrad.nn as nn
 
+STICKY = torch.nn.ReLU | torch.nn.Sigmoid | torch.nn.Tanh  # whose slope can be nearly zero
 FLAT = 0.1  # a unit is saturated where its slope is under a tenth of its greatest
 
 
@@ -14,7 +15,7 @@ FLAT = 0.1  # a unit is saturated where its slope is under a tenth of its greate
 class Layer:
     """A module with weights, and those without that follow it, such as its activation."""
 
-    name: str  # "layer 1" and so on
+    name: str  # "layer 1 Linear" and so on
     modules: list[nn.Module]
     parameters: list[nn.Parameter]  # the weight first
 
@@ -24,6 +25,11 @@ class Layer:
             input = module(input)
         return input
 
+    def activation(self) -> nn.Module:
+        """Return the last of its modules that does more than pass on some of what it gets."""
+        passing = torch.nn.Flatten | torch.nn.Dropout | torch.nn.MaxPool2d
+        return [module for module in self.modules if not isinstance(module, passing)][-1]
+
 
 def split_into_layers(model: nn.Sequential) -> list[Layer]:
     """Group a model's modules by the weights they belong to: called one after another they are the model."""
@@ -32,7 +38,8 @@ def split_into_layers(model: nn.Sequential) -> list[Layer]:
     for module in model:
         parameters = list(module.parameters())
         if parameters:
-            layers.append(Layer(f"layer {len(layers) + 1}", [*waiting, module], parameters))
+            name = f"layer {len(layers) + 1} {type(module).__name__}"
+            layers.append(Layer(name, [*waiting, module], parameters))
             waiting = []
         elif layers:
             layers[-1].modules.append(module)
@@ -60,7 +67,7 @@ def stuck_parts(layers: list[Layer], outputs: list[Tensor]) -> dict[str, float]:
     """
     parts = {}
     for layer, output in zip(layers, outputs, strict=True):
-        activation = layer.modules[-1]
+        activation = layer.activation()
         if isinstance(activation, torch.nn.ReLU):
             parts[layer.name] = (output <= 0).all(0)
         elif isinstance(activation, torch.nn.Sigmoid):

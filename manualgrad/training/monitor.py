@@ -14,7 +14,7 @@ import manualgrad.nn as nn
 from manualgrad.training import charts, parallel
 from manualgrad.training.answers import answer
 from manualgrad.training.backward_graph import backward_graph, hand_written, lesson
-from manualgrad.training.layers import layer_outputs, split_into_layers, stuck_parts
+from manualgrad.training.layers import STICKY, layer_outputs, split_into_layers, stuck_parts
 from manualgrad.training.run_dir import RunDir, log_times, to_table
 from manualgrad.training.spot_check import worst_relative_error
 
@@ -71,7 +71,7 @@ class TrainingMonitor:
         """Record the gradients that ``loss.backward()`` gave the batch, if it is time to."""
         if not self._is_due(step):
             return
-        record = {charts.BATCH_LOSS: loss.item(), charts.RATE: self.optimizer.param_groups[0]["lr"]}
+        record = {f"{charts.LOSS}/batches": loss.item(), charts.RATE: self.optimizer.param_groups[0]["lr"]}
         if step == 1:
             self._introduce(loss)
         if self._looked_at:  # not before the first look, when it also warmed up
@@ -97,15 +97,16 @@ class TrainingMonitor:
         for layer, before in zip(self.layers, self._weights_before, strict=True):
             update = [new - old for new, old in zip(layer.parameters, before, strict=True)]
             ratio = _norm(update) / _norm(before)
-            log = ratio.log10().item() if ratio > 0 else -20.0  # 0 stays 0
-            if math.isfinite(log):  # the first step away from zero has no ratio
-                record[f"{charts.UPDATE}/{layer.name}"] = log
+            if ratio.isfinite():  # the first step away from zero has no ratio
+                record[f"{charts.UPDATE}/{layer.name}"] = ratio.item()
         self.model.eval()  # in training batch norm would count the probe, and dropout draw a mask
         outputs = layer_outputs(self.layers, self.probe)
         self.model.train()
         record |= {f"{charts.STUCK}/{name}": part for name, part in stuck_parts(self.layers, outputs).items()}
         for name, value in record.items():
             tag, _, part = name.partition("/")
+            if tag.startswith("log10 of "):
+                value = math.log10(max(value, 1e-20))
             self.run.log_scalars(step, {tag: value}, part)
         if step in self.detailed:
             self._log_distributions("weights", step, [layer.parameters[0] for layer in self.layers])
@@ -148,7 +149,9 @@ class TrainingMonitor:
     def _introduce(self, loss: Tensor) -> None:
         """Log what is known from the first backward on: the charts' layout, the graph and its lessons."""
         writer = self.run.writer
-        writer.add_custom_scalars(charts.LAYOUT)
+        can_stick = any(isinstance(layer.activation(), STICKY) for layer in self.layers)
+        questions = charts.LAYOUT.items()
+        writer.add_custom_scalars({q: c for q, c in questions if can_stick or q != charts.UNSTUCK})
         writer.add_text("about/charts", to_table("chart", "what it shows", charts.DESCRIPTIONS))
         if not self.run.full or loss.grad_fn is None:  # by hand there is no graph
             return

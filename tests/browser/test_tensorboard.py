@@ -125,7 +125,7 @@ def test_the_graph_names_functions_and_a_click_lists_their_gradients(open_tab):
 @pytest.mark.parametrize("name", ["distributions", "histograms"])
 def test_distributions(name, open_tab):
     page = open_tab(name)
-    see(page, "activations/layer 1")
+    see(page, "activations/layer 1 Linear")
     chart = {"distributions": "vz-distribution-chart", "histograms": "vz-histogram-timeseries"}[name]
     drawn = page.locator(f"{chart} path").locator("visible=true")
     drawn.first.wait_for(timeout=PATIENCE)

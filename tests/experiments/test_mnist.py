@@ -97,16 +97,18 @@ def test_what_is_logged_changes_no_figure_and_full_has_it_all(tmp_path):
     assert runs["none"][0] == runs["scalars"][0] == runs["full"][0]
     assert not list(runs["none"][1].glob("**/events*"))
     assert {path.name for path in runs["full"][1].iterdir() if path.is_dir()} == {
-        "checkpoints", "validation", "layer 1", "layer 2", "layer 3", "layer 4"
+        "checkpoints", "validation", "batches", *(f"layer {number} Linear" for number in range(1, 5))
     }  # fmt: skip
     tags = read(runs["full"][1]).Tags()
-    assert {"gradients/layer 4", "weights/layer 1", "activations/layer 2"} <= set(tags["histograms"])
+    assert {"gradients/layer 4 Linear", "weights/layer 1 Linear", "activations/layer 2 Linear"} <= set(
+        tags["histograms"]
+    )
     assert tags["graph"]
     texts = {tag.removesuffix("/text_summary") for tag in tags["tensors"]}
     assert {"about/lesson", "about/settings", "about/charts", "about/answers", "lessons/ReLU"} <= texts
     assert set(tags["images"]) == {"first layer", "pixel gradients", "confusion matrix", "worst mistakes"}
-    assert set(read(runs["full"][1] / "layer 3").Tags()["scalars"]) == {
-        "gradient norm", "weight norm", "log10 of update to weight", "stuck units"
+    assert set(read(runs["full"][1] / "layer 3 Linear").Tags()["scalars"]) == {
+        "log10 of gradient norm", "weight norm", "log10 of update to weight", "stuck units"
     }  # fmt: skip
 
 

@@ -11,8 +11,8 @@ def test_the_document_s_figures(preset, perform, reproduces):
     assert reproduces(performance, f"xor_{preset}")
     assert performance.metrics["accuracy"] == 1
     assert [round(y) for y in performance.metrics["answers"][0]] == [0, 1, 1, 0]
-    loss, accuracy = performance.curve("loss"), performance.curve("accuracy")
-    assert loss[1] > 2 * list(loss.values())[-1]
+    error, accuracy = performance.curve("mean absolute error"), performance.curve("accuracy")
+    assert error[1] > 2 * list(error.values())[-1]
     assert list(accuracy.values())[-1] == 1
 
 

@@ -15,7 +15,7 @@ from manualgrad.training.charts import (
 )
 
 
-def records(gradients=(0.1, 0.2), updates=(-3, -2.5), stuck=(0.1, 0.0), check=1e-6, count=4):
+def records(gradients=(0.1, 0.2), updates=(1e-3, 3e-3), stuck=(0.1, 0.0), check=1e-6, count=4):
     one = {CHECK: check}
     for tag, values in ((GRADIENT, gradients), (UPDATE, updates), (STUCK, stuck)):
         one |= {f"{tag}/layer {number}": value for number, value in enumerate(values, 1)}
@@ -57,6 +57,29 @@ def test_do_the_gradients_arrive(gradients, text):
     assert answer(records(gradients), 0.5, 0.1)[ARRIVES].startswith(text)
 
 
+def test_gradients_that_are_gone_in_every_layer():
+    fallen = records((0.2, 0.1), count=1) + records((2e-10, 1e-10))
+    assert answer(fallen, 0.5, 0.5)[ARRIVES].startswith(
+        "no: they are gone: layer 1 gets 1e-09 of the largest"
+    )
+    assert answer(fallen, 1.0, 0.5)[ARRIVES].startswith("yes")  # it has learnt what there was to learn
+
+
+def test_nothing_is_learnt_though_all_else_is_well():
+    assert "gradients and steps are fine: try more units" in answer(records(), 0.5, 0.5)[LEARNS]
+    assert "fine" not in answer(records(stuck=(1.0, 0.0)), 0.5, 0.5)[LEARNS]
+
+
+def test_layers_without_an_activation_cannot_get_stuck():
+    assert answer(records(stuck=()), 0.9, 0.1)[UNSTUCK].startswith("not asked: no layer ends in ReLU")
+
+
+def test_an_error_of_zero_is_below_rounding():
+    assert (
+        answer(records(check=0.0), 0.9, 0.1)[RIGHT] == "yes: they differ from numeric ones by at most 1e-16"
+    )
+
+
 def test_do_the_units_still_learn():
     text = answer(records(stuck=(0.2, 0.92)), 0.5, 0.1)[UNSTUCK]
     assert text.startswith("no: 0.92 of layer 2's units are stuck")
@@ -73,10 +96,12 @@ def test_are_the_steps_of_the_right_size():
     def say(updates, accuracy=0.2):
         return answer(records(updates=updates), accuracy, 0.1)[SIZED]
 
-    assert say((-3, -0.5)).startswith("no: a step changes layer 2 by 0.32 of its length")
-    assert say((-3, -7)).startswith("no: a step changes layer 2 by 1e-07 of its length; try a larger rate")
-    assert say((-3, -7), accuracy=0.9).startswith("yes")  # it has learnt what there was to learn
-    leap = records(updates=(1.5, -3), count=1) + records()
+    assert say((1e-3, 0.32)).startswith("no: a step changes layer 2 by 0.32 of its length")
+    assert say((1e-3, 1e-7)).startswith(
+        "no: a step changes layer 2 by 1e-07 of its length; try a larger rate"
+    )
+    assert say((1e-3, 1e-7), accuracy=0.9).startswith("yes")  # it has learnt what there was to learn
+    leap = records(updates=(32, 1e-3), count=1) + records()
     assert answer(leap, 0.2, 0.1)[SIZED].startswith("no: a step moved layer 1 by 32 times its length")
 
 

@@ -21,7 +21,7 @@ def build():
 def test_layers_are_named_and_take_along_what_has_no_weights():
     model = build()
     layers = split_into_layers(model)
-    assert [layer.name for layer in layers] == [f"layer {number}" for number in range(1, 5)]
+    assert [layer.name for layer in layers] == [f"layer {number} Linear" for number in range(1, 5)]
     assert [len(layer.modules) for layer in layers] == [3, 2, 2, 1]
     assert [p for layer in layers for p in layer.parameters] == list(model.parameters())
 
@@ -42,4 +42,15 @@ def test_stuck_parts():
         torch.tensor([[0.5, 0.03, 0.02]]),  # slope 4y(1 - y): 0.116 and 0.078
         torch.zeros(1, 3),  # it has no activation
     ]
-    assert stuck_parts(layers, outputs) == {"layer 1": 0.4, "layer 2": 0.5, "layer 3": 1 / 3}
+    assert stuck_parts(layers, outputs) == {
+        "layer 1 Linear": 0.4,
+        "layer 2 Linear": 0.5,
+        "layer 3 Linear": 1 / 3,
+    }
+
+
+def test_what_only_passes_on_hides_no_activation():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(0.3))
+    layers = split_into_layers(model)
+    output = torch.tensor([[0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 2.0, 0.0]])
+    assert stuck_parts(layers, [output]) == {"layer 1 Conv2d": 0.5}
