@@ -81,8 +81,8 @@ def main(config: Config) -> dict[str, float]:
                     when = f"after epoch {epoch}"
                     run.log_figure("first layer", loader.step, plot_weights, model[1].weight, when)
                 checkpointer.end_epoch(training, validation)
-            best = checkpointer.load_best()
-        return evaluate_digits(run, monitor, test_set, loader.step, best, config.require_accuracy)
+            figures = checkpointer.load_best_weights()
+        return evaluate_digits(run, model, monitor, test_set, loader.step, figures, config.require_accuracy)
 
 
 if __name__ == "__main__":

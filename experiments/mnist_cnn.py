@@ -94,8 +94,8 @@ def main(config: Config) -> dict[str, float]:
                 maps, label = feature_maps(model, probe[0]), f"{validation_set[1][0]}"
                 run.log_figure("feature maps", loader.step, plot_feature_maps, probe[0], maps, label)
                 checkpointer.end_epoch(training, validation)
-            best = checkpointer.load_best()
-        return evaluate_digits(run, monitor, test_set, loader.step, best, config.require_accuracy)
+            figures = checkpointer.load_best_weights()
+        return evaluate_digits(run, model, monitor, test_set, loader.step, figures, config.require_accuracy)
 
 
 def build_model() -> nn.Sequential:

@@ -126,8 +126,8 @@ def main(config: Config) -> dict[str, float]:
                 print(f"epoch {epoch:2}  train {training}  val {validation}")
                 log_gradients(run, model, validation_set, loader.step, f"after epoch {epoch}")
                 checkpointer.end_epoch(training, validation)
-            best = checkpointer.load_best()
-        return evaluate_digits(run, monitor, test_set, loader.step, best, config.require_accuracy)
+            figures = checkpointer.load_best_weights()
+        return evaluate_digits(run, model, monitor, test_set, loader.step, figures, config.require_accuracy)
 
 
 def build_model() -> nn.Sequential:

@@ -28,10 +28,12 @@ The output y.
 
 Pitfalls
 --------
-- y · (1 - y) is at most ¼, at x = 0. Ten sigmoids in a row shrink a gradient by at least 4¹⁰, a million.
-- For large |x| the unit *saturates*: y(1 - y) is nearly 0 and hardly any gradient passes.
-- exp(-x) overflows for x below -88 in float32. 1 / (1 + ∞) = 0 is still right, but the derivative written as
-  exp(-x) / (1 + exp(-x))² is ∞ / ∞ = NaN.
+- y · (1 - y) is at most ¼, at x = 0. Ten sigmoids in a row, weights aside, shrink a gradient by at least
+  4¹⁰, a million.
+- For large |x| the unit *saturates*: y(1 - y) is nearly 0 and hardly any gradient passes. In float32 y rounds
+  to 1 from x = 17 on, and none does.
+- Written as exp(-x) / (1 + exp(-x))² the derivative is 0 in float32 below x = -45, where the square is ∞, and
+  below -88, where exp(-x) is too, ∞ / ∞ = NaN. y itself stays right: 1 / (1 + ∞) = 0.
 - The formula is in y. Putting x in its place gives a wrong gradient that often looks plausible.
 
 Sources
@@ -85,4 +87,4 @@ def sigmoid(input: Tensor) -> Tensor:
     Tensor
         Same shape, values between 0 and 1.
     """
-    return apply(Sigmoid, input)  # Sigmoid.apply, also under torch.compile and autocast
+    return apply(Sigmoid, input)  # Sigmoid.apply, also under torch.func and torch.compile

@@ -13,42 +13,46 @@ DRAWN = 1000  # test images whose pixels' gradients are drawn
 
 def evaluate_digits(
     run: RunDir,
+    model: nn.Module,
     monitor: TrainingMonitor,
     test_set: Examples,
     step: int,
-    best: dict[str, float],
+    figures: dict[str, float],
     required: float | None = None,
 ) -> dict[str, float]:
-    """Test the monitored model, draw its mistakes, answer the five questions, and finish the run.
+    """Test the model, draw its mistakes, answer the five questions, and finish the run.
 
     Parameters
     ----------
     run : RunDir
         Gets the metrics and the pictures.
+    model : Module
+        Has its best weights.
     monitor : TrainingMonitor
-        Has watched the training of the model, which has its best weights again.
+        Has watched the training.
     test_set : (Tensor, Tensor)
         Images (N, 28, 28) and labels (N,).
     step : int
         How many steps the training took.
-    best : dict
-        What ``Checkpointer.load_best`` returned.
+    figures : dict
+        What ``Checkpointer.load_best_weights`` returned.
     required : float, optional
         The least accuracy.
 
     Returns
     -------
     dict
-        The run's metrics: ``test_accuracy``, ``test_loss``, and those of ``best``.
+        The run's metrics: ``test_accuracy``, ``test_loss``, and ``figures``.
 
     Raises
     ------
     UserError
         If the accuracy is less than required.
     """
-    model, (images, labels) = monitor.model.eval(), test_set
+    images, labels = test_set
+    model.eval()
     test = evaluate(model, nn.CrossEntropyLoss(), images, labels)
-    when = f"epoch {best['best_epoch']}"
+    when = f"epoch {figures['best_epoch']}"
     print(f"test accuracy {test.accuracy:.4f}, with the weights of {when}")
     if run.full:
         pixels, few = images[:DRAWN].clone().requires_grad_(), labels[:DRAWN]
@@ -61,8 +65,8 @@ def evaluate_digits(
         run.log_figure("confusion matrix", step, plot_confusion_matrix, labels, probabilities.argmax(1))
         run.log_figure("worst mistakes", step, plot_worst_mistakes, images, labels, probabilities)
     guessing = labels.bincount().max().item() / len(labels)  # always the most frequent digit
-    monitor.report(test.accuracy, guessing, best["training_accuracy"])
-    metrics = run.finish({"test_accuracy": test.accuracy, "test_loss": test.loss} | best)
+    monitor.report(test.accuracy, guessing, figures["training_accuracy"])
+    metrics = run.finish({"test_accuracy": test.accuracy, "test_loss": test.loss} | figures)
     if required is not None and test.accuracy < required:
         raise UserError(f"test accuracy {test.accuracy} is below the required {required}")
     return metrics

@@ -106,7 +106,7 @@ class Checkpointer:
         if parallel.any_rank(self._shutdown.requested):
             raise Interrupted
 
-    def load_best(self) -> dict[str, float]:
+    def load_best_weights(self) -> dict[str, float]:
         """Give the model its best weights, and return their ``best_epoch`` with its metrics.
 
         They are ``validation_accuracy`` and ``validation_loss`` then, and ``training_accuracy`` and
