@@ -14,7 +14,7 @@ This is the one file that reads what PyTorch does not promise to keep:
 - ``_version``: counts changes in place, also one that leaves the values as they were.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,8 +25,6 @@ from torch import Tensor
 from torch.autograd.function import BackwardCFunction, Function
 
 from manualgrad.gradcheck.subject import forward_names, same_numbers
-
-Around = Callable[[list[Tensor]], AbstractContextManager[Any]]
 
 
 @dataclass
@@ -55,11 +53,13 @@ class Record:
     saved: list[Tensor] = field(default_factory=list)  # what they could read
 
 
-def watch(roots: Sequence[Tensor], record: Record, positions: dict[Any, int], around: Around) -> None:
+def watch(
+    roots: Sequence[Tensor], record: Record, positions: dict[Any, int], around: AbstractContextManager[Any]
+) -> None:
     """Have every custom node behind the roots record what it does.
 
-    ``positions`` maps a node to the subject's argument that its gradient belongs to; ``around`` makes a
-    context for each backward to run in, from the tensors that it has saved.
+    ``positions`` maps a node to the subject's argument that its gradient belongs to; each backward
+    runs within ``around``.
     """
     for node in _custom_nodes(roots):
         node.apply = partial(_backward, node, record, positions, around)  # type: ignore[method-assign]
@@ -78,7 +78,11 @@ def _custom_nodes(roots: Sequence[Tensor]) -> Iterator[BackwardCFunction]:
 
 
 def _backward(
-    node: Any, record: Record, positions: dict[Any, int], around: Around, *upstream: Tensor | None
+    node: Any,
+    record: Record,
+    positions: dict[Any, int],
+    around: AbstractContextManager[Any],
+    *upstream: Tensor | None,
 ) -> tuple[Any, ...]:
     """Do as the node's own ``apply`` does; note what it changes in place, and what it returns."""
     function = type(node)._forward_cls
@@ -89,7 +93,7 @@ def _backward(
     watched += [("the .grad of a saved tensor", t.grad) for t in saved if t.is_leaf and t.grad is not None]
     without = [t for t in saved if t.is_leaf and t.grad is None]
     before = [(t.detach().clone(), t._version) for _, t in watched]
-    with around(saved):
+    with around:
         returned = type(node).apply(node, *upstream)
     changed = [
         what

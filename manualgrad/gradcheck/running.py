@@ -4,7 +4,7 @@ import linecache
 import re
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.gradcheck.recording import Around, Record, watch
+from manualgrad.gradcheck.recording import Record, watch
 from manualgrad.gradcheck.subject import Subject, copy_of, real, same_numbers
 
 HERE = Path(__file__).parent
@@ -51,7 +51,7 @@ def run(
     *,
     then: Callable[[Run], None] | None = None,  # is called while the gradients have a graph
     again: bool = False,  # go backward a second time through the same graph
-    around: Around = nullcontext,  # makes a context for each custom backward from what it has saved
+    around: AbstractContextManager[Any] | None = None,  # for each custom backward to run in
     requires: Sequence[int] | None = None,  # the positions that require a gradient, else all judged ones
     used: Sequence[int] | None = None,  # the results that have an upstream gradient, else all
     recorded: bool = True,  # look at what is returned, saved and changed, too
@@ -83,7 +83,7 @@ def run(
             chosen = [k for k, t in enumerate(results) if t.requires_grad and (used is None or k in used)]
             roots, tops = [results[k] for k in chosen], [record.upstream[k] for k in chosen]
             if recorded:
-                watch(roots, record, nodes, around)
+                watch(roots, record, nodes, around or nullcontext())
             try:
                 record.gradients = _backward(roots, leaves, tops, again or then is not None, then is not None)
                 if again:

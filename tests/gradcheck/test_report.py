@@ -12,7 +12,17 @@ from rich.console import Console
 from torch import nn
 
 from manualgrad.gradcheck import checks, gradcheck, recording
-from tests.gradcheck.bank import Linear, Sigmoid, affine, normal
+from tests.gradcheck.bank import (
+    ExpAndSin,
+    Linear,
+    LogSumExp,
+    Sigmoid,
+    Softmax,
+    Tanh,
+    affine,
+    normal,
+    with_backward,
+)
 from tests.gradcheck.bank_right import RightLinear, RightSigmoid
 
 
@@ -41,6 +51,40 @@ def test_a_finding_has_the_argument_the_index_and_the_arithmetic():
     assert finding.figures.startswith(f"weight{list(worst.index)}: yours {worst.yours:.6g}, should be")
     assert finding.message.endswith(f" {finding.figures}.")
     assert [row.verdict for row in report.rows] == ["right", "scale", "right"]
+
+
+@pytest.mark.parametrize(
+    ("base", "formula", "kind", "says"),
+    [
+        (
+            LogSumExp,
+            lambda g, x, y: g[:, None] * x.softmax(0),
+            "transposed",
+            "takes softmax over dimension 0: right is dimension 1",
+        ),
+        (
+            Softmax,
+            lambda g, x, y: y * (g - (g * y).sum(0, keepdim=True)),
+            "missing-terms",
+            "takes sum over dimension 0: right is dimension 1",
+        ),
+        (
+            Tanh,
+            lambda g, x, y: g * (1 - torch.stack([x, x]).prod(0)),
+            "input-for-output",
+            "uses the input (input) where its formula needs the output",
+        ),
+        (  # of the two ways to say it, the nearer
+            ExpAndSin,
+            lambda g, h, x, y, z: g * y.exp() + h * x.cos(),
+            "input-for-output",
+            "uses exp(output 0) where its formula needs output 0",
+        ),
+    ],
+)
+def test_a_message_names_what_is_to_be_exchanged(base, formula, kind, says):
+    finding = gradcheck(with_backward(base, "Exchanged", formula), normal(4, 3)).findings[0]
+    assert (finding.kind, says in finding.message) == (kind, True), str(finding)
 
 
 def test_one_wrong_element_of_many_is_found_and_worked_out():

@@ -1,9 +1,10 @@
 """The values of a gradient: judged at the caller's inputs, and named where they are wrong."""
 
 import math
-from contextlib import nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +13,6 @@ from manualgrad.gradcheck.diagnoses import diagnose
 from manualgrad.gradcheck.diagnoses.case import Case
 from manualgrad.gradcheck.numeric.evaluator import STAIRCASE
 from manualgrad.gradcheck.point import Point
-from manualgrad.gradcheck.recording import Around
 from manualgrad.gradcheck.running import Run, SubjectError, Upstream
 from manualgrad.gradcheck.session import MisuseError, Session
 from manualgrad.gradcheck.subject import as_gradient, cast, is_differentiable, real
@@ -177,7 +177,7 @@ def _more_points(session: Session, point: Point) -> list[Point]:
 
 
 def _rerun(
-    session: Session, position: int, point: Point, upstream: Upstream, around: Around = nullcontext
+    session: Session, position: int, point: Point, upstream: Upstream, around: AbstractContextManager[Any]
 ) -> Tensor | None:
     try:
         record = session.run(point.values, upstream, around=around)

@@ -1,11 +1,13 @@
 """Why a gradient is wrong: each likely mistake is a small test on what was measured.
 
-A diagnosis is a function from a :class:`Case` to the sentence that a person reads, or None where it does not
-fit. A case holds the same gradient at several points and for several upstream gradients, each time yours
-beside the right one; what fits one of them by chance does not fit the next. The first that fits is told.
+A diagnosis is a function from a :class:`Case` to a predicate that completes "The gradient of x ...", or to
+None where it does not fit. A case holds the same gradient at several points and for several upstream
+gradients, each time yours beside the right one; what fits one of them by chance does not fit the next. The
+first that fits is told.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from manualgrad.gradcheck.diagnoses import formulas, paths, plain, regions, replay
 from manualgrad.gradcheck.diagnoses.case import Case
@@ -33,7 +35,8 @@ DIAGNOSES: list[tuple[str, Callable[[Case], str | None]]] = [
     ("wrong-region", regions.mask),
     ("input-for-output", replay.input_for_output),
     ("input-for-output", formulas.labels_for_one_hot),
-    ("missing-terms", replay.other_dimension),
+    ("missing-terms", partial(replay.other_dimension, functions=replay.SUMS)),
+    ("transposed", partial(replay.other_dimension, functions=replay.REDUCTIONS)),
     ("missing-terms", formulas.factor_or_term),
     ("missing-terms", formulas.sum_over_a_group),
     ("input-for-output", formulas.value_for_derivative),

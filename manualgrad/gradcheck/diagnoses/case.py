@@ -1,15 +1,15 @@
 """What is measured of a wrong gradient: all that a diagnosis may look at."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from manualgrad.gradcheck.point import Point
-from manualgrad.gradcheck.recording import Around
 from manualgrad.gradcheck.running import Upstream
 from manualgrad.gradcheck.subject import real
 from manualgrad.gradcheck.tolerance import same
@@ -70,7 +70,7 @@ class Case:
     position: int
     names: list[str]
     points: list[Point]
-    rerun: Callable[[Point, Upstream, Around], Tensor | None]
+    rerun: Callable[[Point, Upstream, AbstractContextManager[Any]], Tensor | None]
     right_for: Callable[[Point, tuple[Tensor, ...]], Tensor]
     jacobian_at: Callable[[Point], Tensor | None]
 
@@ -123,9 +123,9 @@ class Case:
 
     def yours_for(self, m: Measurement, upstream: Callable[[Tensor], Tensor]) -> Tensor | None:
         """Run the backward again with a changed upstream."""
-        return self.rerun(m.point, [upstream(u) for u in m.point.run.upstream], nullcontext)
+        return self.rerun(m.point, [upstream(u) for u in m.point.run.upstream], nullcontext())
 
-    def yours_within(self, m: Measurement, around: Around) -> Tensor | None:
+    def yours_within(self, m: Measurement, around: AbstractContextManager[Any]) -> Tensor | None:
         """Run the backward again in a context."""
         return self.rerun(m.point, m.point.run.upstream, around)
 
