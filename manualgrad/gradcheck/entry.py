@@ -90,8 +90,9 @@ def gradcheck(
         raise ValueError(f"allow: there is no kind {', '.join(unheard)}; expected some of {', '.join(HINTS)}")
     if reference is not None and surrogate is not None:
         raise ValueError("expected a reference or a surrogate, got both")
-    subject = Subject(fn, inputs)
-    trusted = Subject(reference or surrogate, inputs) if reference or surrogate else None
+    clock = Clock(time_limit)
+    subject = Subject(fn, inputs, clock)
+    trusted = Subject(reference or surrogate, inputs, clock) if reference or surrogate else None
     if trusted is not None:
         trusted.checked = [i for i in subject.checked if i < len(trusted.values)]
     session = Session(
@@ -104,12 +105,12 @@ def gradcheck(
         Report(subject.title, seed=seed),
     )
     while_right = [*checks.WHILE_RIGHT, *checks.MAGNITUDES * magnitudes, *checks.SECOND_ORDER * second_order]
-    with _alone(subject), Clock(time_limit) as clock:
-        subject.clock = clock
+    with _alone(subject), clock, warnings.catch_warnings():
         try:
             for check in checks.ALWAYS:
                 if not session.done:
                     _attempt(check, session, is_essential=True)
+                warnings.simplefilter("ignore")  # what the subject has to warn of, it has by now
             for check in while_right:
                 if not session.done and session.report.ok:
                     _attempt(check, session, is_essential=False)
@@ -122,10 +123,7 @@ def gradcheck(
 def _attempt(check: checks.Check, session: Session, *, is_essential: bool) -> None:
     """Run one check; what the checker itself stumbles over is told as that, not as the subject's fault."""
     try:
-        with warnings.catch_warnings():
-            if hasattr(session, "native"):  # what the subject has to warn of, it has by now
-                warnings.simplefilter("ignore")
-            check(session)
+        check(session)
     except MisuseError:
         raise
     except Exception as error:
@@ -142,7 +140,7 @@ def _out_of_time(session: Session) -> None:
     if session.judged:
         message = f"Right at the inputs; all else was not judged within {limit:g} s."
         session.find("unknown", None, message, wrong=False)
-    elif hasattr(session, "base"):
+    elif session.report.rows:
         wrong = [session.subject.name_of(i) for i in session.base.wrong if session.base.is_wrong(i)]
         named = f": the gradient of {', '.join(wrong)} is wrong" if wrong else ""
         session.find("unknown", None, f"Not judged within {limit:g} s{named}.")

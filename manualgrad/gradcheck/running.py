@@ -44,7 +44,7 @@ class Run(Record):
     leaves: dict[int, Tensor] = field(default_factory=dict)  # what each gradient was taken for
 
 
-def run(
+def forward_backward(
     subject: Subject,
     values: Sequence[Any],
     upstream: Upstream,

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -12,10 +13,11 @@ from manualgrad.gradcheck.numeric.derivative import GROUPS, Estimate, derivative
 from manualgrad.gradcheck.numeric.evaluator import STAIRCASE, Evaluator
 from manualgrad.gradcheck.point import Point
 from manualgrad.gradcheck.report import Finding, Report, Row
-from manualgrad.gradcheck.running import Run, SubjectError, Upstream, run
-from manualgrad.gradcheck.subject import Subject, as_gradient, cast, like, real
+from manualgrad.gradcheck.running import Run, SubjectError, Upstream, forward_backward
+from manualgrad.gradcheck.subject import Subject, as_gradient, cast, is_differentiable, like, real
 from manualgrad.gradcheck.tolerance import Tolerance, close, largest
 
+DOUBLE = {torch.float64, torch.complex128}
 FLOOR = 1e-9  # of the largest gradient of all arguments: below it float64 itself is noise
 
 
@@ -34,9 +36,6 @@ class Session:
     allow: Collection[str]  # the kinds that are notes only
     generator: torch.Generator  # for every random choice
     report: Report
-    eps: float = field(init=False)  # the precision that is computed in
-    native: Run = field(init=False)  # the first run, on the caller's own values
-    base: Point = field(init=False)  # the caller's inputs, judged in float64 where the function allows that
     named: set[int | None] = field(default_factory=set)  # the arguments that had their finding
     judged: bool = False  # whether the values at the caller's inputs have been judged
     done: bool = False  # whether what follows could not be told apart from what was found
@@ -58,9 +57,49 @@ class Session:
         if finding not in self.report.findings:
             self.report.findings.append(finding)
 
-    def run(self, values: Sequence[Any], upstream: Upstream | None = None, **options: Any) -> Run:
-        """Run forward and backward; the upstream is drawn at random if there is none."""
-        return run(self.subject, values, self.generator if upstream is None else upstream, **options)
+    def forward_backward(
+        self, values: Sequence[Any], upstream: Upstream | None = None, **options: Any
+    ) -> Run:
+        """Run forward and backward; draw the upstream at random if there is none."""
+        upstream = self.generator if upstream is None else upstream
+        return forward_backward(self.subject, values, upstream, **options)
+
+    @cached_property
+    def native(self) -> Run:
+        """The first run, on the caller's own values."""
+        return self.forward_backward(self.subject.values)
+
+    @cached_property
+    def precise(self) -> Run:
+        """The same in float64 where the function computes the same in it, else the first run itself."""
+        native = self.native
+        if {value.dtype for value in native.values if is_differentiable(value)} <= DOUBLE:
+            return native
+        try:
+            precise = self.forward_backward(cast(native.values, torch.float64))
+        except SubjectError:
+            return native
+        # A backward that casts to the caller's dtype by name is judged in that.
+        returned = {r.gradient.dtype for r in precise.returned if r.gradient is not None}
+        if returned - DOUBLE or len(precise.outputs) != len(native.outputs):
+            return native
+        for ours, theirs in zip(precise.outputs, native.outputs, strict=True):
+            if ours.shape != theirs.shape or ours.dtype not in DOUBLE:
+                return native
+            half = torch.finfo(theirs.dtype).eps ** 0.5
+            if not bool(close(theirs.to(ours.dtype), ours, Tolerance(half, half, 1e-30)).all()):
+                return native
+        return precise
+
+    @cached_property
+    def eps(self) -> float:
+        """The precision that is computed in."""
+        return max(torch.finfo(self.precise.values[i].dtype).eps for i in self.subject.checked)
+
+    @cached_property
+    def base(self) -> Point:
+        """The caller's inputs, judged."""
+        return self.judge(self.precise)
 
     def judge(self, record: Run, where: str = "", groups: int = GROUPS) -> Point:
         """Find what is right where the subject was run, and where it is not."""
@@ -149,7 +188,7 @@ class Session:
         taken = record.values[: len(self.reference.values)]
         for exact in (cast(taken, torch.float64), taken):  # in float64 also where the subject cannot be
             try:
-                theirs = run(self.reference, exact, record.upstream, recorded=False)
+                theirs = forward_backward(self.reference, exact, record.upstream, recorded=False)
             except (SubjectError, RuntimeError, ValueError):
                 continue
             if self.surrogate or not self.forward_difference(record.outputs, theirs.outputs):

@@ -22,7 +22,7 @@ class Subject:
     A module's parameters and buffers follow its inputs as further arguments.
     """
 
-    def __init__(self, fn: Any, inputs: Any) -> None:
+    def __init__(self, fn: Any, inputs: Any, clock: Clock) -> None:
         arguments = list(inputs) if isinstance(inputs, tuple | list) else [inputs]
         self.title = getattr(fn, "__name__", type(fn).__name__)
         self.fn = fn
@@ -42,7 +42,7 @@ class Subject:
             raise ValueError("gradcheck needs at least one floating-point tensor among the inputs")
         self.values = [copy_of(a) for a in arguments]
         self.seed: int | None = None  # of each forward, once it is known to draw random numbers
-        self.clock = Clock(None)
+        self.clock = clock
         self._needs_graph = False
         self._reseeded = 0
 

@@ -24,11 +24,11 @@ def first_run(session: Session) -> None:
     except (Exception, SystemExit) as error:
         return _raised(session, SubjectError("forward", error))
     try:
-        session.native = session.run(subject.values)
+        native = session.native
     except SubjectError as error:
         return _raised(session, error)
     _finite_forward(session)
-    for what in dict.fromkeys(session.native.changed):
+    for what in dict.fromkeys(native.changed):
         session.find("mutates", None, f"{what}: others still need the old values.")
         session.done = not session.report.ok
     return None
@@ -62,7 +62,7 @@ def repeats(session: Session) -> None:
     for fills in (True, False):
         try:
             with _filled_memory() if fills else nullcontext():
-                again = session.run(subject.values, native.upstream)
+                again = session.forward_backward(subject.values, native.upstream)
         except SubjectError as error:
             if fills:  # an operation that has no deterministic form
                 continue
@@ -104,7 +104,7 @@ def works_twice(session: Session) -> None:
     """Go backward twice through one graph, as ``retain_graph=True`` does."""
     subject, native = session.subject, session.native
     try:
-        both = session.run(subject.values, native.upstream, again=True, recorded=False)
+        both = session.forward_backward(subject.values, native.upstream, again=True, recorded=False)
     except SubjectError as error:
         works_once = "second" in error.phase
         return session.find("raises" if works_once else "nondeterministic", None, f"{error}.")

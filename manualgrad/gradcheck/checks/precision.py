@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from manualgrad.gradcheck.running import Run, run
+from manualgrad.gradcheck.running import Run, forward_backward
 from manualgrad.gradcheck.session import Session
 from manualgrad.gradcheck.subject import as_gradient
 from manualgrad.gradcheck.tolerance import first_index, largest, rms
@@ -36,14 +36,14 @@ def own_dtype(session: Session) -> None:
         _against_float64(session, native)
         return
     # One sum can come out right by luck.
-    for record in (native, *(session.run(subject.values) for _ in range(DRAWS - 1))):
+    for record in (native, *(session.forward_backward(subject.values) for _ in range(DRAWS - 1))):
         if session.report.ok:
             _against_reference(session, record)
 
 
 def _against_float64(session: Session, record: Run) -> None:
     exact = tuple(u.to(torch.promote_types(u.dtype, torch.float64)) for u in record.upstream)
-    precise = session.judge(session.run(session.base.values, exact))
+    precise = session.judge(session.forward_backward(session.base.values, exact))
     for position in _unnamed(session):
         yours = as_gradient(record.gradients[position], session.subject.values[position])
         _is_roughly_right(session, position, yours, precise.right[position])
@@ -52,7 +52,7 @@ def _against_float64(session: Session, record: Run) -> None:
 def _against_reference(session: Session, record: Run) -> None:
     right = session.reference_gradients(replace(record, values=session.base.values))
     assert session.reference is not None
-    theirs = run(session.reference, session.reference.values, record.upstream).gradients
+    theirs = forward_backward(session.reference, session.reference.values, record.upstream).gradients
     for position in _unnamed(session):
         if position in right and theirs.get(position) is not None:
             yours, other = (

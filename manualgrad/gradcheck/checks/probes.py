@@ -61,7 +61,7 @@ def _probe(
     session: Session, values: list[Any], where: str, allow: Callable[[Point], None] = lambda point: None
 ) -> None:
     try:
-        record = session.run(values, recorded=False)
+        record = session.forward_backward(values, recorded=False)
     except SubjectError:  # out of the function's domain
         return
     if not all(bool(output.isfinite().all()) for output in record.outputs):
@@ -73,7 +73,7 @@ def _probe(
         for position, yours in point.yours.items():
             point.wrong[position] &= yours.isfinite()
     if any(map(point.is_wrong, point.wrong)):
-        point.run = session.run(values, record.upstream)  # once more, for what backward saves
+        point.run = session.forward_backward(values, record.upstream)  # once more, for what backward saves
         name_wrong(session, point, is_probe=True)
         if not session.report.ok:
             session.show(point)

@@ -35,7 +35,7 @@ def second_order(session: Session) -> None:
         second.extend(_differentiate(known, weights, [*first.leaves.values(), *upstream]))
 
     try:
-        first = session.run(base.values, upstream, then=differentiate)
+        first = session.forward_backward(base.values, upstream, then=differentiate)
     except SubjectError as error:
         return session.find("second-order", None, f"{REFUSED}: {error}.", wrong=False)
     if _is_declared_once(first):
@@ -96,7 +96,7 @@ def _compare(
         values = list(session.base.values)
         for position, value in zip(positions, moved, strict=False):
             values[position] = value
-        return weighted(session.run(values, moved[len(positions) :], recorded=False))
+        return weighted(session.forward_backward(values, moved[len(positions) :], recorded=False))
 
     at = torch.cat([real(target).reshape(-1) for target in targets])
     claimed = torch.cat([as_gradient(g, t).reshape(-1) for g, t in zip(second, targets, strict=True)])

@@ -19,7 +19,9 @@ def proportional(session: Session) -> None:
     base = session.base
     for factor in (0.0, -1e3):
         try:
-            scaled = session.run(base.values, [factor * u for u in base.run.upstream], recorded=False)
+            scaled = session.forward_backward(
+                base.values, [factor * u for u in base.run.upstream], recorded=False
+            )
         except SubjectError as error:
             return session.find("raises", None, f"With {factor:g} × the upstream gradient: {error}.")
         for position, yours in base.yours.items():
@@ -46,7 +48,9 @@ def each_input_alone(session: Session) -> None:
     for position in subject.checked[:MOST_ALONE]:
         when = f"{subject.name_of(position)} alone requires a gradient"
         try:
-            alone = session.run(base.values, base.run.upstream, requires=[position], recorded=False)
+            alone = session.forward_backward(
+                base.values, base.run.upstream, requires=[position], recorded=False
+            )
         except SubjectError as error:
             return session.find("raises", position, f"If {when}, {error}.")
         got = as_gradient(alone.gradients[position], base.values[position])
@@ -64,7 +68,7 @@ def each_result_alone(session: Session) -> None:
     total = {position: torch.zeros_like(yours) for position, yours in base.yours.items()}
     for k in results:
         try:
-            alone = session.run(base.values, base.run.upstream, used=[k], recorded=False)
+            alone = session.forward_backward(base.values, base.run.upstream, used=[k], recorded=False)
         except SubjectError as error:
             return session.find("raises", None, f"If result {k} alone is used, {error}.")
         for position, gradient in alone.gradients.items():
@@ -143,14 +147,16 @@ def layouts(session: Session) -> None:
             )
     for what, position, values, upstream in cases:
         try:
-            found = session.run(values, upstream)
+            found = session.forward_backward(values, upstream)
         except SubjectError as error:
             return session.find("layout", position, f"With {what} {error}.")
         if found.changed:
             return session.find("mutates", None, f"{found.changed[0]}, with {what}.")
         expected = plain
         if "expanded" in what:  # of other numbers than the plain one's
-            expected = session.run(subject.values, [u.contiguous() for u in upstream], recorded=False)
+            expected = session.forward_backward(
+                subject.values, [u.contiguous() for u in upstream], recorded=False
+            )
         if _laid_out_differs(session, expected, found, what):
             return None
     return None

@@ -13,42 +13,17 @@ from manualgrad.gradcheck.diagnoses import diagnose
 from manualgrad.gradcheck.diagnoses.case import Case
 from manualgrad.gradcheck.numeric.evaluator import STAIRCASE
 from manualgrad.gradcheck.point import Point
-from manualgrad.gradcheck.running import Run, SubjectError, Upstream
+from manualgrad.gradcheck.running import SubjectError, Upstream
 from manualgrad.gradcheck.session import MisuseError, Session
-from manualgrad.gradcheck.subject import as_gradient, cast, is_differentiable, real
-from manualgrad.gradcheck.tolerance import Tolerance, close, first_index
+from manualgrad.gradcheck.subject import as_gradient, real
+from manualgrad.gradcheck.tolerance import first_index
 
 SURROGATE = "If backward is meant to be another function's gradient (straight-through), pass it as surrogate."
-DOUBLE = {torch.float64, torch.complex128}
 
 
 def at_the_inputs(session: Session) -> None:
     """Judge the gradient at the caller's inputs, in float64 where the function computes the same in it."""
-    record = _in_float64(session)
-    session.eps = max(torch.finfo(record.values[i].dtype).eps for i in session.subject.checked)
-    session.base = session.judge(record)
     session.show(session.base)
-
-
-def _in_float64(session: Session) -> Run:
-    native = session.native
-    if {value.dtype for value in native.values if is_differentiable(value)} <= DOUBLE:
-        return native
-    try:
-        precise = session.run(cast(native.values, torch.float64))
-    except SubjectError:
-        return native
-    # A backward that casts to the caller's dtype by name is judged in that.
-    returned = {r.gradient.dtype for r in precise.returned if r.gradient is not None}
-    if returned - DOUBLE or len(precise.outputs) != len(native.outputs):
-        return native
-    for ours, theirs in zip(precise.outputs, native.outputs, strict=True):
-        if ours.shape != theirs.shape or ours.dtype not in DOUBLE:
-            return native
-        half = torch.finfo(theirs.dtype).eps ** 0.5
-        if not bool(close(theirs.to(ours.dtype), ours, Tolerance(half, half, 1e-30)).all()):
-            return native
-    return precise
 
 
 def forward_agrees(session: Session) -> None:
@@ -168,7 +143,7 @@ def _more_points(session: Session, point: Point) -> list[Point]:
     found = []
     for values in (point.values, nearby):
         try:
-            record = session.run(values)
+            record = session.forward_backward(values)
         except SubjectError:
             continue
         if all(bool(output.isfinite().all()) for output in record.outputs):
@@ -180,7 +155,7 @@ def _rerun(
     session: Session, position: int, point: Point, upstream: Upstream, around: AbstractContextManager[Any]
 ) -> Tensor | None:
     try:
-        record = session.run(point.values, upstream, around=around)
+        record = session.forward_backward(point.values, upstream, around=around)
     except SubjectError:
         return None
     return as_gradient(record.gradients[position], point.values[position])
