@@ -37,7 +37,7 @@ def plot_weights(weight: Tensor, when: str) -> Any:
     return figure
 
 
-def plot_worst_mistakes(images: Tensor, labels: Tensor, probabilities: Tensor) -> Any:
+def plot_worst_mistakes(images: Tensor, labels: Tensor, probabilities: Tensor, when: str) -> Any:
     """Draw the sixteen wrong predictions in which the network was most certain.
 
     Parameters
@@ -46,11 +46,13 @@ def plot_worst_mistakes(images: Tensor, labels: Tensor, probabilities: Tensor) -
         (N, 28, 28) and (N,): test digits, and what they are.
     probabilities : Tensor
         (N, 10): what the network predicts.
+    when : str
+        For the title, such as ``"after epoch 3"``.
     """
     confidences, predictions = probabilities.max(1)
     wrong = (predictions != labels).nonzero().flatten()
     worst = wrong[confidences[wrong].argsort(descending=True)][:16]
-    title = f"Where is it wrong and yet sure?\n{len(wrong)} mistakes in {len(labels)} test digits"
+    title = f"Where is it wrong and yet sure?\n{len(wrong)} mistakes in {len(labels)} test digits, {when}"
     height = max(1, -(-len(worst) // 4)) * 178 + 140
     figure = new_figure(640, height, title, "label → prediction, and how sure", 22)
     canvas = add_canvas(figure)
@@ -62,16 +64,16 @@ def plot_worst_mistakes(images: Tensor, labels: Tensor, probabilities: Tensor) -
     return figure
 
 
-def plot_confusion_matrix(labels: Tensor, predictions: Tensor) -> Any:
-    """Draw how often each digit (N,) was taken for each other one (N,)."""
+def plot_confusion_matrix(labels: Tensor, predictions: Tensor, when: str) -> Any:
+    """Draw how often each digit (N,) was taken for each other one (N,), ``when`` is for the title."""
     counts = np.zeros((10, 10), dtype=int)
     np.add.at(counts, (labels.cpu().numpy(), predictions.cpu().numpy()), 1)
     # The diagonal would outshine everything: only mistakes get a colour, by the logarithm of their number.
     mistakes = np.where(np.eye(10, dtype=bool) | (counts == 0), np.nan, counts)
     largest = max(2.0, float(np.nanmax(mistakes, initial=2.0)))
-    caption = f"{np.trace(counts)} of {len(labels)} correct (diagonal); the darker, the more mistakes"
-    figure = new_figure(640, 720, "Which digits does it mix up?", caption)
-    axes = add_chart(figure, 75, 60, 545, 545, "prediction", "label")
+    caption = f"{np.trace(counts)} of {len(labels)} correct (diagonal); darker: more mistakes"
+    figure = new_figure(640, 750, f"Which digits does it mix up?\n{when}", caption)
+    axes = add_chart(figure, 75, 90, 545, 545, "prediction", "label")
     axes.grid(False)
     axes.imshow(np.log(mistakes), "Oranges", vmin=-0.5, vmax=np.log(largest))
     for label, prediction in np.argwhere(counts):

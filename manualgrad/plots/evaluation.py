@@ -52,18 +52,20 @@ def evaluate_digits(
     images, labels = test_set
     model.eval()
     test = evaluate(model, nn.CrossEntropyLoss(), images, labels)
-    when = f"epoch {figures['best_epoch']}"
-    print(f"test accuracy {test.accuracy:.4f}, with the weights of {when}")
+    when = f"after epoch {figures['best_epoch']}"
+    print(f"test accuracy {test.accuracy:.4f}, with the weights {when}")
+    run.log_scalars(step, vars(test), part="test")
     if run.full:
         pixels, few = images[:DRAWN].clone().requires_grad_(), labels[:DRAWN]
         loss = nn.CrossEntropyLoss(reduction="sum")(model(pixels), few)  # each digit's own gradient
         (gradients,) = torch.autograd.grad(loss, pixels)
         plot = plot_pixel_gradients
-        run.log_figure("pixel gradients", step, plot, images[:DRAWN], few, gradients, f"after {when}")
+        run.log_figure("test/pixel gradients", step, plot, images[:DRAWN], few, gradients, when)
         with torch.no_grad():
             probabilities = model(images).softmax(1)
-        run.log_figure("confusion matrix", step, plot_confusion_matrix, labels, probabilities.argmax(1))
-        run.log_figure("worst mistakes", step, plot_worst_mistakes, images, labels, probabilities)
+        answers = probabilities.argmax(1)
+        run.log_figure("test/confusion matrix", step, plot_confusion_matrix, labels, answers, when)
+        run.log_figure("test/worst mistakes", step, plot_worst_mistakes, images, labels, probabilities, when)
     guessing = labels.bincount().max().item() / len(labels)  # always the most frequent digit
     monitor.report(test.accuracy, guessing, figures["training_accuracy"])
     metrics = run.finish({"test_accuracy": test.accuracy, "test_loss": test.loss} | figures)

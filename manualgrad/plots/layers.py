@@ -38,7 +38,7 @@ def plot_filters(weight: Tensor, when: str) -> Any:
     return figure
 
 
-def plot_feature_maps(image: Tensor, maps: Mapping[str, Tensor], label: str = "digit") -> Any:
+def plot_feature_maps(image: Tensor, maps: Mapping[str, Tensor], label: str, when: str) -> Any:
     """Draw what the layers of a convolutional network make of one digit.
 
     Parameters
@@ -49,14 +49,16 @@ def plot_feature_maps(image: Tensor, maps: Mapping[str, Tensor], label: str = "d
         By layer's name: (channels, height, width), the outputs for this image; four of them are drawn.
     label : str
         For the title: what the image is, such as ``"7"``.
+    when : str
+        For the title, such as ``"after epoch 3"``.
     """
     caption = "yellow: the filter found what it looks for\neach row on its own scale"
-    title = f"What does each layer make of this {label}?"
-    figure = new_figure(640, 160 + 150 * len(maps), title, caption, 21)
+    title = f"What does each layer make of this {label}?\n{when}"
+    figure = new_figure(640, 190 + 150 * len(maps), title, caption, 21)
     canvas = add_canvas(figure)
-    draw_digit(canvas, image, 20, 66, 120)
+    draw_digit(canvas, image, 20, 96, 120)
     for number, (name, values) in enumerate(maps.items()):
-        top, shown = 66 + 150 * number, to_array(values)[:4]
+        top, shown = 96 + 150 * number, to_array(values)[:4]
         for column, channel in enumerate(shown):
             box = (160 + column * 118, top, 110, 110)
             draw_image(canvas, channel, box, AMOUNT, 0, max(float(shown.max()), 1e-30))

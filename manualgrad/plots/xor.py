@@ -22,7 +22,7 @@ from manualgrad.plots.figure import (
 
 EXTENT = (-0.5, 1.5)  # of the plane that is drawn, on both axes
 MARKERS = {0: "s", 1: "o"}  # by target
-POINTS = "□ target 0    ○ target 1"
+POINTS = "squares: target 0    circles: target 1"
 
 Network = Callable[[Tensor], Tensor]
 
@@ -41,7 +41,8 @@ def plot_decision_boundary(answer: Network, inputs: Tensor, targets: Tensor, whe
     """
     values = _over_plane(answer, inputs, 50)[0]
     low = _least(values)
-    caption = f"yellow: answer 1, blue: {low}, white line: ½\n{POINTS}"
+    line = "white line: ½" if values.min() < 0.5 < values.max() else "no line: one answer everywhere"
+    caption = f"yellow: answer 1, blue: {low}, {line}\n{POINTS}"
     figure = new_figure(640, 740, f"Where does it draw its line?\n{when}", caption, 22)
     canvas = add_canvas(figure)
     _draw_map(canvas, values, inputs, targets, (70, 92, 530), low, marker=24, line=5)

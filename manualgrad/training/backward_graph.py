@@ -9,58 +9,64 @@ from torch import Tensor
 from torch.autograd import Function
 
 import manualgrad.nn as nn
+from manualgrad.training.layers import split_into_layers
+
+RESHAPING = {"View", "UnsafeView", "Transpose", "T", "Permute", "Expand", "Unsqueeze", "Clone"}
 
 
-def backward_graph(loss: Tensor, model: nn.Module) -> Any:
+def backward_graph(loss: Tensor, model: nn.Sequential) -> Any:
     """Describe what ``loss.backward()`` walks through.
 
     Parameters
     ----------
     loss : Tensor
         A single number that depends on the model's parameters.
-    model : Module
-        Gives the parameters their names.
+    model : Sequential
+        Its layers give the graph its boxes.
 
     Returns
     -------
     GraphDef
-        A box for each backward function and for each parameter. A function's box has the name of its
-        Function, with a number where there are several: ``1_Linear`` is the one next to the input, and
-        ``1_weight`` its weight. Edges lead the way the gradients go and carry their shapes, which a click on
-        a box lists. In each box lies a node, for TensorBoard draws a box larger than a node: ``by_hand``,
-        ``PyTorch`` or ``gradient``. Its card tells in which file the backward is written, and a parameter's
-        name in the model.
+        A box for each layer, which a double click opens, with a box for each backward function and each
+        parameter. A function's box has the name of its Function, with a number where the layer has several:
+        ``1_Linear`` is the one next to the input. Edges lead the way the gradients go and carry their shapes,
+        which a click on a box lists. In each box lies a node, for TensorBoard draws a box larger than a node:
+        ``by_hand``, ``PyTorch`` or ``gradient``. Its card tells in which file the backward is written, and a
+        parameter's name in the model.
     """
     from tensorboard.compat.proto.graph_pb2 import GraphDef
 
+    layers = split_into_layers(model)
+    layer_of = {parameter: n for n, layer in enumerate(layers) for parameter in layer.parameters}
     parameters = {parameter: name for name, parameter in model.named_parameters()}
     nodes = walk_back(loss)
-    left = Counter(map(_kind_of, nodes))  # counts down, as the walk goes towards the input
+    boxes: dict[Any, int] = {}  # a node's layer: the last one whose parameters the gradient reaches by it
+    for node in reversed(nodes):
+        behind = (boxes[following] for following, _ in _followers(node))
+        boxes[node] = layer_of.get(node.variable, -1) if _is_leaf(node) else max(behind, default=-1)
+    for node in nodes:
+        if not _is_leaf(node) and not node._input_metadata[0].shape:
+            boxes[node] = len(layers)  # it computes a single number, as only the loss is
+    titles = [*(f"{layer.name}/" for layer in layers), "loss/", ""]  # box -1 is that of the input
+    left = Counter((boxes[node], _kind_of(node)) for node in nodes)  # counts down, towards the input
     several = {kind for kind, count in left.items() if count > 1}
-    sources: dict[Any, list[str]] = defaultdict(list, {loss.grad_fn: ["loss/value"]})
-    names: set[str] = set()
+    sources: dict[Any, list[str]] = defaultdict(list, {_beyond(loss.grad_fn)[0]: ["loss/value"]})
     graph = GraphDef()
     _add_node(graph, "loss/value", "Loss", [], [tuple(loss.shape)], {"value": f"{loss.item():.6g}"})
     for node in nodes:
-        kind = name = _kind_of(node)
+        box, kind = boxes[node], _kind_of(node)
         card = _card(node)
-        if not _is_leaf(node):
-            name = f"{left[kind]}_{kind}" if kind in several else kind
-        elif node.variable not in parameters:
+        name = f"{left[box, kind]}_{kind}" if (box, kind) in several else kind
+        left[box, kind] -= 1
+        if _is_leaf(node):
             name = "input"
-        else:
-            # By the number of the function that it belongs to: the model's own names count ReLUs, too. And
-            # short: TensorBoard cuts off what is longer than 11 letters.
-            card["parameter"] = parameters[node.variable]
-            owner, own = sources[node][0].partition("/")[0], card["parameter"].rpartition(".")[2]
-            name = f"{owner.partition('_')[0]}_{own}" if "_" in owner else own
-            name = f"{owner}.{own}" if name in names else name
-        left[kind] -= 1
-        names.add(name)
+            if node.variable in parameters:
+                card["parameter"] = parameters[node.variable]
+                name = card["parameter"].partition(".")[2]
         followers = _followers(node)
         shapes = [tuple(following._input_metadata[slot].shape) for following, slot in followers]
         whose = "gradient" if _is_leaf(node) else "by_hand" if _function_of(node) else "PyTorch"
-        path = f"{name}/{whose}"
+        path = f"{titles[box]}{name}/{whose}"
         _add_node(graph, path, kind, sources[node], shapes, card)
         for which, (following, _) in enumerate(followers):
             # "path:1" is the second of the gradients that a node hands on: the form of TensorFlow's graphs.
@@ -82,7 +88,7 @@ def lesson(function: type) -> str:
 def walk_back(loss: Tensor) -> list[Any]:
     """Return the nodes of autograd's graph, each behind all that hand it a gradient."""
     order, seen = [], set()
-    waiting = [(loss.grad_fn, False)]
+    waiting = [(_beyond(loss.grad_fn)[0], False)]
     while waiting:
         node, all_behind_it_are_done = waiting.pop()
         if all_behind_it_are_done:
@@ -109,12 +115,20 @@ def _kind_of(node: Any) -> str:
     if _is_leaf(node):
         return "Gradient"
     function = _function_of(node)
-    return function.__name__ if function else node.name().removesuffix("0").removesuffix("Backward")
+    return function.__name__ if function else node.name().rstrip("0123456789").removesuffix("Backward")
 
 
 def _followers(node: Any) -> list[tuple[Any, int]]:
     """Return what a node hands gradients to, but for what needs none, such as the data."""
-    return [(following, slot) for following, slot in node.next_functions if following is not None]
+    followers = [_beyond(following, slot) for following, slot in node.next_functions]
+    return [(following, slot) for following, slot in followers if following is not None]
+
+
+def _beyond(node: Any, slot: int = 0) -> tuple[Any, int]:
+    """Return the first node, from this one on, that does more than give numbers another shape."""
+    while node is not None and _kind_of(node) in RESHAPING:
+        node, slot = node.next_functions[0]
+    return node, slot
 
 
 def _card(node: Any) -> dict[str, str]:

@@ -103,7 +103,7 @@ def test_custom_scalars_ask_questions_and_draw_curves(open_tab):
 
 def test_images_are_pictures_with_their_names_and_a_slider(open_tab):
     page = open_tab("images")
-    for tag in ("boundary", "confusion matrix"):
+    for tag in ("boundary", "test/confusion matrix"):
         see(page, tag)
     picture = page.locator("tf-image-loader img").locator("visible=true").first
     picture.wait_for(timeout=PATIENCE)
@@ -112,13 +112,17 @@ def test_images_are_pictures_with_their_names_and_a_slider(open_tab):
     assert slider.evaluate("slider => slider.max") == 5  # six times
 
 
-def test_the_graph_names_functions_and_a_click_lists_their_gradients(open_tab):
+def test_the_graph_opens_layer_by_layer_and_a_click_lists_a_gradient(open_tab):
     page = open_tab("graphs")
-    for name in ("1_weight", "1_Linear"):
-        node = page.locator("svg text").filter(has_text=name).filter(visible=True).first
-        node.wait_for(timeout=PATIENCE)
-    node.click(force=True)  # the box behind its name
-    see(page, "1_weight/gradient")
+
+    def box(name):
+        found = page.locator("svg text").filter(has_text=name).filter(visible=True).first
+        found.wait_for(timeout=PATIENCE)
+        return found
+
+    box("layer 1 Linear").dblclick(force=True)
+    box("weight").click(force=True)  # the box behind its name
+    see(page, "layer 1 Linear/weight")
     see(page, "512×784")
 
 

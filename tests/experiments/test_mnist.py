@@ -64,7 +64,7 @@ def test_a_run_learns_and_leaves_its_figures(tmp_path, capsys, name):
     answers = [line for line in out if re.match(r"\d ", line)]
     assert len(answers) == 5
     assert all("? yes: " in line for line in answers)
-    assert f"test accuracy {metrics['test_accuracy']:.4f}, with the weights of epoch 2" in out
+    assert f"test accuracy {metrics['test_accuracy']:.4f}, with the weights after epoch 2" in out
 
 
 def test_same_seed_same_figures(tmp_path):
@@ -97,7 +97,7 @@ def test_what_is_logged_changes_no_figure_and_full_has_it_all(tmp_path):
     assert runs["none"][0] == runs["scalars"][0] == runs["full"][0]
     assert not list(runs["none"][1].glob("**/events*"))
     assert {path.name for path in runs["full"][1].iterdir() if path.is_dir()} == {
-        "checkpoints", "validation", "batches", *(f"layer {number} Linear" for number in range(1, 5))
+        "checkpoints", "validation", "test", "batches", *(f"layer {number} Linear" for number in range(1, 5))
     }  # fmt: skip
     tags = read(runs["full"][1]).Tags()
     assert {"gradients/layer 4 Linear", "weights/layer 1 Linear", "activations/layer 2 Linear"} <= set(
@@ -106,7 +106,9 @@ def test_what_is_logged_changes_no_figure_and_full_has_it_all(tmp_path):
     assert tags["graph"]
     texts = {tag.removesuffix("/text_summary") for tag in tags["tensors"]}
     assert {"about/lesson", "about/settings", "about/charts", "about/answers", "lessons/ReLU"} <= texts
-    assert set(tags["images"]) == {"first layer", "pixel gradients", "confusion matrix", "worst mistakes"}
+    assert set(tags["images"]) == {
+        "first layer", "test/pixel gradients", "test/confusion matrix", "test/worst mistakes"
+    }  # fmt: skip
     assert set(read(runs["full"][1] / "layer 3 Linear").Tags()["scalars"]) == {
         "log10 of gradient norm", "weight norm", "log10 of update to weight", "stuck units"
     }  # fmt: skip

@@ -27,18 +27,18 @@ def test_the_surest_mistakes_come_first(images):
     probabilities = torch.eye(10)[LABELS] * 0.8 + 0.02
     probabilities[3] = torch.eye(10)[5] * 0.9 + 0.01
     probabilities[14] = torch.eye(10)[9]
-    figure = plots.plot_worst_mistakes(images, LABELS, probabilities)
+    figure = plots.plot_worst_mistakes(images, LABELS, probabilities, "after epoch 1")
     assert [text.get_text() for text in figure.axes[0].texts] == ["4 → 9  99.99%", "3 → 5  91.00%"]
     np.testing.assert_allclose(images_of(figure)[0], images[14])
     assert "2 mistakes in 20" in words_of(figure)
     check_layout(figure)
-    assert "0 mistakes" in words_of(plots.plot_worst_mistakes(images, LABELS, torch.eye(10)[LABELS]))
+    assert "0 mistakes" in words_of(plots.plot_worst_mistakes(images, LABELS, torch.eye(10)[LABELS], ""))
 
 
 def test_mistakes_are_counted_and_alone_have_a_colour():
     predictions = LABELS.clone()
     predictions[7] = 2
-    figure = plots.plot_confusion_matrix(LABELS, predictions)
+    figure = plots.plot_confusion_matrix(LABELS, predictions, "after epoch 1")
     assert np.argwhere(~np.isnan(images_of(figure)[0])).tolist() == [[7, 2]]
     counts = {text.get_position()[::-1]: text.get_text() for text in figure.axes[0].texts}
     assert counts == {(digit, digit): "2" for digit in range(10)} | {(7, 7): "1", (7, 2): "1"}

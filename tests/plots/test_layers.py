@@ -20,7 +20,7 @@ def test_feature_maps_of_each_layer(numbers):
         "conv 1": torch.rand(16, 28, 28, generator=numbers),
         "conv 2": torch.rand(4, 10, 10, generator=numbers),
     }
-    figure = plots.plot_feature_maps(torch.rand(28, 28, generator=numbers), maps, "7")
+    figure = plots.plot_feature_maps(torch.rand(28, 28, generator=numbers), maps, "7", "after epoch 1")
     shown = images_of(figure)
     assert len(shown) == 1 + 4 + 4
     np.testing.assert_allclose(shown[5], maps["conv 2"][0])

@@ -34,6 +34,12 @@ def test_the_line_passes_where_the_answer_is_one_half():
     check_layout(figure)
 
 
+def test_an_answer_that_is_the_same_everywhere_has_no_line():
+    figure = plots.plot_decision_boundary(lambda x: 0 * x[:, :1], *DATA, "")
+    assert "no line: one answer everywhere" in words_of(figure)
+    check_layout(figure)
+
+
 def test_the_second_input_runs_from_bottom_to_top():
     figure = plots.plot_decision_boundary(lambda x: x[:, 1:], *DATA, "")
     (image,) = figure.axes[0].images
