@@ -141,7 +141,7 @@ def _out_of_time(session: Session) -> None:
         message = f"Right at the inputs; all else was not judged within {limit:g} s."
         session.find("unknown", None, message, wrong=False)
     elif session.report.rows:
-        wrong = [session.subject.name_of(i) for i in session.base.wrong if session.base.is_wrong(i)]
+        wrong = [session.subject.name_of(i) for i, g in session.base.gradients.items() if g.is_wrong]
         named = f": the gradient of {', '.join(wrong)} is wrong" if wrong else ""
         session.find("unknown", None, f"Not judged within {limit:g} s{named}.")
     else:

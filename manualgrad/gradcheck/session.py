@@ -11,7 +11,7 @@ from torch import Tensor
 
 from manualgrad.gradcheck.numeric.derivative import GROUPS, Estimate, derivative
 from manualgrad.gradcheck.numeric.evaluator import STAIRCASE, Evaluator
-from manualgrad.gradcheck.point import Point
+from manualgrad.gradcheck.point import ArgumentGradient, Point
 from manualgrad.gradcheck.report import Finding, Report, Row
 from manualgrad.gradcheck.running import Run, SubjectError, Upstream, forward_backward
 from manualgrad.gradcheck.subject import Subject, as_gradient, cast, is_differentiable, like, real
@@ -103,20 +103,17 @@ class Session:
 
     def judge(self, record: Run, where: str = "", groups: int = GROUPS) -> Point:
         """Find what is right where the subject was run, and where it is not."""
-        point = Point(record, where, reference=self.reference_gradients(record))
+        reference, gradients = self.reference_gradients(record), {}
         for position in self.subject.checked:
             yours = as_gradient(record.gradients[position], record.values[position])
             estimate, noise = Estimate.unknown(yours.shape), self.eps
             if not self.surrogate:
                 estimate, noise = self.numeric(record, position, yours, groups)
-            point.yours[position], point.numeric[position], point.noise[position] = yours, estimate, noise
-            right = point.right[position] = estimate.value.clone()
-            if position in point.reference:
-                known = point.reference[position].isfinite()
-                right[known] = point.reference[position][known]
+            gradients[position] = ArgumentGradient(yours, estimate, noise, reference.get(position))
+        point = Point(record, gradients, where)
         floor = self.floor(point)
-        for position in self.subject.checked:
-            point.wrong[position] = self._differs(point, position, floor)
+        for gradient in gradients.values():
+            gradient.wrong = self._differs(gradient, floor)
         return point
 
     def numeric(
@@ -164,19 +161,19 @@ class Session:
 
     def floor(self, point: Point) -> float:
         """Return the difference that is rounding alone, beside the largest gradient of all arguments."""
-        return max(FLOOR, 4 * self.eps) * max(largest(right) for right in point.right.values())
+        return max(FLOOR, 4 * self.eps) * max(largest(g.right) for g in point.gradients.values())
 
-    def _differs(self, point: Point, position: int, floor: float) -> Tensor:
-        yours, right, estimate = point.yours[position], point.right[position], point.numeric[position]
+    def _differs(self, gradient: ArgumentGradient, floor: float) -> Tensor:
+        yours, right, estimate = gradient.yours, gradient.right, gradient.numeric
         if torch.equal(yours, right):
             return torch.zeros(yours.shape, dtype=torch.bool)
         error = estimate.error.nan_to_num(0.0, 0.0, 0.0)
         is_rounding = (yours - right).abs() <= floor
-        if position in point.reference:
+        if gradient.reference is not None:
             # The reference decides at a kink, too: what the slopes leave open there is no allowance.
             error = error.where(~estimate.kink, 0.0)
             return ~(close(yours, right, self.tolerance_at(0.0), error) | is_rounding)
-        agree = close(yours, right, self.tolerance_at(point.noise[position]), error) | is_rounding
+        agree = close(yours, right, self.tolerance_at(gradient.noise), error) | is_rounding
         if bool(estimate.kink.any()):
             agree = torch.where(estimate.kink, estimate.between_slopes(yours), agree)
         return ~agree
@@ -227,13 +224,14 @@ class Session:
         for position in self.subject.checked:
             row = Row(self.subject.names[position], tuple(self.subject.values[position].shape))
             self.report.rows.append(row)
-            yours, right = point.yours[position], point.right[position]
+            gradient = point.gradients[position]
+            yours, right = gradient.yours, gradient.right
             if not yours.numel():
                 continue
-            index = row.index = point.worst_index(position)
-            row.numeric = float(point.numeric[position].value[index])
-            if position in point.reference:
-                row.reference = float(point.reference[position][index])
+            index = row.index = gradient.worst_index()
+            row.numeric = float(gradient.numeric.value[index])
+            if gradient.reference is not None:
+                row.reference = float(gradient.reference[index])
             if not refused & {position, None}:
                 row.yours = float(yours[index])
                 difference = abs(row.yours - float(right[index]))

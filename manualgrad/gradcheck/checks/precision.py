@@ -46,7 +46,7 @@ def _against_float64(session: Session, record: Run) -> None:
     precise = session.judge(session.forward_backward(session.base.values, exact))
     for position in _unnamed(session):
         yours = as_gradient(record.gradients[position], session.subject.values[position])
-        _is_roughly_right(session, position, yours, precise.right[position])
+        _is_roughly_right(session, position, yours, precise.gradients[position].right)
 
 
 def _against_reference(session: Session, record: Run) -> None:

@@ -21,7 +21,7 @@ ZEROS = "some inputs set to 0"
 
 def magnitudes(session: Session) -> None:
     """Take the inputs smaller, larger, and so large that exponentials overflow."""
-    size = max((largest(session.base.values[i]) for i in session.base.yours), default=0.0)
+    size = max((largest(session.base.values[i]) for i in session.base.gradients), default=0.0)
     factors = [(factor, f"the inputs multiplied by {factor:g}") for factor in MAGNITUDES]
     if size > 0:
         factors.append((EXTREME / size, f"the inputs multiplied until the largest is {EXTREME:g}"))
@@ -70,9 +70,9 @@ def _probe(
     allow(point)
     if where == ZEROS and session.reference is None:
         # Zero may be no input of this function's: a reference that is finite there says that it is.
-        for position, yours in point.yours.items():
-            point.wrong[position] &= yours.isfinite()
-    if any(map(point.is_wrong, point.wrong)):
+        for gradient in point.gradients.values():
+            gradient.wrong &= gradient.yours.isfinite()
+    if any(gradient.is_wrong for gradient in point.gradients.values()):
         point.run = session.forward_backward(values, record.upstream)  # once more, for what backward saves
         name_wrong(session, point, is_probe=True)
         if not session.report.ok:
@@ -81,8 +81,8 @@ def _probe(
 
 def _allow_between_slopes(point: Point) -> None:
     """At a tie that the caller did not ask for, any slope between left and right is right."""
-    for position, estimate in point.numeric.items():
-        point.wrong[position] &= ~estimate.between_slopes(point.yours[position])
+    for gradient in point.gradients.values():
+        gradient.wrong &= ~gradient.numeric.between_slopes(gradient.yours)
 
 
 def _changed(session: Session, change: Callable[[Tensor], Tensor]) -> list[Any]:

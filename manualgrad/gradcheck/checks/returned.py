@@ -47,10 +47,10 @@ def _misshapen(session: Session, one: Returned, gradient: Tensor) -> tuple[str, 
         if one.position is not None and precise.position == one.position and precise.gradient is not None:
             # Another argument's, or a permuted one, is more than misshapen.
             yours = as_gradient(precise.gradient, gradient)
-            for other, right in session.base.right.items():
-                if other != one.position and same(yours, right):
+            for other, another in session.base.gradients.items():
+                if other != one.position and same(yours, another.right):
                     return "swapped-inputs", f". It is the right one for {session.subject.name_of(other)}."
-            right = session.base.right[one.position]
+            right = session.base.gradients[one.position].right
             for order in itertools.permutations(range(right.dim())) if right.dim() <= 4 else ():
                 if same(yours, right.permute(order)):
                     how = "the transpose of the right one"

@@ -100,7 +100,7 @@ def _compare(
 
     at = torch.cat([real(target).reshape(-1) for target in targets])
     claimed = torch.cat([as_gradient(g, t).reshape(-1) for g, t in zip(second, targets, strict=True)])
-    noise = max(session.eps, *session.base.noise.values())
+    noise = max(session.eps, *(g.noise for g in session.base.gradients.values()))
     evaluator = Evaluator(gradients, at, weighted(first), [real(w) for w in weights.values()], noise)
     strict = session.tolerance_at(noise)
     tolerance = Tolerance(max(1e-4, strict.relative), max(1e-5, strict.scaled))

@@ -24,8 +24,8 @@ def proportional(session: Session) -> None:
             )
         except SubjectError as error:
             return session.find("raises", None, f"With {factor:g} × the upstream gradient: {error}.")
-        for position, yours in base.yours.items():
-            got = as_gradient(scaled.gradients[position], base.values[position])
+        for position, gradient in base.gradients.items():
+            yours, got = gradient.yours, as_gradient(scaled.gradients[position], base.values[position])
             # Compared at the gradient's own size: of zero times it, rounding would be all that is left.
             size = max(abs(factor), 1.0)
             index = _difference(session, position, got / size, factor / size * yours)
@@ -65,7 +65,7 @@ def each_result_alone(session: Session) -> None:
     results = [k for k, follows in enumerate(base.run.differentiable) if follows]
     if not 2 <= len(results) <= MOST_ALONE:
         return None
-    total = {position: torch.zeros_like(yours) for position, yours in base.yours.items()}
+    total = {position: torch.zeros_like(g.yours) for position, g in base.gradients.items()}
     for k in results:
         try:
             alone = session.forward_backward(base.values, base.run.upstream, used=[k], recorded=False)
@@ -80,7 +80,7 @@ def each_result_alone(session: Session) -> None:
 
 
 def _is_another(session: Session, position: int, got: Tensor, when: str) -> bool:
-    yours = session.base.yours[position]
+    yours = session.base.gradients[position].yours
     index = _difference(session, position, got, yours)
     if index is None:
         return False
@@ -96,10 +96,10 @@ def _is_another(session: Session, position: int, got: Tensor, when: str) -> bool
 
 def _difference(session: Session, position: int, got: Tensor, wanted: Tensor) -> tuple[int, ...] | None:
     """Return the first element in which a gradient at the caller's inputs is not what it should be."""
-    yours = session.base.yours[position]
-    agree = close(got, wanted, session.tolerance_at(session.base.noise[position]), size=largest(yours))
+    base = session.base.gradients[position]
+    agree = close(got, wanted, session.tolerance_at(base.noise), size=largest(base.yours))
     agree |= (got - wanted).abs() <= session.floor(session.base)
-    return first_index(~(agree & got.isfinite()) & yours.isfinite())
+    return first_index(~(agree & got.isfinite()) & base.yours.isfinite())
 
 
 def _transposed(u: Tensor) -> Tensor:

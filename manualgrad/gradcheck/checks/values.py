@@ -12,7 +12,7 @@ from torch import Tensor
 from manualgrad.gradcheck.diagnoses import diagnose
 from manualgrad.gradcheck.diagnoses.case import Case
 from manualgrad.gradcheck.numeric.evaluator import STAIRCASE
-from manualgrad.gradcheck.point import Point
+from manualgrad.gradcheck.point import ArgumentGradient, Point
 from manualgrad.gradcheck.running import SubjectError, Upstream
 from manualgrad.gradcheck.session import MisuseError, Session
 from manualgrad.gradcheck.subject import as_gradient, real
@@ -55,22 +55,22 @@ def values_are_right(session: Session) -> None:
 
 
 def _count_unjudged(session: Session, position: int) -> None:
-    point, name = session.base, session.subject.name_of(position)
-    unknown = ~point.right[position].isfinite()
+    gradient, name = session.base.gradients[position], session.subject.name_of(position)
+    unknown = ~gradient.right.isfinite()
     index = first_index(unknown)
     if index is None:
         return
     count, total = int(unknown.sum()), unknown.numel()
-    if point.noise[position] >= STAIRCASE and position not in point.reference:
+    if gradient.noise >= STAIRCASE and gradient.reference is None:
         message = (
             f"{name} moves the result in steps coarser than float32's: it has no derivative to compare with."
         )
         session.find("unknown", position, f"{message} {SURROGATE}")
-    elif count == total and bool(point.numeric[position].error.isfinite().all()):
+    elif count == total and bool(gradient.numeric.error.isfinite().all()):
         message = f"The gradient of {name} could not be judged: the function is too noisy."
         session.find("unknown", position, f"{message} Pass a reference, or rtol.")
     elif total <= 1024 or count < total // 2:  # of a big tensor a sample is looked at, and the rest is as it
-        value, yours = float(real(point.values[position])[index]), float(point.yours[position][index])
+        value, yours = float(real(session.base.values[position])[index]), float(gradient.yours[index])
         where = f"{session.subject.entry(position, index)} = {value:.4g}; yours is {yours:.4g}"
         message = f"{count} of {total} elements could not be judged: the slope is not known at {where}."
         session.find("kink", position, message, index, wrong=False)
@@ -79,26 +79,26 @@ def _count_unjudged(session: Session, position: int) -> None:
 def name_wrong(session: Session, point: Point, *, is_probe: bool = False) -> None:
     """Say what is wrong at a point, argument by argument."""
     for position in session.subject.checked:
-        index = first_index(point.numeric[position].kink & ~point.wrong[position])
+        gradient = point.gradients[position]
+        index = first_index(gradient.numeric.kink & ~gradient.wrong)
         if index is not None and position not in session.named and not is_probe:
-            session.find("kink", position, _kink(session, point, position, index), index, wrong=False)
-    suspects = [i for i in session.subject.checked if point.is_wrong(i) and i not in session.named]
+            session.find("kink", position, _kink(session, gradient, position, index), index, wrong=False)
+    suspects = [i for i, g in point.gradients.items() if g.is_wrong and i not in session.named]
     points = [point, *_more_points(session, point)] if suspects else []
     for position in suspects:
-        _name(session, [p for p in points if p.is_wrong(position)], position, is_probe)
+        _name(session, [p for p in points if p.gradients[position].is_wrong], position, is_probe)
         session.named.add(position)
 
 
 def _name(session: Session, points: list[Point], position: int, is_probe: bool) -> None:
-    subject, point = session.subject, points[0]
-    mask = point.wrong[position]
+    subject, gradient = session.subject, points[0].gradients[position]
     where = ""
     if is_probe:
-        where = f"Right at the inputs you gave; with {point.where} (magnitudes=False leaves this out): "
-    elsewhere = mask & ~(point.numeric[position].kink & point.yours[position].isfinite())
-    index = first_index(mask)
+        where = f"Right at the inputs you gave; with {points[0].where} (magnitudes=False leaves this out): "
+    elsewhere = gradient.wrong & ~(gradient.numeric.kink & gradient.yours.isfinite())
+    index = first_index(gradient.wrong)
     if index is not None and not bool(elsewhere.any()):
-        session.find("kink", position, where + _kink(session, point, position, index), index)
+        session.find("kink", position, where + _kink(session, gradient, position, index), index)
         return
     case = Case(
         position,
@@ -109,27 +109,27 @@ def _name(session: Session, points: list[Point], position: int, is_probe: bool) 
         lambda point: session.evaluator(point.run, position).jacobian(),
     )
     kind, sentence = diagnose(case)
-    index = point.worst_index(position)
+    index = gradient.worst_index()
     figures = case.element(index)
     worked_out = "" if "no known mistake" in sentence else f" {figures}."
     # A probe may lie out of the domain, where the function is constant or otherwise another one.
-    is_flat = not bool(point.right[position][elsewhere].any())
+    is_flat = not bool(gradient.right[elsewhere].any())
     wrong = not is_probe or (kind != "unknown" and not is_flat) or kind == "non-finite"
     session.find(kind, position, f"{where}{sentence}{worked_out}", index, wrong=wrong, figures=figures)
 
 
-def _kink(session: Session, point: Point, position: int, index: tuple[int, ...]) -> str:
+def _kink(session: Session, gradient: ArgumentGradient, position: int, index: tuple[int, ...]) -> str:
     """Set the element's gradient beside the slopes on its left and right."""
-    estimate, yours = point.numeric[position], float(point.yours[position][index])
+    estimate, yours = gradient.numeric, float(gradient.yours[index])
     left, right = float(estimate.left[index]) + 0.0, float(estimate.right[index]) + 0.0  # no minus zero
     says = (
         f"{session.subject.entry(position, index)} is at a kink: the slope is {left:.6g} from the left and "
         f"{right:.6g} from the right"
     )
-    if not bool(point.wrong[position][index]):
+    if not bool(gradient.wrong[index]):
         return f"{says}. Yours, {yours:.6g}, lies between them and is allowed."
-    if position in point.reference:
-        theirs = float(point.reference[position][index]) + 0.0
+    if gradient.reference is not None:
+        theirs = float(gradient.reference[index]) + 0.0
         return f"{says}. Yours is {yours:.6g}, the reference has {theirs:.6g}."
     return f"{says}. Yours, {yours:.6g}, does not lie between them."
 
@@ -162,8 +162,8 @@ def _rerun(
 
 
 def _right(session: Session, position: int, point: Point, upstream: tuple[Tensor, ...]) -> Tensor:
-    record = replace(point.run, upstream=upstream)
-    if position in point.reference:
+    record, gradient = replace(point.run, upstream=upstream), point.gradients[position]
+    if gradient.reference is not None:
         return session.reference_gradients(record)[position]
-    blind = torch.full_like(point.yours[position], math.nan)
+    blind = torch.full_like(gradient.yours, math.nan)
     return session.numeric(record, position, blind)[0].value

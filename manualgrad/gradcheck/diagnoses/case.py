@@ -79,8 +79,8 @@ class Case:
         """What was measured at each point."""
         return [
             Measurement(
-                point.yours[self.position],
-                point.right[self.position],
+                point.gradients[self.position].yours,
+                point.gradients[self.position].right,
                 [_plain(u) for u in point.run.upstream],
                 {
                     name: _plain(value)
@@ -147,7 +147,7 @@ class Case:
             if up and abs(yours) < float("inf"):
                 compared = _apart(yours / up, right / up, "upstream × ")
                 return f"{entry} = {float(x[index]):.4g}, upstream {up:.4g}: {compared}"
-        source = "reference" if self.position in m.point.reference else "numeric"
+        source = "numeric" if m.point.gradients[self.position].reference is None else "reference"
         return f"{entry}: {_apart(yours, right)} ({source})"
 
     def worst_elements(self, count: int = 3) -> str:

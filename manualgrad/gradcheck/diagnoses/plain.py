@@ -89,10 +89,10 @@ def conjugated(case: Case) -> str | None:
 
 def swapped_inputs(case: Case) -> str | None:
     """The gradient is the right one of another argument."""
-    for other, right in case.first.point.right.items():
-        if other == case.position or right.numel() != case.shape.numel():
+    for other, gradient in case.first.point.gradients.items():
+        if other == case.position or gradient.right.numel() != case.shape.numel():
             continue
-        if case.explained_by(lambda m: m.point.right[other].reshape(case.shape)):
+        if case.explained_by(lambda m: m.point.gradients[other].right.reshape(case.shape)):
             return f"is the right one for {case.names[other]}"
     return None
 

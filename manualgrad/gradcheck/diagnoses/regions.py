@@ -46,7 +46,7 @@ def condition(case: Case) -> str | None:
 
 
 def _wrong(case: Case, m: Measurement) -> Tensor:
-    return ~close(m.yours, m.right, REGION, m.point.numeric[case.position].error.nan_to_num(0.0))
+    return ~close(m.yours, m.right, REGION, m.point.gradients[case.position].numeric.error.nan_to_num(0.0))
 
 
 def _has_another_factor(m: Measurement) -> Tensor:
