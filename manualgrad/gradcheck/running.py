@@ -22,7 +22,7 @@ Upstream = Sequence[Tensor] | torch.Generator  # as they are, or drawn at random
 
 
 class SubjectError(Exception):
-    """The checked code raised in a phase: ``"forward"``, say; tell what had been changed in place by then."""
+    """The checked code raised in a phase, ``"forward"`` say, having changed some tensors in place."""
 
     def __init__(self, phase: str, error: BaseException, changed: Sequence[str] = ()) -> None:
         self.phase = phase

@@ -83,7 +83,7 @@ class Subject:
             self.seed = 0
 
     def reseed(self) -> None:
-        """Before a backward: a fixed forward must not fix what backward draws."""
+        """Seed anew before each backward: a fixed forward must not fix what backward draws."""
         if self.seed is not None:
             self._reseeded += 1
             torch.manual_seed(self._reseeded)

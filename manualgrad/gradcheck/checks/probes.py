@@ -80,7 +80,7 @@ def _probe(
 
 
 def _allow_between_slopes(point: Point) -> None:
-    """At a tie that the caller did not ask for, any slope between left and right is right."""
+    """Allow any slope between left and right at a tie that the caller did not ask for."""
     for gradient in point.gradients.values():
         gradient.wrong &= ~gradient.numeric.between_slopes(gradient.yours)
 

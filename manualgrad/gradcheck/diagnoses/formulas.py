@@ -1,8 +1,8 @@
 """Mistakes in the formula: a factor or term that is missing or too many, a value where another belongs.
 
-Each function returns what the gradient does if its mistake fits, else None. The candidates for a factor are
-what formulas are made of: the upstream gradient, the results, the arguments, what forward saved, and simple
-functions of them; of two factors all pairs are tried.
+Each function returns what completes "The gradient of x ..." if its mistake fits, else None. The candidates
+for a factor are what formulas are made of: the upstream gradient, the results, the arguments, what forward
+saved, and simple functions of them; of two factors all pairs are tried.
 """
 # ruff: noqa: B023  every lambda is called in the round of the loop that makes it
 
@@ -60,7 +60,7 @@ DERIVATIVES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def factor_or_term(case: Case) -> str | None:
-    """A known tensor, or the product of two, is missing or too many: as a factor, or as a term of a sum."""
+    """Find a known tensor, or the product of two, that is missing or too many: as a factor or a term."""
     yours, right = [m.yours for m in case.measured], [m.right for m in case.measured]
     errors = [r - y for r, y in zip(right, yours, strict=True)]
     columns = [_candidates(case, m) for m in case.measured]
@@ -81,7 +81,7 @@ def factor_or_term(case: Case) -> str | None:
 
 
 def factor_and_number(case: Case) -> str | None:
-    """A known tensor is missing as a factor, or too many, and a number with it."""
+    """Find a known tensor that is missing as a factor, or too many, and a number with it."""
     columns = [_candidates(case, m) for m in case.measured]
     yours, right = [m.yours for m in case.measured], [m.right for m in case.measured]
     return _factor(columns, 1, yours, right, any_number=True)
@@ -132,7 +132,7 @@ def _times(constant: float, factors: list[str]) -> str:
 
 
 def sum_over_a_group(case: Case) -> str | None:
-    """The gradient differs from the right one by a known tensor times one number per row, or column."""
+    """Find a known tensor that, times one number per row or column, is all that is missing."""
     errors = [m.right - m.yours for m in case.measured]
     columns = [_candidates(case, m) for m in case.measured]
     for group, dims in _groups(case.shape):
@@ -154,7 +154,7 @@ def sum_over_a_group(case: Case) -> str | None:
 
 
 def factor_per_group(case: Case) -> str | None:
-    """The gradient is the right one times a number that differs from row to row, or channel to channel."""
+    """Recognise the right gradient times a number that differs from row to row, or channel to channel."""
     for group, dims in _groups(case.shape):
         if all(_is_combination(m.yours, [m.right], dims) for m in case.measured):
             return (
@@ -165,7 +165,7 @@ def factor_per_group(case: Case) -> str | None:
 
 
 def labels_for_one_hot(case: Case) -> str | None:
-    """The label's number is subtracted where its one-hot vector belongs."""
+    """Recognise a label's number that is subtracted where its one-hot vector belongs."""
     shape = case.shape
     for name, value in case.first.inputs.items():
         if value.is_floating_point() or len(shape) < 2 or value.shape != (shape[0], *shape[2:]):
@@ -181,7 +181,7 @@ def labels_for_one_hot(case: Case) -> str | None:
 
 
 def value_for_derivative(case: Case) -> str | None:
-    """The upstream gradient is multiplied by the function's value."""
+    """Recognise the function's value where its derivative belongs: upstream × value."""
     for k, name in enumerate(case.first.outputs):
         if case.explained_by(lambda m: m.upstream[k] * m.outputs[name]):
             return f"is grad_output × {name}: the value stands where the derivative belongs"
@@ -189,7 +189,7 @@ def value_for_derivative(case: Case) -> str | None:
 
 
 def other_functions_derivative(case: Case) -> str | None:
-    """The gradient is another function's derivative."""
+    """Recognise another function's derivative."""
     for name, derivative in DERIVATIVES.items() if case.shape.numel() > 2 and case.shape else ():
         if case.name in case.first.inputs and case.explained_by(
             lambda m: m.upstream[0] * derivative(m.inputs[case.name])

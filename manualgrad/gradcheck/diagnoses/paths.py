@@ -1,8 +1,9 @@
 """Mistakes in how the upstream gradient reaches the argument: not at all, along some of the paths, backwards.
 
 Right is Jᵀ · upstream: every element collects, over all results that depend on it, upstream × derivative.
-Each function returns what the gradient does if its mistake fits, else None. ``case.right_with`` is the right
-gradient for another upstream; ``m.jacobian`` is J with a row per result, None where that is too much.
+Each function returns what completes "The gradient of x ..." if its mistake fits, else None.
+``case.right_with`` is the right gradient for another upstream; ``m.jacobian`` is J with a row per result,
+None where that is too much.
 """
 # ruff: noqa: B023  every lambda is called in the round of the loop that makes it
 
@@ -20,7 +21,7 @@ NO_PATH = 1e-7  # a derivative that is smaller than this share of the largest co
 
 
 def not_proportional(case: Case) -> str | None:
-    """The gradient is not proportional to the upstream gradient."""
+    """Tell whether the gradient is proportional to the upstream gradient."""
     m = case.first
     zero, double = case.yours_for(m, torch.zeros_like), case.yours_for(m, lambda u: 2 * u)
     if zero is None or double is None or same(double, 2 * m.yours):
@@ -34,7 +35,7 @@ def not_proportional(case: Case) -> str | None:
 
 
 def uniform_upstream(case: Case) -> str | None:
-    """One number stands for the whole upstream gradient: its first element, mean or sum, or 1."""
+    """Recognise one number for the whole upstream gradient: its first element, mean or sum, or 1."""
     if len(case.first.upstream) != 1 or case.first.upstream[0].numel() < 2:
         return None
     ways: dict[str, Callable[..., Tensor]] = {
@@ -54,7 +55,7 @@ def uniform_upstream(case: Case) -> str | None:
 
 
 def jacobian_not_transposed(case: Case) -> str | None:
-    """The Jacobian is multiplied as forward does it: a kernel that is not flipped, a running sum."""
+    """Recognise the Jacobian where its transpose belongs: a kernel that is not flipped, a running sum."""
     if _explained(case, lambda jacobian, u: jacobian @ u):
         return (
             "is J · upstream, and Jᵀ · upstream is due: backward runs forward's way from the results to the "
@@ -64,7 +65,7 @@ def jacobian_not_transposed(case: Case) -> str | None:
 
 
 def diagonal(case: Case) -> str | None:
-    """Only what an element does to its own output is counted, and it changes others too."""
+    """Recognise the Jacobian's diagonal alone: what an element does to other outputs is left out."""
     if _explained(case, lambda jacobian, u: jacobian.diagonal() * u):
         return (
             "keeps only the diagonal of the Jacobian: what an element does to its own output. Here each "
@@ -74,7 +75,7 @@ def diagonal(case: Case) -> str | None:
 
 
 def part_of_the_result(case: Case) -> str | None:
-    """The first or the last index of one of the result's dimensions is counted alone."""
+    """Find a dimension of the result of which only the first or the last index is counted."""
     u, *others = case.first.upstream
     for d, k in itertools.product(range(u.dim()) if not others else (), (0, -1)):
 
@@ -92,7 +93,7 @@ def part_of_the_result(case: Case) -> str | None:
 
 
 def output_weighted(case: Case) -> str | None:
-    """The path from one of several results is left out, or counts with another sign or a factor."""
+    """Find the one of several results whose path is left out, or counts with another sign or a factor."""
     count = len(case.first.upstream)
     if count < 2 or case.shape.numel() <= count:
         return None
@@ -128,7 +129,7 @@ def _explained(case: Case, formula: Callable[[Tensor, Tensor], Tensor]) -> bool:
 
 
 def overwritten(case: Case) -> str | None:
-    """Where several results depend on an element, one contribution is kept, or the mean of them."""
+    """Recognise one contribution, or the mean, where several results depend on an element."""
     if all(m.jacobian is not None for m in case.measured) and case.explained_by(_mean):
         return "is the mean over the results that depend on an element, and their sum is due"
     if not all(_keeps_one_path(m) for m in case.measured):

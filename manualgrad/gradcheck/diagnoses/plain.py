@@ -1,7 +1,8 @@
 """Mistakes that show in the returned gradient itself: nothing of it, its sign, its size, its order.
 
-Each function returns what the gradient does if its mistake fits, else None. ``m.yours`` is the gradient as
-it was returned at one point and ``m.right`` the right one, which is NaN where it is not known.
+Each function returns what completes "The gradient of x ..." if its mistake fits, else None. ``m.yours`` is
+the gradient as it was returned at one point and ``m.right`` the right one, which is NaN where it is not
+known.
 """
 # ruff: noqa: B023  every lambda is called in the round of the loop that makes it
 
@@ -21,7 +22,7 @@ MOST_SLICES = 64  # of a dimension whose order is looked at
 
 
 def missing_gradient(case: Case) -> str | None:
-    """The gradient is None or zero everywhere, but the result depends on the argument."""
+    """Recognise None, or zeros everywhere, where the result depends on the argument."""
     if any(bool(m.yours.any()) for m in case.measured):
         return None
     nothing = all(m.point.run.gradients[case.position] is None for m in case.measured)
@@ -29,14 +30,14 @@ def missing_gradient(case: Case) -> str | None:
 
 
 def non_finite(case: Case) -> str | None:
-    """The gradient is NaN or infinite where the right one is finite."""
+    """Find NaN and infinity where the right gradient is finite."""
     if any(bool((~m.yours.isfinite() & m.right.isfinite()).any()) for m in case.measured):
         return "is NaN or infinite where the true one is finite"
     return None
 
 
 def no_dependence(case: Case) -> str | None:
-    """The gradient is not zero, but the result does not depend on the argument: a step function, say."""
+    """Recognise a gradient of what the result does not depend on: of a step function, say."""
     for m in case.measured:
         if not bool(m.right.isfinite().all()) or largest(m.right) > NEGLIGIBLE * largest(m.yours):
             return None
@@ -47,12 +48,12 @@ def no_dependence(case: Case) -> str | None:
 
 
 def sign(case: Case) -> str | None:
-    """The gradient is minus the right one."""
+    """Recognise minus the right gradient."""
     return "has the wrong sign" if case.explained_by(lambda m: -m.right) else None
 
 
 def scale(case: Case) -> str | None:
-    """The gradient is the right one times a constant, the same at every point."""
+    """Recognise the right gradient times a constant, the same at every point."""
     factors = [_best_factor(m) for m in case.measured]
     factor = factors[0]
     if not factor or any(abs(f - factor) > SAME_FACTOR * abs(factor) for f in factors):
@@ -65,7 +66,7 @@ def scale(case: Case) -> str | None:
 
 
 def nearly_right(case: Case) -> str | None:
-    """The gradient is a little off, nowhere exactly right."""
+    """Recognise a gradient that is a little off, and nowhere exactly right."""
     off = max(float(((m.yours - m.right) / m.right).abs().nan_to_num(0.0).max()) for m in case.measured)
     if off < NEARLY_ONE:
         return f"is nearly right: off by up to {off:.1g} of an element. An ε or a rounded number differs"
@@ -80,7 +81,7 @@ def _best_factor(m: Measurement) -> float:
 
 
 def conjugated(case: Case) -> str | None:
-    """The gradient of a complex argument is the conjugate of the right one."""
+    """Recognise the conjugate of the right gradient of a complex argument."""
     is_complex = case.first.point.values[case.position].is_complex()
     if is_complex and case.explained_by(lambda m: m.right * torch.tensor([1.0, -1.0])):
         return "is the conjugate of the right one: of a holomorphic function it is upstream × conj(∂y/∂x)"
@@ -88,7 +89,7 @@ def conjugated(case: Case) -> str | None:
 
 
 def swapped_inputs(case: Case) -> str | None:
-    """The gradient is the right one of another argument."""
+    """Recognise the right gradient of another argument."""
     for other, gradient in case.first.point.gradients.items():
         if other == case.position or gradient.right.numel() != case.shape.numel():
             continue
@@ -98,7 +99,7 @@ def swapped_inputs(case: Case) -> str | None:
 
 
 def rearranged(case: Case) -> str | None:
-    """The gradient has the right numbers in another order: transposed, flipped, a permutation not undone."""
+    """Recognise the right numbers in another order: transposed, flipped, a permutation not undone."""
     shape, dims = case.shape, range(len(case.shape))
     orders = itertools.permutations(dims) if 2 <= len(shape) <= 4 else ()
     for order in itertools.islice(orders, 1, None):

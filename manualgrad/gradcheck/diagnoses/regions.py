@@ -1,8 +1,8 @@
 """A gradient that is wrong only somewhere: find the condition that tells the wrong elements from the right.
 
-Each function returns what the gradient does if such a condition holds, else None. A condition is a mask with
-its words, made from the signs and sizes of the arguments and results, from indices, or from class labels.
-It fits if it holds exactly where yours is wrong, at every point.
+Each function returns what completes "The gradient of x ..." if such a condition holds, else None. A
+condition is a mask with its words, made from the signs and sizes of the arguments and results, from indices,
+or from class labels. It fits if it holds exactly where yours is wrong, at every point.
 """
 
 import itertools
@@ -25,7 +25,7 @@ COMPARISONS = {
 
 
 def condition(case: Case) -> str | None:
-    """The gradient is wrong exactly where a condition holds, or has there another factor than elsewhere."""
+    """Find a condition that holds exactly where yours is wrong, or has another factor than elsewhere."""
     wrong = [_wrong(case, m) for m in case.measured]
     everywhere = all(bool(w.all()) for w in wrong)
     if everywhere:
@@ -66,7 +66,7 @@ def _factor(case: Case, masks: list[Tensor]) -> float | None:
 
 
 def mask(case: Case) -> str | None:
-    """The gradient is zero at the wrong places: its mask is reversed, taken from elsewhere or drawn anew."""
+    """Recognise zeros at the wrong places: a mask that is reversed, taken from elsewhere or drawn anew."""
     if all(_is_inverted(m) for m in case.measured):
         return "is zero where it should not be, and not where it should: the mask is the wrong way round"
     if all(_is_masked_by_upstream(m) for m in case.measured):
@@ -177,7 +177,7 @@ def _ranges(indices: list[int]) -> str:
 
 
 def threshold(case: Case) -> str | None:
-    """The gradient is wrong exactly beyond one threshold of a tensor, of its size or of a difference."""
+    """Find a threshold of a tensor, its size or a difference, beyond which alone yours is wrong."""
     right, yours, wrong = (
         torch.cat([t.reshape(-1) for t in column])
         for column in zip(*((m.right, m.yours, _wrong(case, m)) for m in case.measured), strict=True)

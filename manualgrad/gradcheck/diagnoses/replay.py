@@ -88,7 +88,7 @@ class _OtherDimension(TorchFunctionMode):
 
 
 def other_dimension(case: Case, functions: Collection[str]) -> str | None:
-    """The gradient is right once each of these functions runs over another dimension."""
+    """Find the dimension that these functions must run over for the gradient to be right."""
     for dim in range(MOST_DIMENSIONS):
         mode = _OtherDimension(functions, dim)
         if case.fixed_by(partial(case.yours_within, around=mode)):
@@ -97,7 +97,7 @@ def other_dimension(case: Case, functions: Collection[str]) -> str | None:
 
 
 def input_for_output(case: Case) -> str | None:
-    """The gradient is right once an input is read where backward reads an output, or the reverse."""
+    """Find a tensor that must be read in the place of another for the gradient to be right."""
     candidates = _candidates(case)
     # What was computed of an output comes first: exp(output) for output is told as that.
     read = sorted(_read(case, candidates), key=lambda use: not (use[0].is_output and use[0].is_activation))
@@ -113,7 +113,7 @@ def input_for_output(case: Case) -> str | None:
 
 
 def rearranged_operand(case: Case) -> str | None:
-    """The gradient is right once a tensor is transposed or flipped where backward uses it."""
+    """Find a tensor that must be transposed or flipped in backward for the gradient to be right."""
     for old, count in _read(case, _candidates(case)):
         shape = old.tensors[0].shape
         ways: list[tuple[str, Callable[[Tensor], Tensor]]] = []
