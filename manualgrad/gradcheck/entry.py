@@ -142,8 +142,10 @@ def _out_of_time(session: Session) -> None:
         session.find("unknown", None, message, wrong=False)
     elif session.report.rows:
         wrong = [session.subject.name_of(i) for i, g in session.base.gradients.items() if g.is_wrong]
-        named = f": the gradient of {', '.join(wrong)} is wrong" if wrong else ""
-        session.find("unknown", None, f"Not judged within {limit:g} s{named}.")
+        message = f"Not judged within {limit:g} s."
+        if wrong:
+            message = f"The gradient of {', '.join(wrong)} is wrong; how was not found within {limit:g} s."
+        session.find("unknown", None, message)
     else:
         session.find("raises", None, f"Not judged within {limit:g} s: time_limit allows more.")
 

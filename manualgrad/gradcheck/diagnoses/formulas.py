@@ -257,7 +257,9 @@ def _is_combination(error: Tensor, columns: list[Tensor], dims: tuple[int, ...])
     size = math.prod(error.shape[d] for d in dims)
     rows = torch.stack([t.permute(*kept, *dims).reshape(-1, size) for t in (error, *columns)], -1)
     known = rows.isfinite().all(-1, keepdim=True)
-    if int(known.sum()) < (len(columns) + 2) * len(rows):
+    enough = known.sum((1, 2)) >= len(columns) + 2  # of a big tensor a sample is known
+    if not bool(enough.any()):
         return False
+    rows, known = rows[enough], known[enough]
     wanted, basis = rows.where(known, 0.0).split([1, len(columns)], -1)
     return same(basis @ torch.linalg.lstsq(basis, wanted).solution, wanted)

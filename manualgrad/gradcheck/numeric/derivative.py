@@ -16,8 +16,8 @@ from manualgrad.gradcheck.numeric.evaluator import Direction, Evaluator, Slope
 from manualgrad.gradcheck.tolerance import Tolerance, largest
 
 GROUPS = 4  # more elements than twice this are first moved in so many groups
-MOST_ELEMENTS, MOST_OF_BIG = 1024, 64  # that are moved one at a time
-BIG = 100_000  # elements: a call takes long
+MOST_ELEMENTS, FEWEST = 1024, 16  # that are moved one at a time
+MOST_WORK = 2**20  # elements computed for that: of a big tensor, whose every call takes long, fewer are moved
 SAMPLE = 64  # elements that are moved where nothing is claimed
 
 
@@ -62,14 +62,13 @@ def derivative(
         zero = torch.zeros(x.shape, dtype=torch.float64)
         return Estimate(zero, zero, zero, zero, zero.bool())
     search = _Search(evaluator, claimed, tolerance, generator)
+    most = min(max(MOST_WORK // n, FEWEST), MOST_ELEMENTS)
     if not bool(search.expected.isfinite().any()):
-        # Nothing is claimed that a group could agree with: a sample tells, always the same.
-        unknown = torch.arange(n)
-        elements = torch.randperm(n, generator=torch.Generator().manual_seed(0))[:SAMPLE]
+        # Nothing is claimed that a group could agree with: a sample tells.
+        unknown, most = torch.arange(n), min(most, SAMPLE)
     else:
-        unknown = elements = search.suspects(groups) if n > 2 * groups else torch.arange(n)
-        if elements.numel() > (most := MOST_ELEMENTS if n <= BIG else MOST_OF_BIG):
-            elements = elements[torch.randperm(elements.numel(), generator=generator)[:most]]
+        unknown = search.suspects(groups) if n > 2 * groups else torch.arange(n)
+    elements = unknown if unknown.numel() <= most else _sample(unknown, x.shape, most)
     columns = [search.expected.clone(), search.error, search.expected, search.expected]
     kink = torch.zeros(n, dtype=torch.bool)
     if elements.numel():
@@ -171,6 +170,14 @@ class _Search:
         if not done:
             return (best if is_as_expected else best._replace(value=math.nan)), False, False
         return best, kink, is_as_expected
+
+
+def _sample(elements: Tensor, shape: torch.Size, most: int) -> Tensor:
+    """Return some of the elements, from few rows and columns, so that what a row shares can be seen."""
+    generator = torch.Generator().manual_seed(0)  # the same ones for every upstream gradient
+    coordinates = zip(shape, torch.unravel_index(elements, shape), strict=True)
+    ranks = [torch.randperm(size, generator=generator)[along] for size, along in coordinates]
+    return elements[torch.stack(ranks).amax(0).argsort(stable=True)[:most]]
 
 
 def _step_sizes(noise: float) -> list[float]:
