@@ -27,7 +27,10 @@ class MisuseError(ValueError):
 
 @dataclass
 class Session:
-    """What the checks of one call share."""
+    """What the checks of one call share.
+
+    The runs that all checks build on are made when they are first asked for: native, precise, base.
+    """
 
     subject: Subject
     reference: Subject | None  # whose gradient is trusted
