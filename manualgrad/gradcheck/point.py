@@ -44,7 +44,7 @@ class ArgumentGradient:
         error = error.nan_to_num(-1.0, math.inf)
         if self.is_wrong:  # between the slopes of a kink, a large difference is right
             error = error.where(self.wrong, -2.0)
-        return tuple(int(i) for i in torch.unravel_index(error.argmax(), error.shape))
+        return tuple((error == error.max()).nonzero()[0].tolist())
 
 
 @dataclass

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from manualgrad.gradcheck.numeric.derivative import derivative
 from manualgrad.gradcheck.numeric.evaluator import Evaluator
-from manualgrad.gradcheck.running import Run, SubjectError, draw
+from manualgrad.gradcheck.running import Run, SubjectError, differentiate, draw
 from manualgrad.gradcheck.session import Session
 from manualgrad.gradcheck.subject import as_gradient, like, real
 from manualgrad.gradcheck.tolerance import Tolerance, close, first_index
@@ -68,9 +68,7 @@ def _differentiate(
     if not followed:
         return [None] * len(targets)
     try:
-        return torch.autograd.grad(
-            [gradients[i] for i in followed], targets, [weights[i] for i in followed], allow_unused=True
-        )
+        return differentiate([gradients[i] for i in followed], targets, [weights[i] for i in followed])
     except (Exception, SystemExit) as error:
         raise SubjectError("double backward", error) from error
 
