@@ -91,9 +91,11 @@ def main(config: Config) -> dict[str, float]:
                 run.log_metrics(loader.step, training, validation)
                 print(f"epoch {epoch:2}  train {training}  val {validation}")
                 when = f"after epoch {epoch}"
-                run.log_figure("filters", loader.step, plot_filters, model[1].weight, when)
+                run.log_figure("convolutions/filters", loader.step, plot_filters, model[1].weight, when)
                 maps, label = feature_maps(model, probe[0]), f"{validation_set[1][0]}"
-                run.log_figure("feature maps", loader.step, plot_feature_maps, probe[0], maps, label, when)
+                run.log_figure(
+                    "convolutions/feature maps", loader.step, plot_feature_maps, probe[0], maps, label, when
+                )
                 checkpointer.end_epoch(training, validation)
             figures = checkpointer.load_best_weights()
         return evaluate_digits(run, model, monitor, test_set, loader.step, figures, config.require_accuracy)

@@ -140,8 +140,10 @@ def train(
             data, when = (inputs, targets), f"after epoch {step}"
             run.log_figure("boundary", step, plots.plot_decision_boundary, predict, *data, when)
     if run and monitor:
-        run.log_figure("hidden space", epochs, plots.plot_hidden_space, path, *data, model[2], half, when)
-        run.log_figure("hidden units", epochs, plots.plot_hidden_units, model[:2], *data, when)
+        run.log_figure(
+            "hidden layer/space", epochs, plots.plot_hidden_space, path, *data, model[2], half, when
+        )
+        run.log_figure("hidden layer/units", epochs, plots.plot_hidden_units, model[:2], *data, when)
         monitor.report(accuracy, guessing=0.5)
     return answers, errors
 

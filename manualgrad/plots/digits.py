@@ -52,7 +52,7 @@ def plot_worst_mistakes(images: Tensor, labels: Tensor, probabilities: Tensor, w
     confidences, predictions = probabilities.max(1)
     wrong = (predictions != labels).nonzero().flatten()
     worst = wrong[confidences[wrong].argsort(descending=True)][:16]
-    title = f"Where is it wrong and yet sure?\n{len(wrong)} mistakes in {len(labels)} test digits, {when}"
+    title = f"Where is it wrong and yet sure?\n{len(wrong)} mistakes in {len(labels)}, {when}"
     height = max(1, -(-len(worst) // 4)) * 178 + 140
     figure = new_figure(640, height, title, "label → prediction, and how sure", 22)
     canvas = add_canvas(figure)

@@ -14,10 +14,10 @@ def test_a_run_learns_and_draws_filters_and_feature_maps(tmp_path, monkeypatch, 
     monkeypatch.setattr(mnist_cnn, "CHANNELS", (4, 6))
     config = Config(runs_dir=tmp_path, epochs=3, learning_rate=0.01, batch_size=50)
     assert mnist_cnn.main(config)["test_accuracy"] > 0.6
-    for tag in ("filters", "feature maps"):
+    for tag in ("convolutions/filters", "convolutions/feature maps"):
         assert [step for drawn, step in figures.log if drawn == tag] == [8, 16, 24]
-    assert figures["filters"].axes[0].images
-    words = " ".join(text.get_text() for text in figures["feature maps"].axes[0].texts)
+    assert figures["convolutions/filters"].axes[0].images
+    words = " ".join(text.get_text() for text in figures["convolutions/feature maps"].axes[0].texts)
     for name, size in (("convolution 1", "24 × 24"), ("ReLU 1", "12 × 12"), ("ReLU 2", "4 × 4")):
         assert name in words
         assert size in words

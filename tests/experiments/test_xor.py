@@ -58,8 +58,8 @@ def test_pictures_come_at_logarithmic_times_the_last_among_them(tmp_path, figure
     assert steps == log_times(300, 6)
     assert {tag for tag, _ in figures.log} == {
         "boundary",
-        "hidden space",
-        "hidden units",
+        "hidden layer/space",
+        "hidden layer/units",
         "many networks/boundaries",
         "many networks/errors",
     }
