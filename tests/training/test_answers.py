@@ -68,6 +68,7 @@ def test_gradients_that_are_gone_in_every_layer():
 def test_nothing_is_learnt_though_all_else_is_well():
     assert "gradients and steps are fine: try more units" in answer(records(), 0.5, 0.5)[LEARNS]
     assert "fine" not in answer(records(stuck=(1.0, 0.0)), 0.5, 0.5)[LEARNS]
+    assert "fine" not in answer([], 0.5, 0.5)[LEARNS]  # nobody has looked
 
 
 def test_layers_without_an_activation_cannot_get_stuck():
