@@ -27,15 +27,8 @@ from manualgrad.data.documents import compare, load
 from manualgrad.data.xor import draw_xor_weights, xor
 from manualgrad.progress import track
 from manualgrad.training import Config as BaseConfig
-from manualgrad.training import (
-    GradientDescent,
-    RunDir,
-    TrainingMonitor,
-    check_range,
-    launch,
-    log_times,
-    setup,
-)
+from manualgrad.training import RunDir, TrainingMonitor, check_range, launch, log_times, setup
+from manualgrad.training.descent import GradientDescent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,15 +73,13 @@ def main(config: Config) -> dict[str, Any]:
     inputs, targets = xor(torch.float64, device)
     seeds = range(config.seed, config.seed + config.seeds)
     with RunDir("xor", config, device) as run:
-        run.config = replace(
-            config, **{name: settings[name] for name in ("learning_rate", "hidden", "epochs")}
-        )
+        chosen = {name: settings[name] for name in ("learning_rate", "hidden", "epochs")}
+        run.config = replace(config, **chosen)
         networks = {seed: build(settings, seed, device) for seed in seeds}
         answers, errors, correct = {}, {}, {}
         for seed, network in networks.items():
-            log = run if seed == config.seed else None
-            answers[seed], errors[seed] = train(network, inputs, targets, settings["epochs"], log)
-            correct[seed] = (answers[seed].round() == targets).double().mean().item()
+            task = network, inputs, targets, settings["epochs"], run if seed == config.seed else None
+            answers[seed], errors[seed], correct[seed] = train(*task)
             print(f"seed {seed}: answers to 00 01 10 11:", *(f"{y:.6f}" for y in answers[seed].flatten()))
         learnt = [seed for seed in seeds if correct[seed] == 1]
         print(f"{len(learnt)} of {len(seeds)} networks learnt XOR")
@@ -96,7 +87,6 @@ def main(config: Config) -> dict[str, Any]:
             all_ = {seed: network.predict for seed, network in networks.items()}
             run.log_figure("many networks/boundaries", 0, plots.plot_many_boundaries, all_, inputs, targets)
             run.log_figure("many networks/errors", 0, plots.plot_many_errors, errors, learnt)
-
         ours: dict[str, Any] = {f"error at epoch {epoch}": e for epoch, e in errors[config.seed].items()}
         if settings["epochs"] == document.given["epochs"]:
             ours |= {"output": (y := answers[config.seed].flatten()), "rounded output": y.round()}
@@ -112,8 +102,8 @@ def main(config: Config) -> dict[str, Any]:
 
 def train(
     network: Network, inputs: Tensor, targets: Tensor, epochs: int, run: RunDir | None
-) -> tuple[Tensor, dict[int, float]]:
-    """Train on all four rows at once; return the last answers, and mean absolute errors by epoch."""
+) -> tuple[Tensor, dict[int, float], float]:
+    """Train on all four rows at once; return answers, mean absolute errors by epoch, and accuracy."""
     model, predict, loss_function, optimizer = network
     every, looks, errors = max(1, epochs // 100), log_times(epochs, 6), {}
     monitor = run and TrainingMonitor(run, model, loss_function, optimizer, inputs, 3 * every, epochs)
@@ -127,8 +117,7 @@ def train(
             errors[epoch] = (answers - targets).abs().mean().item()
             accuracy = (answers.round() == targets).double().mean().item()
             if run:  # the loss is the monitor's: it is that of a batch
-                curves = {"accuracy": accuracy, "mean absolute error": errors[epoch]}
-                run.log_scalars(epoch + 1, curves)
+                run.log_scalars(epoch + 1, {"accuracy": accuracy, "mean absolute error": errors[epoch]})
         if monitor:
             monitor.after_backward(epoch + 1, loss, inputs, targets)
         optimizer.step()
@@ -140,12 +129,10 @@ def train(
             data, when = (inputs, targets), f"after epoch {step}"
             run.log_figure("boundary", step, plots.plot_decision_boundary, predict, *data, when)
     if run and monitor:
-        run.log_figure(
-            "hidden layer/space", epochs, plots.plot_hidden_space, path, *data, model[2], half, when
-        )
-        run.log_figure("hidden layer/units", epochs, plots.plot_hidden_units, model[:2], *data, when)
+        run.log_figure("hidden layer/space", step, plots.plot_hidden_space, path, *data, model[2], half, when)
+        run.log_figure("hidden layer/units", step, plots.plot_hidden_units, model[:2], *data, when)
         monitor.report(accuracy, guessing=0.5)
-    return answers, errors
+    return answers, errors, accuracy
 
 
 @torch.no_grad()
