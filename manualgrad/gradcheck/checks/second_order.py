@@ -116,6 +116,7 @@ def _compare(
     message = (
         f"The gradient is right, but its own derivative with respect to {name} is not, and nothing raises: "
         f"at {name}{list(element) if element else ''} it is {claimed[index]:.6g}, should be "
-        f"{estimate.value[index]:.6g}. Something in backward is cut off from the graph."
+        f"{estimate.value[index]:.6g}. Something in backward is cut off from the graph, or the "
+        "upstream of another result goes unused."
     )
     session.find("second-order", "grad_output" if position is None else position, message, element)

@@ -94,7 +94,7 @@ def _name(session: Session, points: list[Point], position: int, is_probe: bool) 
     subject, gradient = session.subject, points[0].gradients[position]
     where = ""
     if is_probe:
-        where = f"Right at the inputs you gave; with {points[0].where} (magnitudes=False leaves this out): "
+        where = f"Right at the inputs as they are; with {points[0].where}: "
     elsewhere = gradient.wrong & ~(gradient.numeric.kink & gradient.yours.isfinite())
     index = first_index(gradient.wrong)
     if index is not None and not bool(elsewhere.any()):

@@ -22,7 +22,6 @@ DIAGNOSES: list[tuple[str, Callable[[Case], str | None]]] = [
     ("sign", plain.sign),
     ("scale", plain.scale),
     ("sign", plain.conjugated),
-    ("swapped-inputs", plain.swapped_inputs),
     ("transposed", plain.rearranged),
     ("transposed", replay.rearranged_operand),
     ("transposed", paths.jacobian_not_transposed),
@@ -32,7 +31,9 @@ DIAGNOSES: list[tuple[str, Callable[[Case], str | None]]] = [
     ("missing-terms", paths.part_of_the_result),
     ("missing-terms", paths.overwritten),
     ("wrong-region", regions.condition),
+    ("swapped-inputs", plain.swapped_inputs),
     ("wrong-region", regions.mask),
+    ("unknown", plain.nearly_right),
     ("input-for-output", replay.input_for_output),
     ("input-for-output", formulas.labels_for_one_hot),
     ("missing-terms", partial(replay.other_dimension, functions=replay.SUMS)),
@@ -44,7 +45,6 @@ DIAGNOSES: list[tuple[str, Callable[[Case], str | None]]] = [
     ("missing-terms", formulas.factor_and_number),
     ("wrong-region", regions.threshold),
     ("missing-terms", formulas.factor_per_group),
-    ("unknown", plain.nearly_right),
 ]
 
 

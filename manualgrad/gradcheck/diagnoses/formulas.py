@@ -194,7 +194,7 @@ def other_functions_derivative(case: Case) -> str | None:
         if case.name in case.first.inputs and case.explained_by(
             lambda m: m.upstream[0] * derivative(m.inputs[case.name])
         ):
-            return f"is the derivative of {name}, which this function is not"
+            return f"is that of {name} itself, without any option or factor of this function"
     return None
 
 

@@ -135,8 +135,8 @@ def overwritten(case: Case) -> str | None:
     if not all(_keeps_one_path(m) for m in case.measured):
         return None
     return (
-        "keeps one path where several lead to an element: write contributions over each other (x[index] = …, "
-        "scatter) and the last one stays; add them (index_add, scatter_add)"
+        "keeps one path where several lead to an element, and their sum is due (written to one place by "
+        "x[index] = … or scatter, the last one stays; index_add and scatter_add add them)"
     )
 
 

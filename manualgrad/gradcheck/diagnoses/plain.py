@@ -69,7 +69,10 @@ def nearly_right(case: Case) -> str | None:
     """Recognise a gradient that is a little off, and nowhere exactly right."""
     off = max(float(((m.yours - m.right) / m.right).abs().nan_to_num(0.0).max()) for m in case.measured)
     if off < NEARLY_ONE:
-        return f"is nearly right: off by up to {off:.1g} of an element. An ε or a rounded number differs"
+        return (
+            f"is nearly right: off by up to {off:.1g} of an element. An ε, a rounded number or an option that "
+            "backward does not read differs"
+        )
     return None
 
 
