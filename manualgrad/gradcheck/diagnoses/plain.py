@@ -70,8 +70,8 @@ def nearly_right(case: Case) -> str | None:
     off = max(float(((m.yours - m.right) / m.right).abs().nan_to_num(0.0).max()) for m in case.measured)
     if off < NEARLY_ONE:
         return (
-            f"is nearly right: off by up to {off:.1g} of an element. An ε, a rounded number or an option that "
-            "backward does not read differs"
+            f"is nearly right: off by up to {off:.1g} of an element. An ε, a rounded number or an option "
+            "that backward does not read differs"
         )
     return None
 
