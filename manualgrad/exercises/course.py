@@ -222,10 +222,13 @@ def forward(query, key, value, mask, dropout, scale):
 grad_input = grad_weight = None
 if input_needs_grad:
     rows, columns = weight.shape[2] - 1, weight.shape[3] - 1
-    padded = torch.constant_pad_nd(grad_output, [columns, columns, rows, rows])
+    padding = [columns, columns, rows, rows]
+    padded = torch.constant_pad_nd(grad_output, padding)
     grad_input = torch.conv2d(padded, weight.transpose(0, 1))
 if weight_needs_grad:
-    grad_weight = torch.conv2d(input.transpose(0, 1), grad_output.transpose(0, 1)).transpose(0, 1)
+    kernel = grad_output.transpose(0, 1)
+    grad_weight = torch.conv2d(input.transpose(0, 1), kernel)
+    grad_weight = grad_weight.transpose(0, 1)
 return grad_input, grad_weight, None, None, None""",
         ),
         _exercise(
@@ -236,10 +239,12 @@ return grad_input, grad_weight, None, None, None""",
             note="Here there is neither weight nor bias. Which of the row's numbers does the mean depend on?",
             wrong_backward="""\
 mean = input.mean(ctx.dims, keepdim=True)
-rstd = (input.var(ctx.dims, correction=0, keepdim=True) + ctx.eps).rsqrt()
+variance = input.var(ctx.dims, correction=0, keepdim=True)
+rstd = (variance + ctx.eps).rsqrt()
 normalized = (input - mean) * rstd
 shared = (grad_output * normalized).mean(ctx.dims, keepdim=True)
-return rstd * (grad_output - normalized * shared), None, None, None, None""",
+grad_input = rstd * (grad_output - normalized * shared)
+return grad_input, None, None, None, None""",
         ),
     ),
 }

@@ -156,7 +156,7 @@ def difference(name: str, yours: Any, right: Tensor) -> str:
     try:
         yours = torch.as_tensor(yours, dtype=right.dtype).detach()
     except (TypeError, ValueError, RuntimeError):
-        return f"{name} is a {type(yours).__name__}, and should be a tensor."
+        return f"{name} is of type {type(yours).__name__}, and should be a tensor."
     if yours.shape != right.shape:
         return f"{name} has shape {tuple(yours.shape)}, and should have {tuple(right.shape)}."
     gap = (yours - right).abs().nan_to_num(torch.inf)

@@ -9,12 +9,17 @@ from manualgrad.exercises.exercise import Exercise
 
 FORMULA = " " * 4  # a lesson indents its formulas by this
 
+_COMPARE = (
+    "Write the right gradient above the wrong one. What turns one into the other: a sign, a number, a "
+    "factor, another tensor in a place, a transpose, a sum? The list in your file has a name for each."
+)
+
 
 def hints(exercise: Exercise) -> list[str]:
     """Return an exercise's hints, each giving a little more away than the one before.
 
-    First what was saved for backward; then the derivation, a paragraph at a time; the pitfalls; and at last
-    the formula that is the result.
+    First what was saved for backward, and the pitfalls; then the derivation, a paragraph at a time; and at
+    last the formula that is the result, or for a prediction what to do with it.
     """
     sections = exercise.lesson.sections
     if exercise.kind == "script":
@@ -27,7 +32,8 @@ def hints(exercise: Exercise) -> list[str]:
         before, result = before[: dangling.start()].rstrip(), f"{dangling[0]}\n\n{result}"
     saved = [f"Saved for backward: {sections['Saved']}"] if "Saved" in sections else []
     steps = [*derivation[:last], re.sub(r":\Z", ".", before)]
-    return [*saved, *filter(None, steps), f"Pitfalls:\n\n{sections['Pitfalls']}", result]
+    kinds = [_COMPARE] if exercise.kind == "prediction" else []
+    return [*saved, f"Pitfalls:\n\n{sections['Pitfalls']}", *filter(None, steps), result, *kinds]
 
 
 def paragraphs(text: str) -> list[str]:
@@ -60,10 +66,9 @@ def _wrap_formula(row: str, width: int) -> str:
     """Break a row of a formula at its column gaps, and where that is not enough between words."""
     if len(row) <= width:
         return row
-    first, *rest = re.split(r" {3,}", row.strip())
-    return "\n".join(
-        fill(line, width, 3 * FORMULA) for line in [FORMULA + first, *(2 * FORMULA + r for r in rest)]
-    )
+    first, *rest = re.split(r" {3,}(?![ =])", row.strip())  # an = that stands below another has no gap
+    below = [(1 if " = " in first and " = " in part else 2) * FORMULA + part for part in rest]
+    return "\n".join(fill(line, width, 3 * FORMULA) for line in [FORMULA + first, *below])
 
 
 def fill(text: str, width: int, indent: str = "") -> str:

@@ -102,12 +102,12 @@ class Session:
         """Show one more hint; all of them when there is none left."""
         every = hints(exercise)
         shown = self.folder.progress(exercise).hints
+        if shown >= len(every):
+            self.say("There are no more. Here are all of them again.", "dim")
         for index in [shown] if shown < len(every) else range(len(every)):
             self.say(f"{exercise.name}, hint {index + 1} of {len(every)}", "bold")
             self.console.print(styled(wrap(every[index], self.console.width)), soft_wrap=True)
             self.console.print()
-        if shown >= len(every):
-            self.say("There are no more.", "dim")
         self.folder.note(exercise, hints=min(shown + 1, len(every)))
 
     def solution(self, exercise: Exercise, force: bool) -> None:
@@ -128,7 +128,8 @@ class Session:
         """Begin anew, with the old file kept under another name."""
         aside = self.folder.set_aside(exercise)
         file = self.folder.start(exercise, write_stub(exercise, self.folder))
-        self.say(f"{file} is as it was at the start; yours is kept as {aside}")
+        self.say(f"{file} is as it was at the start")
+        self.say(f"yours is kept as {aside}")
 
     def say_next(self) -> None:
         """Print what to do next."""

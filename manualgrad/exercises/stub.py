@@ -105,6 +105,7 @@ def write_stub(exercise: Exercise, folder: Folder) -> str:
 def _write_function(exercise: Exercise, folder: Folder) -> str:
     lesson = exercise.lesson
     lines, end = lesson.given_lines(), ""
+    lines = [line.replace(" = ", " = (\n    ") + "\n)" if len(line) > WIDTH - 8 else line for line in lines]
     if exercise.wrong_backward:
         lines.append(exercise.wrong_backward)
         task = _MEND
@@ -181,7 +182,24 @@ def _given(exercise: Exercise) -> str:
     saved = re.sub(r".*save_for_forward.*\n?", "", lesson.method("setup_context"))
     helpers = [] if exercise.forward else lesson.helpers("forward")
     code = "\n\n".join([exercise.forward or lesson.method("forward"), saved.rstrip(), *helpers])
-    return "\n".join(f"    #     {line}".rstrip() for line in code.splitlines())
+    code = re.sub(r"^def (\w+)\(([^)]*)\) -> .*:$", _without_types, code, flags=re.MULTILINE)
+    return "\n".join(f"    # {line}".rstrip() for line in _fit(code, WIDTH - 6).splitlines())
+
+
+def _without_types(head: re.Match[str]) -> str:
+    """Return the first line of a function without its types, which nobody needs to derive a gradient."""
+    names = re.findall(r"(\w+):", head[2])
+    return f"def {head[1]}({', '.join(names)}):"
+
+
+def _fit(code: str, width: int) -> str:
+    """Break the lines that are too wide: a comment goes above its line, the rest goes on below."""
+    fitting = []
+    for line in code.splitlines():
+        indent = line[: len(line) - len(line.lstrip())]
+        rest, _, comment = line.partition("  # ") if len(line) > width else (line, "", "")
+        fitting += [f"{indent}# {comment}"] * bool(comment) + [fill(rest, width, f"{indent}    ")]
+    return "\n".join(fitting)
 
 
 def _listed(names: list[str]) -> str:

@@ -74,7 +74,7 @@ MEANINGS = {
     "'NoneType'": "What no gradient needs is not saved: it is None. ctx.needs_input_grad tells.",
     "was not a Variable": "Forward got no tensor in that place, counted from 1: its gradient has to be None.",
     "expected Variable or None": "A gradient is a tensor of its argument's shape, or None.",
-    "returned a int": "torch.zeros_like makes a tensor of zeros; None stands for no gradient.",
+    "is of type int": "torch.zeros_like makes a tensor of zeros; None stands for no gradient.",
     "does not require grad": "`.backward()` walks a whole program's graph. Here you write the formula.",
     "is ambiguous": "`if` asks one question of the whole tensor; torch.where asks each element.",
     "be converted to Python scalars": "Python's math takes one number; torch's functions take a tensor.",

@@ -14,7 +14,8 @@ Each y depends on its own x only. Product rule, with Φ' = φ, the normal densit
 
 For the approximation the chain rule runs through u, and tanh' = 1 - tanh²:
 
-    dy/dx = ½ (1 + tanh u) + x · ½ (1 - tanh² u) · √(2/π) · (1 + 3 · 0.044715 x²)
+    dy/dx = ½ (1 + tanh u)
+            + x · ½ (1 - tanh² u) · √(2/π) · (1 + 3 · 0.044715 x²)
 
 Both have the form P + x · p: a distribution function, and its derivative. With G = ∂L/∂y, the upstream
 gradient (``grad_output``):

@@ -3,7 +3,7 @@
 Forward
 -------
 Each of H units has one number h, its memory and its output at once. The input gives it three numbers a = x
-Wᵀ + b, the memory three more, u = h Uᵀ + b': ``gru_cell`` below makes both with ``linear``, whose page
+Wᵀ + b, the memory three more, u = h Uᵀ + b': ``gru_cell`` makes both with ``linear``, whose page
 derives the products.
 
     r = σ(a₁ + u₁)              reset gate: how much of the memory the candidate may see

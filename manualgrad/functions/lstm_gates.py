@@ -3,7 +3,7 @@
 Forward
 -------
 A cell remembers one number c for each of its H units. Each unit gets four numbers, a = x Wᵀ + h Uᵀ + b:
-``lstm_cell`` below makes them with ``linear``, whose page derives the products. Three become gates, doors
+``lstm_cell`` makes them with ``linear``, whose page derives the products. Three become gates, doors
 between 0 (shut) and 1 (open), and one the candidate for the memory:
 
     i = σ(a₁)        input gate: how much of the candidate to take in

@@ -131,7 +131,7 @@ def _returned(function: type[Function], i: int, gradient: Any, meta: Any) -> Ret
     if gradient is not None and not isinstance(gradient, Tensor):
         what = type(gradient).__name__
         raise TypeError(
-            f"backward returned a {what} as the gradient of {name}; a gradient is a tensor or None"
+            f"what backward returned as the gradient of {name} is of type {what}; it must be a tensor or None"
         )
     return Returned(name, None, gradient, torch.Size(meta.shape), meta.dtype, meta.device)
 

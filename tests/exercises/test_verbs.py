@@ -144,7 +144,7 @@ def test_hints_come_one_at_a_time_and_then_all(folder, type_in):
         assert f"hint {index + 2} of" not in out
     _, out, _ = type_in("hint", "sigmoid")
     assert "hint 1 of" in out
-    assert "There are no more." in out
+    assert "There are no more. Here are all" in out
     type_in("start", "sigmoid")
     assert f"started, {len(every)} hints" in type_in("list", "--all")[1]
 

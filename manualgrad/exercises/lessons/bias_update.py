@@ -29,15 +29,20 @@ GIVEN = load("two_two_two").given
 
 
 def start() -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-    """Return the example's input, its target, and the parameters to begin with."""
-    x, target, w1, b1, w2, b2 = (
-        torch.tensor(GIVEN[name], dtype=torch.float64) for name in ("input", "target", "W1", "b1", "W2", "b2")
-    )
-    return x.reshape(1, 2), target.reshape(1, 2), {"w1": w1, "b1": b1, "w2": w2, "b2": b2}
+    """Return the example's input, its target, and the first parameters."""
+    names = ("input", "target", "W1", "b1", "W2", "b2")
+    values = [torch.tensor(GIVEN[name], dtype=torch.float64) for name in names]
+    x, target, w1, b1, w2, b2 = values
+    parameters = {"w1": w1, "b1": b1, "w2": w2, "b2": b2}
+    return x.reshape(1, 2), target.reshape(1, 2), parameters
 
 
 def train(
-    x: Tensor, target: Tensor, parameters: dict[str, Tensor], learning_rate: float, steps: int
+    x: Tensor,
+    target: Tensor,
+    parameters: dict[str, Tensor],
+    learning_rate: float,
+    steps: int,
 ) -> list[float]:
     """Change the parameters, and return the loss before each step."""
     w1, b1, w2, b2 = (parameters[name] for name in ("w1", "b1", "w2", "b2"))
@@ -64,5 +69,6 @@ def train(
 
 if __name__ == "__main__":
     x, target, parameters = start()
-    print("losses", train(x, target, parameters, GIVEN["learning_rate"], steps=5))
+    losses = train(x, target, parameters, GIVEN["learning_rate"], steps=5)
+    print("losses", losses)
     print(parameters)

@@ -35,14 +35,19 @@ def start() -> tuple[Tensor, Tensor, dict[str, Tensor]]:
 
 
 def train(
-    x: Tensor, target: Tensor, parameters: dict[str, Tensor], learning_rate: float, steps: int
+    x: Tensor,
+    target: Tensor,
+    parameters: dict[str, Tensor],
+    learning_rate: float,
+    steps: int,
 ) -> list[float]:
     """Change the parameters in place, and return the loss before each step."""
     for parameter in parameters.values():
         parameter.requires_grad_()
     losses = []
     for _ in range(steps):
-        loss = F.mse_loss(F.linear(x, parameters["weight"], parameters["bias"]), target)
+        y = F.linear(x, parameters["weight"], parameters["bias"])
+        loss = F.mse_loss(y, target)
         losses.append(loss.item())
         loss.backward()
         with torch.no_grad():
