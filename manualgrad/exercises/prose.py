@@ -63,10 +63,10 @@ def _wrap_piece(piece: str, width: int) -> str:
 
 
 def _wrap_formula(row: str, width: int) -> str:
-    """Break a row of a formula at its column gaps, and where that is not enough between words."""
+    """Break a row of a formula at its gaps: between columns or terms; where that is not enough, at words."""
     if len(row) <= width:
         return row
-    first, *rest = re.split(r" {3,}(?![ =])", row.strip())  # an = that stands below another has no gap
+    first, *rest = re.split(r" {3,}(?![ =])|  (?=[-+]  )", row.strip())  # none before an = below an =
     below = [(1 if " = " in first and " = " in part else 2) * FORMULA + part for part in rest]
     return "\n".join(fill(line, width, 3 * FORMULA) for line in [FORMULA + first, *below])
 

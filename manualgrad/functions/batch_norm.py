@@ -31,7 +31,8 @@ In evaluation μ and r are constants, and x[j] reaches L through y[j] alone:
 In training x[j] reaches every y[i] of its channel as well, through μ and through v:
 
     the mean         ∂y[i]/∂μ = -w r for every i, and ∂μ/∂x[j] = 1/M
-    the variance     ∂y[i]/∂r = w · (x[i] - μ) for every i, ∂r/∂v = -½ (v + ε)^(-3/2) = -½ r³,
+    the variance     ∂y[i]/∂r = w · (x[i] - μ) for every i,
+                     ∂r/∂v = -½ (v + ε)^(-3/2) = -½ r³,
                      and ∂v/∂x[j] = 2/M · (x[j] - μ)
 
 (μ is in v, too, but ∂v/∂μ = -2/M · Σ_i (x[i] - μ) = 0.) With x̂ for (x - μ) · r the three together are

@@ -24,7 +24,8 @@ Write g[m] = G[m] · w[c(m)] for what reaches x̂[m]. Inside a group one x[j] ha
 
     x̂[j] itself      ∂x̂[j]/∂x[j] = r, with μ and r held fixed
     the mean         ∂x̂[m]/∂μ = -r for every m, and ∂μ/∂x[j] = 1/M
-    the variance     ∂x̂[m]/∂r = x[m] - μ for every m, ∂r/∂v = -½ (v + ε)^(-3/2) = -½ r³,
+    the variance     ∂x̂[m]/∂r = x[m] - μ for every m,
+                     ∂r/∂v = -½ (v + ε)^(-3/2) = -½ r³,
                      and ∂v/∂x[j] = 2/M · (x[j] - μ)
 
 (μ is in v, too, but ∂v/∂μ = -2/M · Σ_m (x[m] - μ) = 0.) The last two reach every x̂[m] of the group: hence the

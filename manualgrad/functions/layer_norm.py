@@ -20,7 +20,8 @@ Write g[m] = G[m] · w[m] for what reaches x̂[m]. One x[j] then has three paths
 
     x̂[j] itself      ∂x̂[j]/∂x[j] = r, with μ and r held fixed
     the mean         ∂x̂[m]/∂μ = -r for every m, and ∂μ/∂x[j] = 1/M
-    the variance     ∂x̂[m]/∂r = x[m] - μ for every m, ∂r/∂v = -½ (v + ε)^(-3/2) = -½ r³,
+    the variance     ∂x̂[m]/∂r = x[m] - μ for every m,
+                     ∂r/∂v = -½ (v + ε)^(-3/2) = -½ r³,
                      and ∂v/∂x[j] = 2/M · (x[j] - μ)
 
 (μ is in v, too, but ∂v/∂μ = -2/M · Σ_m (x[m] - μ) = 0.) Each of the last two goes through a number of the

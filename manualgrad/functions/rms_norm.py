@@ -18,7 +18,8 @@ G[m] = ∂L/∂y[m] is the upstream gradient (``grad_output``). w[m] is used by 
 Write g[m] = G[m] · w[m] for what reaches x̂[m]. One x[j] has two paths to L:
 
     x̂[j] itself        ∂x̂[j]/∂x[j] = r, with r held fixed
-    the mean square    ∂x̂[m]/∂r = x[m] for every m, ∂r/∂s = -½ (s + ε)^(-3/2) = -½ r³,
+    the mean square    ∂x̂[m]/∂r = x[m] for every m,
+                       ∂r/∂s = -½ (s + ε)^(-3/2) = -½ r³,
                        and ∂s/∂x[j] = 2/M · x[j]
 
 The second goes through a number of the whole row, and from there to every x̂[m]. That is the sum in

@@ -11,7 +11,7 @@ Backward
 Every p depends on every x of its row: x[j] is in its own numerator, and in the sum below all of them. The
 quotient rule gives
 
-    ∂p[c]/∂x[j] = ( [c = j] · exp(x[c]) · Σ_k exp(x[k]) - exp(x[c]) · exp(x[j]) ) / (Σ_k exp(x[k]))²
+    ∂p[c]/∂x[j] = ( [c = j] · exp(x[c]) · Σ_k exp(x[k])  -  exp(x[c]) · exp(x[j]) ) / (Σ_k exp(x[k]))²
                 = p[c] · ( [c = j] - p[j] )
 
 where [c = j] is 1 if c is j, and 0 otherwise. G[c] = ∂L/∂p[c] is the upstream gradient (``grad_output``).

@@ -88,6 +88,10 @@ def _statements(code):
     return {ast.unparse(node) for node in ast.walk(ast.parse(code)) if isinstance(node, ast.stmt)}
 
 
+def test_a_stub_fits_into_a_terminal():
+    assert [line for exercise in COURSE for line in stub(exercise).splitlines() if len(line) > 80] == []
+
+
 def test_the_stub_shows_formula_shapes_and_commands():
     for exercise in COURSE:
         text = stub(exercise)

@@ -83,6 +83,7 @@ def test_points_kinds_and_messages(tmp_path, grade):
 
 HONEST = {"right": RIGHT, "wrong": WRONG, "stub": stub("exp")}
 
+ONE_HOT = "torch.nn.functional.one_hot(torch.tensor(1))"  # of no use, and no cheat
 CHEATS = {
     "super": "(output,) = ctx.saved_tensors; grad_input = super(Exp, Exp).backward(ctx, grad_output)",
     "autograd": "x = output.log().detach().requires_grad_(); "
@@ -92,7 +93,7 @@ CHEATS = {
 
 
 def test_a_solution_that_was_not_derived_is_pointed_out(tmp_path, grade):
-    hand_in(tmp_path / "in" / "honest", exp=attempt("exp", "grad_input = grad_output * output"))
+    hand_in(tmp_path / "in" / "honest", exp=attempt("exp", ONE_HOT, "grad_input = grad_output * output"))
     hand_in(tmp_path / "in" / "library", exp=RIGHT)
     for name, lines in CHEATS.items():
         hand_in(tmp_path / "in" / name, exp=attempt("exp", *lines.split("; ")))

@@ -32,6 +32,15 @@ def test_text_flows_and_formulas_keep_their_columns():
     assert narrow[narrow.index("    ∂L/∂x = Σ_o G · W") + 1] == "        G W"
     assert "  longer than a line has room" in narrow
 
+    assert (
+        wrap("    r  = 1 / √v      one over the deviation", 30)
+        == "    r  = 1 / √v\n        one over the deviation"
+    )
+    assert wrap("    y = x + 1      z = y²", 20) == "    y = x + 1\n    z = y²", (
+        "equations stand below each other"
+    )
+    assert wrap("    a = g · r  -  r/M · Σ_m g", 24) == "    a = g · r\n        -  r/M · Σ_m g"
+
 
 def test_markup_becomes_style():
     text = styled("with ``grad_output`` in it")
