@@ -28,6 +28,6 @@ HINTS = {
     "uninitialized": "Look for torch.empty or empty_like: write every element, or use zeros.",
     "imprecise": "Sum and multiply in float32, and round once at the end; subtract before you round.",
     "kink": "The function has a corner there: any slope between left and right is allowed.",
-    "raises": "Look at the line that it names, and print the shapes that come in.",
+    "raises": "Print the shapes and types of what comes in, and of what backward returns.",
     "unknown": "Derive one entry by hand and compare it with the elements above.",
 }
