@@ -32,7 +32,7 @@ def answer(
         answers[SIZED] = _sized(updates, _by_layer(records, UPDATE, max), learnt)
     if errors := [record[CHECK] for record in records if CHECK in record]:
         answers[RIGHT] = _right(max(errors))
-    fine = bool(answers) and not any(text.startswith("no:") for text in answers.values())
+    fine = len(records) > 2 and not any(text.startswith("no:") for text in answers.values())
     return {LEARNS: _learns(accuracy, guessing, training_accuracy, fine)} | answers
 
 

@@ -98,7 +98,8 @@ def _cli(config_class: type[C], argv: list[str], program: str, description: str)
 
 def _in_one_line(box: str) -> str:
     """Return what tyro's box says: its first paragraph, and for a wrong option those that are similar."""
-    lines = [line.strip(" │") for line in box.splitlines()[1:]]
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", box)  # in a terminal the box has colours
+    lines = [line.strip(" │") for line in plain.splitlines()[1:]]
     parts = groupby(lines, key=lambda line: set(line) <= set("─-╭╮╰╯"))  # between rules
     message, *others = [list(part) for is_rule, part in parts if not is_rule] or [[]]
     text = re.sub(r"^Error parsing (\w+: )?", "", " ".join(message).rstrip("."))  # the dataclass's name

@@ -1,6 +1,7 @@
 """A script whose settings come from the command line, and how it ends."""
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -88,6 +89,15 @@ def test_a_wrong_argument_is_one_line_and_status_2(argv, complaint, capsys):
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"test_cli: error: {complaint}")
     assert line.endswith("(--help lists the options)")
+
+
+def test_in_a_terminal_with_colours_it_is_the_same_line(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    with pytest.raises(SystemExit):
+        parsed("--epoch", "3")
+    assert capsys.readouterr().err == (
+        "test_cli: error: Unrecognized options: --epoch, 3; similar: --epochs (--help lists the options)\n"
+    )
 
 
 def test_help_has_the_script_s_docstring_and_every_setting(capsys):
