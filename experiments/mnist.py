@@ -6,7 +6,7 @@
 
 trains 784-512-256-128-10 with ReLU, cross-entropy and Adam for ten epochs on 48 000 images and validates on
 the other 12 000. The weights of the best epoch are then tested on 10 000 new images. Expect 97.5 to 98 %, in
-about a minute on two CPU cores.
+twenty seconds to a minute on two CPU cores.
 
 An interrupted run goes on with --resume and ends with the same weights, bit for bit on the same device.
 Ctrl-C saves first. mnist_by_hand.py does the same without autograd.
