@@ -78,8 +78,8 @@ def main(config: Config) -> dict[str, Any]:
         networks = {seed: build(settings, seed, device) for seed in seeds}
         answers, errors, correct = {}, {}, {}
         for seed, network in networks.items():
-            task = network, inputs, targets, settings["epochs"], run if seed == config.seed else None
-            answers[seed], errors[seed], correct[seed] = train(*task)
+            found = train(network, inputs, targets, settings["epochs"], run if seed == config.seed else None)
+            answers[seed], errors[seed], correct[seed] = found
             print(f"seed {seed}: answers to 00 01 10 11:", *(f"{y:.6f}" for y in answers[seed].flatten()))
         learnt = [seed for seed in seeds if correct[seed] == 1]
         print(f"{len(learnt)} of {len(seeds)} networks learnt XOR")

@@ -16,6 +16,7 @@ from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.lessons import network
 from manualgrad.exercises.student import explain
 from manualgrad.exercises.verdict import Verdict
+from manualgrad.gradcheck.tolerance import index_of_largest
 from manualgrad.loading import FileError, load_module
 
 LEARNING_RATE = 0.25
@@ -162,7 +163,7 @@ def difference(name: str, yours: Any, right: Tensor) -> str:
     gap = (yours - right).abs().nan_to_num(torch.inf)
     if bool((gap <= 1e-9 * right.abs() + 1e-12).all()):
         return ""
-    index = tuple(int(i) for i in torch.unravel_index(gap.argmax(), gap.shape))
+    index = index_of_largest(gap)
     place = f"{name}{list(index)}" if index else name
     message = f"{place}: yours {yours[index]:.6g}, should be {right[index]:.6g}."
     if right.ndim == 2 and right.shape[0] == right.shape[1] and torch.allclose(yours.t(), right):

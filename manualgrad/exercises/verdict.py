@@ -9,9 +9,7 @@ from pathlib import Path
 class Limits:
     """What one check may use."""
 
-    cpu_seconds: int = (
-        10  # of computing: other programs' time does not count, so a busy machine changes nothing
-    )
+    cpu_seconds: int = 10  # of computing: a busy machine changes nothing
     wall_seconds: float = 30.0  # until the check is stopped in any case, if it sleeps or waits
     memory_mb: int = 1024  # on top of what the process has at its start
     output_mb: int = 2  # of the largest file that it may write, the one with its prints among them

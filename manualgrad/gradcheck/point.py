@@ -9,6 +9,7 @@ from torch import Tensor
 
 from manualgrad.gradcheck.numeric.derivative import Estimate
 from manualgrad.gradcheck.running import Run
+from manualgrad.gradcheck.tolerance import index_of_largest
 
 
 @dataclass
@@ -44,7 +45,7 @@ class ArgumentGradient:
         error = error.nan_to_num(-1.0, math.inf)
         if self.is_wrong:  # between the slopes of a kink, a large difference is right
             error = error.where(self.wrong, -2.0)
-        return tuple((error == error.max()).nonzero()[0].tolist())
+        return index_of_largest(error)
 
 
 @dataclass

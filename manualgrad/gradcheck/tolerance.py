@@ -66,6 +66,11 @@ def rms(values: Tensor) -> float:
     return float(finite.square().mean().sqrt()) if finite.numel() else 0.0
 
 
+def index_of_largest(values: Tensor) -> tuple[int, ...]:
+    """Return where the largest value stands; ``torch.unravel_index`` would import sympy."""
+    return tuple((values == values.max()).nonzero()[0].tolist())
+
+
 def first_index(mask: Tensor) -> tuple[int, ...] | None:
     """Return the smallest index where a mask holds, None if nowhere."""
     where = mask.nonzero()

@@ -8,7 +8,7 @@ from torch import Tensor
 from manualgrad.gradcheck.running import Run, forward_backward
 from manualgrad.gradcheck.session import Session
 from manualgrad.gradcheck.subject import as_gradient
-from manualgrad.gradcheck.tolerance import first_index, largest, rms
+from manualgrad.gradcheck.tolerance import first_index, index_of_largest, largest, rms
 
 DRAWS = 3  # of upstream gradients
 # Roundings that may be lost beyond twice what the reference loses, at the worst element and on the whole.
@@ -103,7 +103,7 @@ def _hold_to_budget(session: Session, position: int, yours: Tensor, theirs: Tens
         session.find("imprecise", position, message, wrong=False)
     elif worst[0] > 2 * worst[1] + wide * eps or typical[0] > 2 * typical[1] + narrow * eps:
         error = ((yours - right).abs() / sizes).where(known, 0.0)
-        index = tuple(int(k) for k in torch.unravel_index(error.argmax(), right.shape))
+        index = index_of_largest(error)
         message = (
             f"The gradient of {name} is off by {worst[0]:.1%} of its row's size in {dtype}, the "
             f"reference by {worst[1]:.1%}: {_element(session, position, index, yours, right)}."
