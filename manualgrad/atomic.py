@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def write_atomically(path: Path, content: bytes | memoryview) -> None:
+def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that whoever reads the path gets all of the old content or all of the new.
 
     If the disk is full or the folder cannot be written, the OSError names the file and the old content

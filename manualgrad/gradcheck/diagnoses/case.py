@@ -12,7 +12,7 @@ from torch import Tensor
 from manualgrad.gradcheck.point import Point
 from manualgrad.gradcheck.running import Upstream
 from manualgrad.gradcheck.subject import real
-from manualgrad.gradcheck.tolerance import same
+from manualgrad.gradcheck.tolerance import index_of_largest, same
 
 
 @dataclass(frozen=True)
@@ -153,9 +153,12 @@ class Case:
     def worst_elements(self, count: int = 3) -> str:
         """Work the worst elements out in numbers."""
         error = (self.first.yours - self.first.right).abs().nan_to_num(0.0)
-        order = error.reshape(-1).argsort(descending=True)[:count]
-        indices = [tuple(int(k) for k in torch.unravel_index(i, error.shape)) for i in order]
-        return "; ".join(self.element(index) for index in indices)
+        told = []
+        for _ in range(min(count, error.numel())):
+            index = index_of_largest(error)
+            told.append(self.element(index))
+            error[index] = -1.0
+        return "; ".join(told)
 
 
 def as_vector(upstream: list[Tensor]) -> Tensor:
