@@ -32,8 +32,7 @@ a layer's parameters and gradients are views into two vectors.
 
 Pitfalls
 --------
-- δ · sign(a) is NaN where δ is infinite and a is 0. The function ``relu`` selects, and gives 0. Here an
-  infinite gradient means that training has failed anyway, and multiplying takes a seventh of the time.
+- δ · sign(a) is NaN where δ is infinite and a is 0: but an infinite gradient means that training has failed.
 - What one forward computed is gone with the next one: clone what you keep.
 """
 
