@@ -141,7 +141,7 @@ def _out_of_time(session: Session) -> None:
         message = f"Right at the inputs; all else was not judged within {limit:g} s."
         session.find("unknown", None, message, wrong=False)
     elif session.report.rows:
-        wrong = [session.subject.name_of(i) for i, g in session.base.gradients.items() if g.is_wrong]
+        wrong = [session.subject.name_of(i) for i, m in session.base.measured.items() if m.is_wrong]
         message = f"Not judged within {limit:g} s."
         if wrong:
             message = f"The gradient of {', '.join(wrong)} is wrong; how was not found within {limit:g} s."

@@ -16,7 +16,6 @@ This is the one file that reads what PyTorch does not promise to keep:
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -24,37 +23,12 @@ import torch
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction, Function
 
+from manualgrad.gradcheck.run import Returned, Run
 from manualgrad.gradcheck.subject import forward_names, same_numbers
 
 
-@dataclass
-class Returned:
-    """One gradient as ``backward`` returned it, beside its argument's shape, dtype and device."""
-
-    name: str  # of the argument of ``forward``
-    position: int | None  # of the subject's argument, where the two are directly connected
-    gradient: Tensor | None
-    shape: torch.Size
-    dtype: torch.dtype
-    device: torch.device
-
-    @property
-    def is_accepted(self) -> bool:
-        """Whether the engine takes it, if only after summing it; if not, zeros are put in its place."""
-        return self.gradient is None or engine_accepts(self.gradient.shape, self.shape)
-
-
-@dataclass
-class Record:
-    """What the custom backwards of one run did."""
-
-    returned: list[Returned] = field(default_factory=list)
-    changed: list[str] = field(default_factory=list)  # in place, what should not have been, as a phrase
-    saved: list[Tensor] = field(default_factory=list)  # what they could read
-
-
 def watch(
-    roots: Sequence[Tensor], record: Record, positions: dict[Any, int], around: AbstractContextManager[Any]
+    roots: Sequence[Tensor], run: Run, positions: dict[Any, int], around: AbstractContextManager[Any]
 ) -> None:
     """Have every custom node behind the roots record what it does.
 
@@ -62,7 +36,7 @@ def watch(
     runs within ``around``.
     """
     for node in _custom_nodes(roots):
-        node.apply = partial(_backward, node, record, positions, around)  # type: ignore[method-assign]
+        node.apply = partial(_backward, node, run, positions, around)  # type: ignore[method-assign]
 
 
 def _custom_nodes(roots: Sequence[Tensor]) -> Iterator[BackwardCFunction]:
@@ -79,7 +53,7 @@ def _custom_nodes(roots: Sequence[Tensor]) -> Iterator[BackwardCFunction]:
 
 def _backward(
     node: Any,
-    record: Record,
+    run: Run,
     positions: dict[Any, int],
     around: AbstractContextManager[Any],
     *upstream: Tensor | None,
@@ -87,7 +61,7 @@ def _backward(
     """Do as the node's own ``apply`` does; note what it changes in place, and what it returns."""
     function = type(node)._forward_cls
     saved = [t for t in node.saved_tensors if isinstance(t, Tensor)] + _tensors_within(vars(node))
-    record.saved += saved
+    run.saved += saved
     watched = [("the upstream gradient", u) for u in upstream if isinstance(u, Tensor)]
     watched += [("a saved tensor", t) for t in saved]
     watched += [("the .grad of a saved tensor", t.grad) for t in saved if t.is_leaf and t.grad is not None]
@@ -101,7 +75,7 @@ def _backward(
         if now._version != version or not same_numbers(now, was)
     ]
     changed += ["the .grad of a saved tensor"] * any(t.grad is not None for t in without)
-    record.changed += [f"{function.__name__}.backward changed {what} in place" for what in changed]
+    run.changed += [f"{function.__name__}.backward changed {what} in place" for what in changed]
 
     needs = node.needs_input_grad
     gradients = list(returned) if isinstance(returned, tuple | list) else [returned]
@@ -119,7 +93,7 @@ def _backward(
             following, slot = next(edges)
             one = _returned(function, i, gradients[i], following._input_metadata[slot])
             one.position = positions.get(following)
-            record.returned.append(one)
+            run.returned.append(one)
             if not one.is_accepted:
                 gradients[i] = torch.zeros(one.shape, dtype=one.dtype, device=one.device)
     return tuple(gradients[: len(needs)])
@@ -143,11 +117,3 @@ def _tensors_within(value: Any, depth: int = 3) -> list[Tensor]:
         return []
     parts = value.values() if isinstance(value, dict) else value
     return [t for part in parts for t in _tensors_within(part, depth - 1)]
-
-
-def engine_accepts(shape: torch.Size, wanted: torch.Size) -> bool:
-    """Return whether the engine takes a gradient of this shape: it sums what broadcasting would expand."""
-    try:
-        return shape == wanted or torch.broadcast_shapes(shape, wanted) == shape
-    except RuntimeError:
-        return False

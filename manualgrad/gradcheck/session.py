@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from manualgrad.gradcheck.forward_backward import SubjectError, Upstream, forward_backward
 from manualgrad.gradcheck.numeric.derivative import GROUPS, Estimate, derivative
-from manualgrad.gradcheck.numeric.evaluator import STAIRCASE, Evaluator
-from manualgrad.gradcheck.point import ArgumentGradient, Point
+from manualgrad.gradcheck.numeric.evaluator import STAIRCASE
 from manualgrad.gradcheck.report import Finding, Report, Row
-from manualgrad.gradcheck.running import Run, SubjectError, Upstream, forward_backward
-from manualgrad.gradcheck.subject import Subject, as_gradient, cast, is_differentiable, like, real
+from manualgrad.gradcheck.run import Measurement, Run
+from manualgrad.gradcheck.subject import Subject, as_gradient, cast, is_differentiable, real
 from manualgrad.gradcheck.tolerance import Tolerance, close, largest
 
 DOUBLE = {torch.float64, torch.complex128}
@@ -60,9 +60,7 @@ class Session:
         if finding not in self.report.findings:
             self.report.findings.append(finding)
 
-    def forward_backward(
-        self, values: Sequence[Any], upstream: Upstream | None = None, **options: Any
-    ) -> Run:
+    def run(self, values: Sequence[Any], upstream: Upstream | None = None, **options: Any) -> Run:
         """Run forward and backward; draw the upstream at random if there is none."""
         upstream = self.generator if upstream is None else upstream
         return forward_backward(self.subject, values, upstream, **options)
@@ -70,7 +68,7 @@ class Session:
     @cached_property
     def native(self) -> Run:
         """The first run, on the caller's own values."""
-        return self.forward_backward(self.subject.values)
+        return self.run(self.subject.values)
 
     @cached_property
     def precise(self) -> Run:
@@ -79,7 +77,7 @@ class Session:
         if {value.dtype for value in native.values if is_differentiable(value)} <= DOUBLE:
             return native
         try:
-            precise = self.forward_backward(cast(native.values, torch.float64))
+            precise = self.run(cast(native.values, torch.float64))
         except SubjectError:
             return native
         # A backward that casts to the caller's dtype by name is judged in that.
@@ -100,30 +98,37 @@ class Session:
         return max(torch.finfo(self.precise.values[i].dtype).eps for i in self.subject.checked)
 
     @cached_property
-    def base(self) -> Point:
+    def base(self) -> Run:
         """The caller's inputs, judged."""
         return self.judge(self.precise)
 
-    def judge(self, record: Run, where: str = "", groups: int = GROUPS) -> Point:
-        """Find what is right where the subject was run, and where it is not."""
-        reference, gradients = self.reference_gradients(record), {}
+    def judge(self, run: Run, groups: int = GROUPS) -> Run:
+        """Measure what is right where the subject was run, and where its gradients are wrong."""
+        reference = self.reference_gradients(run)
         for position in self.subject.checked:
-            yours = as_gradient(record.gradients[position], record.values[position])
+            yours = as_gradient(run.gradients[position], run.values[position])
             estimate, noise = Estimate.unknown(yours.shape), self.eps
             if not self.surrogate:
-                estimate, noise = self.numeric(record, position, yours, groups)
-            gradients[position] = ArgumentGradient(yours, estimate, noise, reference.get(position))
-        point = Point(record, gradients, where)
-        floor = self.floor(point)
-        for gradient in gradients.values():
-            gradient.wrong = self._differs(gradient, floor)
-        return point
+                estimate, noise = self.numeric(run, position, yours, groups)
+            measurement = Measurement(run, position, yours, estimate, noise, reference.get(position))
+            run.measured[position] = measurement
+        floor = self.floor(run)
+        for measurement in run.measured.values():
+            measurement.wrong = self._differs(measurement, floor)
+        return run
+
+    def right_gradient(self, run: Run, position: int) -> Tensor:
+        """Return what is right for an argument in a judged run, also if its upstream is another now."""
+        if run.measured[position].reference is not None:
+            return self.reference_gradients(run)[position]
+        blind = torch.full_like(run.measured[position].yours, math.nan)
+        return self.numeric(run, position, blind)[0].value
 
     def numeric(
-        self, record: Run, position: int, claimed: Tensor, groups: int = GROUPS
+        self, run: Run, position: int, claimed: Tensor, groups: int = GROUPS
     ) -> tuple[Estimate, float]:
         """Estimate the gradient of one argument by finite differences; return also the function's noise."""
-        evaluator = self.evaluator(record, position)
+        evaluator = run.evaluator(position, self._noise.get(position))
         tolerance = self.tolerance_at(evaluator.noise)
         estimate = derivative(evaluator, claimed, tolerance, self.generator, groups)
         if position not in self._noise:
@@ -144,29 +149,15 @@ class Session:
             estimate.value[(5 * estimate.error > 0.3 * size) & (claimed.abs() > 1e-6)] = math.nan
         return estimate, evaluator.noise
 
-    def evaluator(self, record: Run, position: int) -> Evaluator:
-        """Return ``<u, f>`` as a function of one argument."""
-        kept = [k for k, follows in enumerate(record.differentiable) if follows]
-        kept = kept or list(range(len(record.outputs)))
-        value = record.values[position]
-
-        def function(x: Tensor) -> list[Tensor]:
-            moved = [like(x, value) if i == position else v for i, v in enumerate(record.values)]
-            outputs = self.subject.evaluate(moved)
-            return [real(outputs[k]) for k in kept]
-
-        base, upstream = ([real(t[k]) for k in kept] for t in (record.outputs, record.upstream))
-        return Evaluator(function, real(value), base, upstream, self._noise.get(position))
-
     def tolerance_at(self, noise: float) -> Tolerance:
         """Return the tolerance in a function that is as noisy as this."""
         return self.tolerance or Tolerance.of(max(noise, self.eps))
 
-    def floor(self, point: Point) -> float:
+    def floor(self, run: Run) -> float:
         """Return the difference that is rounding alone, beside the largest gradient of all arguments."""
-        return max(FLOOR, 4 * self.eps) * max(largest(g.right) for g in point.gradients.values())
+        return max(FLOOR, 4 * self.eps) * max(largest(m.right) for m in run.measured.values())
 
-    def _differs(self, gradient: ArgumentGradient, floor: float) -> Tensor:
+    def _differs(self, gradient: Measurement, floor: float) -> Tensor:
         yours, right, estimate = gradient.yours, gradient.right, gradient.numeric
         if torch.equal(yours, right):
             return torch.zeros(yours.shape, dtype=torch.bool)
@@ -181,19 +172,19 @@ class Session:
             agree = torch.where(estimate.kink, estimate.between_slopes(yours), agree)
         return ~agree
 
-    def reference_gradients(self, record: Run) -> dict[int, Tensor]:
+    def reference_gradients(self, run: Run) -> dict[int, Tensor]:
         """Return the reference's gradients, if its result is the same as the subject's."""
         if self.reference is None:
             return {}
-        taken = record.values[: len(self.reference.values)]
+        taken = run.values[: len(self.reference.values)]
         for exact in (cast(taken, torch.float64), taken):  # in float64 also where the subject cannot be
             try:
-                theirs = forward_backward(self.reference, exact, record.upstream, recorded=False)
+                theirs = forward_backward(self.reference, exact, run.upstream)
             except (SubjectError, RuntimeError, ValueError):
                 continue
-            if self.surrogate or not self.forward_difference(record.outputs, theirs.outputs):
+            if self.surrogate or not self.forward_difference(run.outputs, theirs.outputs):
                 return {
-                    i: as_gradient(gradient, record.values[i])
+                    i: as_gradient(gradient, run.values[i])
                     for i, gradient in theirs.gradients.items()
                     if gradient is not None or self.surrogate
                 }
@@ -218,16 +209,16 @@ class Session:
                 return f"returns {a[index]:.6g}{place}, the reference {b[index]:.6g}"
         return ""
 
-    def show(self, point: Point) -> None:
-        """Let the table be about a point."""
+    def show(self, run: Run) -> None:
+        """Let the table be about a judged run."""
         self.report.rows = []
-        self.report.upstream = point.run.upstream
-        # In the place of a gradient that the engine does not take, the point has zeros.
-        refused = {r.position for r in point.run.returned if not r.is_accepted}
+        self.report.upstream = run.upstream
+        # In the place of a gradient that the engine does not take, the run has zeros.
+        refused = {r.position for r in run.returned if not r.is_accepted}
         for position in self.subject.checked:
             row = Row(self.subject.names[position], tuple(self.subject.values[position].shape))
             self.report.rows.append(row)
-            gradient = point.gradients[position]
+            gradient = run.measured[position]
             yours, right = gradient.yours, gradient.right
             if not yours.numel():
                 continue

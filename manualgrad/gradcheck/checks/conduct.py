@@ -2,13 +2,15 @@
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from manualgrad.gradcheck.running import Run, SubjectError
+from manualgrad.gradcheck.forward_backward import SubjectError, differentiate
+from manualgrad.gradcheck.run import Run
 from manualgrad.gradcheck.session import Session
 from manualgrad.gradcheck.subject import as_gradient
 from manualgrad.gradcheck.tolerance import close, first_index, rounding
@@ -43,7 +45,7 @@ def _raised(session: Session, error: SubjectError) -> None:
 
 
 def _finite_forward(session: Session) -> None:
-    if all(bool(output.isfinite().all()) for output in session.native.outputs):
+    if session.native.is_finite:
         return
     message = "The forward itself gives NaN or infinity here"
     theirs = []
@@ -62,12 +64,12 @@ def repeats(session: Session) -> None:
     for fills in (True, False):
         try:
             with _filled_memory() if fills else nullcontext():
-                again = session.forward_backward(subject.values, native.upstream)
+                again = session.run(subject.values, native.upstream)
         except SubjectError as error:
             if fills:  # an operation that has no deterministic form
                 continue
             return _raised(session, error)
-        if not all(bool(output.isfinite().all()) for output in again.outputs):
+        if not again.is_finite:
             session.find("uninitialized", None, "The forward's result holds memory that nobody wrote.")
             session.done = True
             return None
@@ -104,11 +106,11 @@ def works_twice(session: Session) -> None:
     """Go backward twice through one graph, as ``retain_graph=True`` does."""
     subject, native = session.subject, session.native
     try:
-        both = session.forward_backward(subject.values, native.upstream, again=True, recorded=False)
+        both = session.run(subject.values, native.upstream, backward=_twice)
     except SubjectError as error:
         works_once = "second" in error.phase
         return session.find("raises" if works_once else "nondeterministic", None, f"{error}.")
-    for position, index, one, two in _changes(session, native, both.second):
+    for position, index, one, two in _changes(session, native, both.gradients):
         session.find(
             "mutates",
             position,
@@ -121,8 +123,16 @@ def works_twice(session: Session) -> None:
     return None
 
 
+def _twice(roots: list[Tensor], leaves: list[Tensor], upstream: list[Tensor]) -> Sequence[Tensor | None]:
+    differentiate(roots, leaves, upstream, retain=True)
+    try:
+        return differentiate(roots, leaves, upstream)
+    except (Exception, SystemExit) as error:
+        raise SubjectError("the second backward through the same graph", error) from error
+
+
 def _changes(
-    session: Session, first: Run, gradients: dict[int, torch.Tensor | None]
+    session: Session, first: Run, gradients: dict[int, Tensor | None]
 ) -> Iterator[tuple[int, tuple[int, ...], float, float]]:
     """Yield each gradient that differs from the first run's: its position, an element, and that in both."""
     for position in session.subject.checked:

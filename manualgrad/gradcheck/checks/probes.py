@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from manualgrad.gradcheck.checks.values import name_wrong
-from manualgrad.gradcheck.point import Point
-from manualgrad.gradcheck.running import SubjectError
+from manualgrad.gradcheck.forward_backward import SubjectError
+from manualgrad.gradcheck.run import Run
 from manualgrad.gradcheck.session import Session
 from manualgrad.gradcheck.tolerance import largest
 
@@ -21,7 +21,7 @@ ZEROS = "some inputs set to 0"
 
 def magnitudes(session: Session) -> None:
     """Take the inputs smaller, larger, and so large that exponentials overflow."""
-    size = max((largest(session.base.values[i]) for i in session.base.gradients), default=0.0)
+    size = max((largest(session.base.values[i]) for i in session.base.measured), default=0.0)
     factors = [(factor, f"the inputs multiplied by {factor:g}") for factor in MAGNITUDES]
     if size > 0:
         factors.append((EXTREME / size, f"the inputs multiplied until the largest is {EXTREME:g}"))
@@ -58,30 +58,29 @@ def agreeing(session: Session) -> None:
 
 
 def _probe(
-    session: Session, values: list[Any], where: str, allow: Callable[[Point], None] = lambda point: None
+    session: Session, values: list[Any], where: str, allow: Callable[[Run], None] = lambda run: None
 ) -> None:
     try:
-        record = session.forward_backward(values, recorded=False)
+        run = session.run(values)
     except SubjectError:  # out of the function's domain
         return
-    if not all(bool(output.isfinite().all()) for output in record.outputs):
+    if not run.is_finite:
         return
-    point = session.judge(record, where, GROUPS)
-    allow(point)
+    session.judge(run, GROUPS)
+    allow(run)
     if where == ZEROS and session.reference is None:
         # Zero may be no input of this function's: a reference that is finite there says that it is.
-        for gradient in point.gradients.values():
+        for gradient in run.measured.values():
             gradient.wrong &= gradient.yours.isfinite()
-    if any(gradient.is_wrong for gradient in point.gradients.values()):
-        point.run = session.forward_backward(values, record.upstream)  # once more, for what backward saves
-        name_wrong(session, point, is_probe=True)
+    if any(gradient.is_wrong for gradient in run.measured.values()):
+        name_wrong(session, run, probe=where)
         if not session.report.ok:
-            session.show(point)
+            session.show(run)
 
 
-def _allow_between_slopes(point: Point) -> None:
+def _allow_between_slopes(run: Run) -> None:
     """Allow any slope between left and right at a tie that the caller did not ask for."""
-    for gradient in point.gradients.values():
+    for gradient in run.measured.values():
         gradient.wrong &= ~gradient.numeric.between_slopes(gradient.yours)
 
 

@@ -4,7 +4,7 @@ import itertools
 
 from torch import Tensor
 
-from manualgrad.gradcheck.recording import Returned
+from manualgrad.gradcheck.run import Returned
 from manualgrad.gradcheck.session import Session
 from manualgrad.gradcheck.subject import as_gradient
 from manualgrad.gradcheck.tolerance import same
@@ -43,14 +43,14 @@ def _misshapen(session: Session, one: Returned, gradient: Tensor) -> tuple[str, 
             f": it was not summed over dimension {' and '.join(summed)}. Autograd does that in silence; say "
             "it in backward."
         )
-    for precise in session.base.run.returned:
+    for precise in session.base.returned:
         if one.position is not None and precise.position == one.position and precise.gradient is not None:
             # Another argument's, or a permuted one, is more than misshapen.
             yours = as_gradient(precise.gradient, gradient)
-            for other, another in session.base.gradients.items():
+            for other, another in session.base.measured.items():
                 if other != one.position and same(yours, another.right):
                     return "swapped-inputs", f". It is the right one for {session.subject.name_of(other)}."
-            right = session.base.gradients[one.position].right
+            right = session.base.measured[one.position].right
             for order in itertools.permutations(range(right.dim())) if right.dim() <= 4 else ():
                 if same(yours, right.permute(order)):
                     how = "the transpose of the right one"

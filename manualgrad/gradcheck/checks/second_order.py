@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from manualgrad.gradcheck.forward_backward import SubjectError, differentiate, draw
 from manualgrad.gradcheck.numeric.derivative import derivative
 from manualgrad.gradcheck.numeric.evaluator import Evaluator
-from manualgrad.gradcheck.running import Run, SubjectError, differentiate, draw
+from manualgrad.gradcheck.run import Run
 from manualgrad.gradcheck.session import Session
 from manualgrad.gradcheck.subject import as_gradient, like, real
 from manualgrad.gradcheck.tolerance import Tolerance, close, first_index
@@ -25,23 +26,25 @@ def second_order(session: Session) -> None:
     subject, base = session.subject, session.base
     if session.named or session.surrogate or sum(base.values[i].numel() for i in subject.checked) > BIG:
         return None
-    upstream = [draw(output, session.generator).requires_grad_() for output in base.run.outputs]
+    upstream = [draw(output, session.generator).requires_grad_() for output in base.outputs]
     weights: dict[int, Tensor] = {}
     second: list[Tensor | None] = []
 
-    def differentiate(first: Run) -> None:
-        known = {i: g for i, g in first.gradients.items() if g is not None}
+    def twice(roots: list[Tensor], leaves: list[Tensor], used: list[Tensor]) -> Sequence[Tensor | None]:
+        gradients = differentiate(roots, leaves, used, retain=True, create=True)
+        known = {i: g for i, g in zip(subject.checked, gradients, strict=True) if g is not None}
         weights.update({i: draw(g.detach(), session.generator) for i, g in known.items()})
-        second.extend(_differentiate(known, weights, [*first.leaves.values(), *upstream]))
+        second.extend(_differentiate(known, weights, [*leaves, *upstream]))
+        return gradients
 
     try:
-        first = session.forward_backward(base.values, upstream, then=differentiate)
+        first = session.run(base.values, upstream, backward=twice)
     except SubjectError as error:
         return session.find("second-order", None, f"{REFUSED}: {error}.", wrong=False)
     if _is_declared_once(first):
         return session.find("second-order", None, f"{REFUSED}: it is once_differentiable.", wrong=False)
     if weights:  # else there is no gradient at all, where none is due
-        targets = [target.detach() for target in (*first.leaves.values(), *upstream)]
+        targets = [*(base.values[i] for i in subject.checked), *(u.detach() for u in upstream)]
         _compare(session, first, weights, targets, second)
     return None
 
@@ -82,7 +85,7 @@ def _compare(
 ) -> None:
     """Hold the second derivative against differences; arguments and upstream move as one vector."""
     sizes = [real(target).numel() for target in targets]
-    positions = list(first.leaves)
+    positions = session.subject.checked
 
     def weighted(record: Run) -> list[Tensor]:
         found = ((record.gradients[i], weight) for i, weight in weights.items())
@@ -94,11 +97,11 @@ def _compare(
         values = list(session.base.values)
         for position, value in zip(positions, moved, strict=False):
             values[position] = value
-        return weighted(session.forward_backward(values, moved[len(positions) :], recorded=False))
+        return weighted(session.run(values, moved[len(positions) :]))
 
     at = torch.cat([real(target).reshape(-1) for target in targets])
     claimed = torch.cat([as_gradient(g, t).reshape(-1) for g, t in zip(second, targets, strict=True)])
-    noise = max(session.eps, *(g.noise for g in session.base.gradients.values()))
+    noise = max(session.eps, *(g.noise for g in session.base.measured.values()))
     evaluator = Evaluator(gradients, at, weighted(first), [real(w) for w in weights.values()], noise)
     strict = session.tolerance_at(noise)
     tolerance = Tolerance(max(1e-4, strict.relative), max(1e-5, strict.scaled))

@@ -1,12 +1,14 @@
 """How a gradient is used in practice: scaled, of some inputs or results only, laid out in other memory."""
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from manualgrad.gradcheck.running import Run, SubjectError
+from manualgrad.gradcheck.forward_backward import SubjectError, forward_backward
+from manualgrad.gradcheck.run import Run
 from manualgrad.gradcheck.session import Session
 from manualgrad.gradcheck.subject import as_gradient
 from manualgrad.gradcheck.tolerance import Tolerance, close, first_index, largest
@@ -19,12 +21,10 @@ def proportional(session: Session) -> None:
     base = session.base
     for factor in (0.0, -1e3):
         try:
-            scaled = session.forward_backward(
-                base.values, [factor * u for u in base.run.upstream], recorded=False
-            )
+            scaled = session.run(base.values, [factor * u for u in base.upstream])
         except SubjectError as error:
             return session.find("raises", None, f"With {factor:g} × the upstream gradient: {error}.")
-        for position, gradient in base.gradients.items():
+        for position, gradient in base.measured.items():
             yours, got = gradient.yours, as_gradient(scaled.gradients[position], base.values[position])
             # Compared at the gradient's own size: of zero times it, rounding would be all that is left.
             size = max(abs(factor), 1.0)
@@ -46,14 +46,14 @@ def each_input_alone(session: Session) -> None:
     if len(subject.checked) < 2:
         return None
     for position in subject.checked[:MOST_ALONE]:
+        alone = copy(subject)
+        alone.checked = [position]
         when = f"{subject.name_of(position)} alone requires a gradient"
         try:
-            alone = session.forward_backward(
-                base.values, base.run.upstream, requires=[position], recorded=False
-            )
+            run = forward_backward(alone, base.values, base.upstream)
         except SubjectError as error:
             return session.find("raises", position, f"If {when}, {error}.")
-        got = as_gradient(alone.gradients[position], base.values[position])
+        got = as_gradient(run.gradients[position], base.values[position])
         if _is_another(session, position, got, when):
             return None
     return None
@@ -62,13 +62,13 @@ def each_input_alone(session: Session) -> None:
 def each_result_alone(session: Session) -> None:
     """Use one of several results alone: the upstream of the others is zero or None."""
     subject, base = session.subject, session.base
-    results = [k for k, follows in enumerate(base.run.differentiable) if follows]
+    results = [k for k, follows in enumerate(base.differentiable) if follows]
     if not 2 <= len(results) <= MOST_ALONE:
         return None
-    total = {position: torch.zeros_like(g.yours) for position, g in base.gradients.items()}
+    total = {position: torch.zeros_like(g.yours) for position, g in base.measured.items()}
     for k in results:
         try:
-            alone = session.forward_backward(base.values, base.run.upstream, used=[k], recorded=False)
+            alone = session.run(base.values, [u if j == k else None for j, u in enumerate(base.upstream)])
         except SubjectError as error:
             return session.find("raises", None, f"If result {k} alone is used, {error}.")
         for position, gradient in alone.gradients.items():
@@ -80,7 +80,7 @@ def each_result_alone(session: Session) -> None:
 
 
 def _is_another(session: Session, position: int, got: Tensor, when: str) -> bool:
-    yours = session.base.gradients[position].yours
+    yours = session.base.measured[position].yours
     index = _difference(session, position, got, yours)
     if index is None:
         return False
@@ -96,7 +96,7 @@ def _is_another(session: Session, position: int, got: Tensor, when: str) -> bool
 
 def _difference(session: Session, position: int, got: Tensor, wanted: Tensor) -> tuple[int, ...] | None:
     """Return the first element in which a gradient at the caller's inputs is not what it should be."""
-    base = session.base.gradients[position]
+    base = session.base.measured[position]
     agree = close(got, wanted, session.tolerance_at(base.noise), size=largest(base.yours))
     agree |= (got - wanted).abs() <= session.floor(session.base)
     return first_index(~(agree & got.isfinite()) & base.yours.isfinite())
@@ -147,16 +147,14 @@ def layouts(session: Session) -> None:
             )
     for what, position, values, upstream in cases:
         try:
-            found = session.forward_backward(values, upstream)
+            found = session.run(values, upstream)
         except SubjectError as error:
             return session.find("layout", position, f"With {what} {error}.")
         if found.changed:
             return session.find("mutates", None, f"{found.changed[0]}, with {what}.")
         expected = plain
         if "expanded" in what:  # of other numbers than the plain one's
-            expected = session.forward_backward(
-                subject.values, [u.contiguous() for u in upstream], recorded=False
-            )
+            expected = session.run(subject.values, [u.contiguous() for u in upstream])
         if _laid_out_differs(session, expected, found, what):
             return None
     return None

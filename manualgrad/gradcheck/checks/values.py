@@ -1,21 +1,14 @@
 """The values of a gradient: judged at the caller's inputs, and named where they are wrong."""
 
-import math
-from contextlib import AbstractContextManager
-from dataclasses import replace
-from functools import partial
-from typing import Any
-
 import torch
-from torch import Tensor
 
 from manualgrad.gradcheck.diagnoses import diagnose
 from manualgrad.gradcheck.diagnoses.case import Case
+from manualgrad.gradcheck.forward_backward import SubjectError
 from manualgrad.gradcheck.numeric.evaluator import STAIRCASE
-from manualgrad.gradcheck.point import ArgumentGradient, Point
-from manualgrad.gradcheck.running import SubjectError, Upstream
+from manualgrad.gradcheck.run import Measurement, Run
 from manualgrad.gradcheck.session import MisuseError, Session
-from manualgrad.gradcheck.subject import as_gradient, real
+from manualgrad.gradcheck.subject import real
 from manualgrad.gradcheck.tolerance import first_index
 
 SURROGATE = "If backward is meant to be another function's gradient (straight-through), pass it as surrogate."
@@ -40,7 +33,7 @@ def forward_agrees(session: Session) -> None:
             raise MisuseError(f"the reference raised {type(error).__name__}: {error}") from error
     # In the caller's own dtype: the function may hold constants that the cast to float64 does not reach.
     coarse = max(torch.finfo(session.subject.values[i].dtype).eps for i in session.subject.checked)
-    difference = session.forward_difference(session.base.run.outputs, theirs, coarse)
+    difference = session.forward_difference(session.base.outputs, theirs, coarse)
     if difference and session.subject.seed is None:  # what draws in another order is no other function
         session.find("unknown", None, f"The forward itself {difference}. Its gradient is judged numerically.")
 
@@ -55,7 +48,7 @@ def values_are_right(session: Session) -> None:
 
 
 def _count_unjudged(session: Session, position: int) -> None:
-    gradient, name = session.base.gradients[position], session.subject.name_of(position)
+    gradient, name = session.base.measured[position], session.subject.name_of(position)
     unknown = ~gradient.right.isfinite()
     index = first_index(unknown)
     if index is None:
@@ -76,49 +69,40 @@ def _count_unjudged(session: Session, position: int) -> None:
         session.find("kink", position, message, index, wrong=False)
 
 
-def name_wrong(session: Session, point: Point, *, is_probe: bool = False) -> None:
-    """Say what is wrong at a point, argument by argument."""
+def name_wrong(session: Session, run: Run, probe: str = "") -> None:
+    """Say what is wrong in a judged run, argument by argument; a probe says how its inputs were changed."""
     for position in session.subject.checked:
-        gradient = point.gradients[position]
+        gradient = run.measured[position]
         index = first_index(gradient.numeric.kink & ~gradient.wrong)
-        if index is not None and position not in session.named and not is_probe:
+        if index is not None and position not in session.named and not probe:
             session.find("kink", position, _kink(session, gradient, position, index), index, wrong=False)
-    suspects = [i for i, g in point.gradients.items() if g.is_wrong and i not in session.named]
-    points = [point, *_more_points(session, point)] if suspects else []
+    suspects = [i for i, m in run.measured.items() if m.is_wrong and i not in session.named]
+    runs = [run, *_more_runs(session, run)] if suspects else []
     for position in suspects:
-        _name(session, [p for p in points if p.gradients[position].is_wrong], position, is_probe)
+        _name(session, [r for r in runs if r.measured[position].is_wrong], position, probe)
         session.named.add(position)
 
 
-def _name(session: Session, points: list[Point], position: int, is_probe: bool) -> None:
-    subject, gradient = session.subject, points[0].gradients[position]
-    where = ""
-    if is_probe:
-        where = f"Right at the inputs as they are; with {points[0].where}: "
+def _name(session: Session, runs: list[Run], position: int, probe: str) -> None:
+    gradient = runs[0].measured[position]
+    where = f"Right at the inputs as they are; with {probe}: " if probe else ""
     elsewhere = gradient.wrong & ~(gradient.numeric.kink & gradient.yours.isfinite())
     index = first_index(gradient.wrong)
     if index is not None and not bool(elsewhere.any()):
         session.find("kink", position, where + _kink(session, gradient, position, index), index)
         return
-    case = Case(
-        position,
-        [subject.name_of(i) for i in range(len(subject.names))],
-        points,
-        partial(_rerun, session, position),
-        partial(_right, session, position),
-        lambda point: session.evaluator(point.run, position).jacobian(),
-    )
+    case = Case(session, position, runs)
     kind, sentence = diagnose(case)
     index = gradient.worst_index()
     figures = case.element(index)
     worked_out = "" if "no known mistake" in sentence else f" {figures}."
     # A probe may lie out of the domain, where the function is constant or otherwise another one.
     is_flat = not bool(gradient.right[elsewhere].any())
-    wrong = not is_probe or (kind != "unknown" and not is_flat) or kind == "non-finite"
+    wrong = not probe or (kind != "unknown" and not is_flat) or kind == "non-finite"
     session.find(kind, position, f"{where}{sentence}{worked_out}", index, wrong=wrong, figures=figures)
 
 
-def _kink(session: Session, gradient: ArgumentGradient, position: int, index: tuple[int, ...]) -> str:
+def _kink(session: Session, gradient: Measurement, position: int, index: tuple[int, ...]) -> str:
     """Set the element's gradient beside the slopes on its left and right."""
     estimate, yours = gradient.numeric, float(gradient.yours[index])
     left, right = float(estimate.left[index]) + 0.0, float(estimate.right[index]) + 0.0  # no minus zero
@@ -134,36 +118,18 @@ def _kink(session: Session, gradient: ArgumentGradient, position: int, index: tu
     return f"{says}. Yours, {yours:.6g}, does not lie between them."
 
 
-def _more_points(session: Session, point: Point) -> list[Point]:
-    """Take the same point with another upstream gradient, and a point nearby with the same signs."""
-    nearby = list(point.values)
+def _more_runs(session: Session, run: Run) -> list[Run]:
+    """Run at the same inputs with another upstream gradient, and at inputs nearby with the same signs."""
+    nearby = list(run.values)
     for i in session.subject.checked:
         stretch = torch.rand(nearby[i].shape, generator=session.generator) * 0.5 + 0.75
         nearby[i] = nearby[i] * stretch.to(nearby[i])
     found = []
-    for values in (point.values, nearby):
+    for values in (run.values, nearby):
         try:
-            record = session.forward_backward(values)
+            another = session.run(values)
         except SubjectError:
             continue
-        if all(bool(output.isfinite().all()) for output in record.outputs):
-            found.append(session.judge(record))
+        if another.is_finite:
+            found.append(session.judge(another))
     return found
-
-
-def _rerun(
-    session: Session, position: int, point: Point, upstream: Upstream, around: AbstractContextManager[Any]
-) -> Tensor | None:
-    try:
-        record = session.forward_backward(point.values, upstream, around=around)
-    except SubjectError:
-        return None
-    return as_gradient(record.gradients[position], point.values[position])
-
-
-def _right(session: Session, position: int, point: Point, upstream: tuple[Tensor, ...]) -> Tensor:
-    record, gradient = replace(point.run, upstream=upstream), point.gradients[position]
-    if gradient.reference is not None:
-        return session.reference_gradients(record)[position]
-    blind = torch.full_like(gradient.yours, math.nan)
-    return session.numeric(record, position, blind)[0].value

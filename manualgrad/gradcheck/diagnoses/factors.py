@@ -43,7 +43,7 @@ def _number(factor: float) -> str:
 
 def _sizes(case: Case) -> Iterator[tuple[float, str, str, str]]:
     """Yield sizes and numbers that occur, the likeliest first: value, symbol, whose, and where."""
-    for name, value in zip(case.names, case.first.point.values, strict=True):
+    for name, value in zip(case.names, case.first.run.values, strict=True):
         if isinstance(value, int | float) and not isinstance(value, bool):
             yield float(value), name, "", ""
     inputs = case.first.inputs

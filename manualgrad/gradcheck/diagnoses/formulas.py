@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from manualgrad.gradcheck.diagnoses.case import Case, Measurement
+from manualgrad.gradcheck.diagnoses.case import Case
+from manualgrad.gradcheck.run import Measurement
 from manualgrad.gradcheck.tolerance import close, same
 
 UPSTREAM = "grad_output"
@@ -205,7 +206,7 @@ def _candidates(case: Case, m: Measurement) -> dict[str, Tensor]:
         found[UPSTREAM] = m.upstream[0]
     saved = {
         f"the saved tensor of shape {tuple(t.shape)}": t.cpu().double()
-        for t in m.point.run.saved
+        for t in m.run.saved
         if t.is_floating_point()
     }
     floats = [(name, x) for name, x in m.inputs.items() if x.is_floating_point()]

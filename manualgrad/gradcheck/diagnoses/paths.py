@@ -14,7 +14,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from manualgrad.gradcheck.diagnoses.case import Case, Measurement, as_vector
+from manualgrad.gradcheck.diagnoses.case import Case, as_vector
+from manualgrad.gradcheck.run import Measurement
 from manualgrad.gradcheck.tolerance import close, same
 
 NO_PATH = 1e-7  # a derivative that is smaller than this share of the largest counts as 0

@@ -11,8 +11,9 @@ import itertools
 import torch
 from torch import Tensor
 
-from manualgrad.gradcheck.diagnoses.case import Case, Measurement
+from manualgrad.gradcheck.diagnoses.case import Case
 from manualgrad.gradcheck.diagnoses.factors import name_factor
+from manualgrad.gradcheck.run import Measurement
 from manualgrad.gradcheck.tolerance import largest, same
 
 NEGLIGIBLE = 1e-9  # a derivative that is smaller than this share of yours counts as 0
@@ -25,7 +26,7 @@ def missing_gradient(case: Case) -> str | None:
     """Recognise None, or zeros everywhere, where the result depends on the argument."""
     if any(bool(m.yours.any()) for m in case.measured):
         return None
-    nothing = all(m.point.run.gradients[case.position] is None for m in case.measured)
+    nothing = all(m.run.gradients[case.position] is None for m in case.measured)
     return f"is {'None' if nothing else 'zero everywhere'}, but the result depends on it"
 
 
@@ -85,7 +86,7 @@ def _best_factor(m: Measurement) -> float:
 
 def conjugated(case: Case) -> str | None:
     """Recognise the conjugate of the right gradient of a complex argument."""
-    is_complex = case.first.point.values[case.position].is_complex()
+    is_complex = case.first.run.values[case.position].is_complex()
     if is_complex and case.explained_by(lambda m: m.right * torch.tensor([1.0, -1.0])):
         return "is the conjugate of the right one: of a holomorphic function it is upstream × conj(∂y/∂x)"
     return None
@@ -93,10 +94,10 @@ def conjugated(case: Case) -> str | None:
 
 def swapped_inputs(case: Case) -> str | None:
     """Recognise the right gradient of another argument."""
-    for other, gradient in case.first.point.gradients.items():
+    for other, gradient in case.first.run.measured.items():
         if other == case.position or gradient.right.numel() != case.shape.numel():
             continue
-        if case.explained_by(lambda m: m.point.gradients[other].right.reshape(case.shape)):
+        if case.explained_by(lambda m: m.run.measured[other].right.reshape(case.shape)):
             return f"is the right one for {case.names[other]}"
     return None
 

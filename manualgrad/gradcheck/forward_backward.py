@@ -5,20 +5,23 @@ import re
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from manualgrad.gradcheck.recording import Record, watch
+from manualgrad.gradcheck.recording import watch
+from manualgrad.gradcheck.run import Run
 from manualgrad.gradcheck.subject import Subject, copy_of, real, same_numbers
 
 HERE = Path(__file__).parent
 TORCH = Path(torch.__file__).parent
 
-Upstream = Sequence[Tensor] | torch.Generator  # as they are, or drawn at random
+# Per result, None where it is not used; or to be drawn at random.
+Upstream = Sequence[Tensor | None] | torch.Generator
+# From results, leaves and upstream to the gradients of the leaves.
+Backward = Callable[[list[Tensor], list[Tensor], list[Tensor]], Sequence[Tensor | None]]
 
 
 class SubjectError(Exception):
@@ -31,33 +34,16 @@ class SubjectError(Exception):
         super().__init__(f"{phase} raised {type(error).__name__}: {first_line}{_place(error)}")
 
 
-@dataclass
-class Run(Record):
-    """One forward and backward of the subject; gradients by position, None where autograd has none."""
-
-    values: list[Any] = field(default_factory=list)
-    outputs: tuple[Tensor, ...] = ()  # the results that can have a gradient, detached
-    differentiable: list[bool] = field(default_factory=list)  # which of them autograd follows
-    upstream: tuple[Tensor, ...] = ()  # what backward was given, per output
-    gradients: dict[int, Tensor | None] = field(default_factory=dict)
-    second: dict[int, Tensor | None] = field(default_factory=dict)  # from a second backward, if there was one
-    leaves: dict[int, Tensor] = field(default_factory=dict)  # what each gradient was taken for
-
-
 def forward_backward(
     subject: Subject,
     values: Sequence[Any],
     upstream: Upstream,
     *,
-    then: Callable[[Run], None] | None = None,  # is called while the gradients have a graph
-    again: bool = False,  # go backward a second time through the same graph
+    backward: Backward | None = None,  # how to go backward, once if not said
     around: AbstractContextManager[Any] | None = None,  # for each custom backward to run in
-    requires: Sequence[int] | None = None,  # the positions that require a gradient, else all judged ones
-    used: Sequence[int] | None = None,  # the results that have an upstream gradient, else all
-    recorded: bool = True,  # look at what is returned, saved and changed, too
 ) -> Run:
-    """Run forward and backward once, on copies; raise :class:`SubjectError` if the subject raises."""
-    leaves = {i: copy_of(values[i]).requires_grad_() for i in requires or subject.checked}
+    """Run forward and backward, on copies; raise :class:`SubjectError` if the subject raises."""
+    leaves = {i: copy_of(values[i]).requires_grad_() for i in subject.checked}
     with torch.enable_grad():
         # Copies of the leaves, because a forward may work in place.
         arguments = [leaves[i].clone() if i in leaves else copy_of(value) for i, value in enumerate(values)]
@@ -68,33 +54,30 @@ def forward_backward(
                 results = subject.call(fn, arguments)
             except (Exception, SystemExit) as error:
                 raise SubjectError("forward", error) from error
-            record = Run(values=list(values), leaves=leaves)
-            record.outputs = tuple(t.detach() for t in results)
-            record.differentiable = [t.requires_grad for t in results]
-            record.upstream = tuple(_upstream_for(results, upstream))
+            given = _upstream_for(results, upstream)
+            followed = [t.requires_grad for t in results]
+            tops = tuple(torch.zeros_like(t) if u is None else u for u, t in zip(given, results, strict=True))
+            run = Run(subject, list(values), tuple(t.detach() for t in results), followed, tops)
             # A module updates its buffers; an in-place function hands back its own argument.
             own = [
                 (subject.name_of(i), values[i], arguments[i])
-                for i in range(subject.inputs if recorded else 0)
+                for i in range(subject.inputs)
                 if isinstance(values[i], Tensor) and not any(arguments[i] is t for t in results)
             ]
-            record.changed += _changed("forward", own)
+            run.changed += _changed("forward", own)
             subject.reseed()
-            chosen = [k for k, t in enumerate(results) if t.requires_grad and (used is None or k in used)]
-            roots, tops = [results[k] for k in chosen], [record.upstream[k] for k in chosen]
-            if recorded:
-                watch(roots, record, nodes, around or nullcontext())
+            used = [k for k, follows in enumerate(followed) if follows and given[k] is not None]
+            roots = [results[k] for k in used]
+            watch(roots, run, nodes, around or nullcontext())
             try:
-                record.gradients = _backward(roots, leaves, tops, again or then is not None, then is not None)
-                if again:
-                    record.second = _backward(roots, leaves, tops, False, False)
+                gradients = (backward or differentiate)(roots, list(leaves.values()), [tops[k] for k in used])
+            except SubjectError:
+                raise
             except (Exception, SystemExit) as error:
-                phase = "the second backward through the same graph" if record.gradients else "backward"
-                raise SubjectError(phase, error, record.changed) from error
-            record.changed = record.changed or _changed("backward", own)
-            if then is not None:
-                then(record)
-            return record
+                raise SubjectError("backward", error, run.changed) from error
+            run.gradients = dict(zip(leaves, gradients, strict=True))
+            run.changed = run.changed or _changed("backward", own)
+            return run
 
         return subject.hold(arguments, body)
 
@@ -107,10 +90,10 @@ def draw(like: Tensor, generator: torch.Generator) -> Tensor:
     return (torch.view_as_complex(values) if like.is_complex() else values).to(like.device, like.dtype)
 
 
-def _upstream_for(results: Sequence[Tensor], upstream: Upstream) -> list[Tensor]:
+def _upstream_for(results: Sequence[Tensor], upstream: Upstream) -> list[Tensor | None]:
     if isinstance(upstream, torch.Generator):
         return [draw(t.detach(), upstream) for t in results]
-    return [u.to(t.dtype) for u, t in zip(upstream, results, strict=True)]
+    return [None if u is None else u.to(t.dtype) for u, t in zip(upstream, results, strict=True)]
 
 
 def _changed(phase: str, own: list[tuple[str, Tensor, Tensor]]) -> list[str]:
@@ -119,25 +102,6 @@ def _changed(phase: str, own: list[tuple[str, Tensor, Tensor]]) -> list[str]:
         for name, was, now in own
         if not same_numbers(now.detach(), was)
     ]
-
-
-def _backward(
-    roots: list[Tensor], leaves: dict[int, Tensor], upstream: list[Tensor], retain: bool, create: bool
-) -> dict[int, Tensor | None]:
-    if not roots:
-        return dict.fromkeys(leaves)
-    try:
-        gradients = differentiate(roots, list(leaves.values()), upstream, retain, create)
-    except RuntimeError as error:
-        if ".backward()" not in str(error):
-            raise
-        # A reentrant checkpoint works with backward() alone.
-        torch.autograd.backward(roots, upstream, retain, create)
-        found = {i: leaf.grad for i, leaf in leaves.items()}
-        for leaf in leaves.values():
-            leaf.grad = None
-        return found
-    return dict(zip(leaves, gradients, strict=True))
 
 
 class _Loss(torch.autograd.Function):
@@ -159,13 +123,25 @@ def differentiate(
     upstream: Sequence[Tensor],
     retain: bool = False,
     create: bool = False,
-) -> tuple[Tensor | None, ...]:
+) -> Sequence[Tensor | None]:
     """Return the gradients by the leaves, None where nothing arrives.
 
     An upstream that is given to ``torch.autograd.grad`` itself imports sympy: a third of a second.
     """
+    if not roots:
+        return [None] * len(leaves)
     loss = _Loss.apply(upstream, *roots)
-    return torch.autograd.grad(loss, leaves, None, retain, create_graph=create, allow_unused=True)
+    try:
+        return torch.autograd.grad(loss, leaves, None, retain, create, allow_unused=True)
+    except RuntimeError as error:
+        if ".backward()" not in str(error):
+            raise
+    # A reentrant checkpoint works with backward() alone.
+    torch.autograd.backward(loss, None, retain, create)
+    gradients = [leaf.grad for leaf in leaves]
+    for leaf in leaves:
+        leaf.grad = None
+    return gradients
 
 
 def _place(error: BaseException) -> str:
