@@ -1,7 +1,7 @@
 """Can a network whose every gradient was derived by hand read handwritten digits?
 
     python experiments/mnist.py
-    python experiments/mnist.py --resume runs/mnist/20260101-120000-default-seed0
+    python experiments/mnist.py --resume runs/mnist/20260101-120000-seed0
     torchrun --nproc-per-node 2 experiments/mnist.py
 
 trains 784-512-256-128-10 with ReLU, cross-entropy and Adam for ten epochs on 48 000 images and validates on
@@ -35,7 +35,6 @@ from manualgrad.training import (
     evaluate,
     is_first,
     launch,
-    log_times,
     setup,
 )
 
@@ -113,9 +112,9 @@ def main(config: Config) -> dict[str, float]:
                 training = metrics.compute()  # the mean over the epoch, while the weights moved
                 validation = evaluate(model, loss_function, *validation_set)
                 metrics.reset()
-                run.log_metrics(loader.step, training, validation)
+                monitor.after_epoch(loader.step, training, validation)
                 print(f"epoch {epoch:2}  train {training}  val {validation}")
-                if epoch in log_times(config.epochs, 4):
+                if epoch in (1, config.epochs):
                     when = f"after epoch {epoch}"
                     run.log_figure("first layer", loader.step, plot_weights, model[1].weight, when)
                 checkpointer.end_epoch(training, validation)

@@ -29,7 +29,6 @@ from manualgrad.training import (
     check_finite,
     evaluate,
     launch,
-    log_times,
     setup,
     world_size,
 )
@@ -75,9 +74,9 @@ def main(config: Config) -> dict[str, float]:
                 training = metrics.compute()
                 validation = evaluate(model, loss_function, *validation_set)
                 metrics.reset()
-                run.log_metrics(loader.step, training, validation)
+                monitor.after_epoch(loader.step, training, validation)
                 print(f"epoch {epoch:2}  train {training}  val {validation}")
-                if epoch in log_times(config.epochs, 4):
+                if epoch in (1, config.epochs):
                     when = f"after epoch {epoch}"
                     run.log_figure("first layer", loader.step, plot_weights, model[1].weight, when)
                 checkpointer.end_epoch(training, validation)

@@ -88,7 +88,7 @@ def main(config: Config) -> dict[str, float]:
                 training = metrics.compute()
                 validation = evaluate(model, loss_function, *validation_set)
                 metrics.reset()
-                run.log_metrics(loader.step, training, validation)
+                monitor.after_epoch(loader.step, training, validation)
                 print(f"epoch {epoch:2}  train {training}  val {validation}")
                 when = f"after epoch {epoch}"
                 run.log_figure("convolutions/filters", loader.step, plot_filters, model[1].weight, when)

@@ -122,7 +122,7 @@ def main(config: Config) -> dict[str, float]:
                 training = metrics.compute()
                 validation = evaluate(model, loss_function, *validation_set)
                 metrics.reset()
-                run.log_metrics(loader.step, training, validation)
+                monitor.after_epoch(loader.step, training, validation)
                 print(f"epoch {epoch:2}  train {training}  val {validation}")
                 log_gradients(run, model, validation_set, loader.step, f"after epoch {epoch}")
                 checkpointer.end_epoch(training, validation)

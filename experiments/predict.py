@@ -1,7 +1,7 @@
 """Which digit is this?
 
-    python experiments/predict.py runs/mnist/20260101-120000-default-seed0 seven.jpg drawing.png
-    python experiments/predict.py runs/mnist/20260101-120000-default-seed0 --test-set
+    python experiments/predict.py runs/mnist/20260101-120000-seed0 seven.jpg drawing.png
+    python experiments/predict.py runs/mnist/20260101-120000-seed0 --test-set
 
 reads PNG and JPEG pictures with the best weights of a run of mnist.py, and prints which digit each shows, how
 probable that is to the network, and what is unusual about it.

@@ -11,17 +11,12 @@ FAINT = 1e-3  # of the largest layer's gradient: a smaller one has vanished
 MOSTLY = 0.5  # of a layer's units: if more are stuck, it hardly learns
 GONE = 1e-6  # of the gradient at the first step: while nothing is learnt, it should not fall so far
 BOLD, TIMID = 0.1, 1e-5  # update to weight, as a rule; in a single step a layer may double
-ROUNDING = 1e-16  # of float64: an error of 0 is below it
+RISEN = 1.1  # times the least validation loss: it rises
 EXACT = 1e-3  # relative error of a right gradient, with room for float32
 
 
-def answer(
-    records: Records, accuracy: float, guessing: float, training_accuracy: float | None = None
-) -> dict[str, str]:
-    """Answer each question that the records can answer: yes, no, a little, or not asked, and why.
-
-    The parameters are those of ``TrainingMonitor.report``.
-    """
+def answer(records: Records, epochs: Records, accuracy: float, guessing: float) -> dict[str, str]:
+    """Answer each question that a monitor's records can answer: yes, no, a little, or not asked, and why."""
     learnt = accuracy > (1 + guessing) / 2
     answers = {}
     late = records[len(records) // 2 :]
@@ -33,19 +28,31 @@ def answer(
     if errors := [record[CHECK] for record in records if CHECK in record]:
         answers[RIGHT] = _right(max(errors))
     fine = len(records) > 2 and not any(text.startswith("no:") for text in answers.values())
-    return {LEARNS: _learns(accuracy, guessing, training_accuracy, fine)} | answers
+    return {LEARNS: _learns(epochs, accuracy, guessing, fine)} | answers
 
 
-def _learns(accuracy: float, guessing: float, training: float | None, fine: bool) -> str:
-    if accuracy > (1 + guessing) / 2:
-        return f"yes: {accuracy:.4f} of the answers are correct; guessing gets {guessing:.4f}"
+def _learns(epochs: Records, accuracy: float, guessing: float, fine: bool) -> str:
     if accuracy > guessing + 0.05:
-        return f"a little: {accuracy:.4f} of the answers are correct; guessing gets {guessing:.4f}"
+        much = "yes" if accuracy > (1 + guessing) / 2 else "a little"
+        correct = f"{accuracy:.4f} of the answers are correct; guessing gets {guessing:.4f}"
+        return f"{much}: {correct}{_overfits(epochs)}"
     guess = f"no: {accuracy:.4f} is guessing ({guessing:.4f})"
-    if training is None or training <= guessing + 0.05:
-        advice = "; gradients and steps are fine: try more units, more epochs, or another rate"
-        return guess + advice if fine else guess
-    return f"{guess}; of the training examples it knows {training:.4f} by heart: are the labels right?"
+    if epochs and (training := epochs[-1]["training accuracy"]) > guessing + 0.05:
+        return f"{guess}; of the training examples it knows {training:.4f} by heart: are the labels right?"
+    advice = "; gradients and steps are fine: try more units, more epochs, or another rate"
+    return guess + advice if fine else guess
+
+
+def _overfits(epochs: Records) -> str:
+    """Say since when the validation loss rises while the training loss falls, if it does."""
+    losses = [epoch["validation loss"] for epoch in epochs]
+    if not losses or losses[-1] < RISEN * min(losses):
+        return ""
+    best = losses.index(min(losses))
+    if epochs[-1]["training loss"] >= epochs[best]["training loss"]:
+        return ""
+    rise = f"from {losses[best]:.3g} to {losses[-1]:.3g}"
+    return f"; it overfits after epoch {best + 1}: the validation loss rises {rise}, the training loss falls"
 
 
 def _arrives(norms: dict[str, float], first: dict[str, float], learnt: bool) -> str:
@@ -92,7 +99,7 @@ def _sized(sizes: dict[str, float], largest: dict[str, float], learnt: bool) -> 
 
 def _right(error: float) -> str:
     if error <= EXACT:
-        return f"yes: they differ from numeric ones by at most {max(error, ROUNDING):.0e}"
+        return f"yes: they differ from numeric ones by at most {error:.0e}"
     return f"no: they differ from numeric ones by {error:.2g}; check each function with manualgrad.gradcheck"
 
 

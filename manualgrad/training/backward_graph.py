@@ -86,18 +86,20 @@ def lesson(function: type) -> str:
 
 
 def walk_back(loss: Tensor) -> list[Any]:
-    """Return the nodes of autograd's graph, each behind all that hand it a gradient."""
-    order, seen = [], set()
-    waiting = [(_beyond(loss.grad_fn)[0], False)]
-    while waiting:
-        node, all_behind_it_are_done = waiting.pop()
-        if all_behind_it_are_done:
-            order.append(node)
-        elif node not in seen:
-            seen.add(node)
-            waiting.append((node, True))
-            waiting += [(following, False) for following, _ in reversed(_followers(node))]
-    return order[::-1]
+    """Return the nodes of autograd's graph, nearest first, each behind all that hand it a gradient."""
+    found, arriving = [_beyond(loss.grad_fn)[0]], Counter[Any]()
+    order = found[:]
+    for node in found:  # which grows
+        for following, _ in _followers(node):
+            if following not in arriving:
+                found.append(following)
+            arriving[following] += 1
+    for node in order:
+        for following, _ in reversed(_followers(node)):  # an operand on the left was there first
+            arriving[following] -= 1
+            if not arriving[following]:
+                order.append(following)
+    return order
 
 
 def _is_leaf(node: Any) -> bool:

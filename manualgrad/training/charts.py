@@ -12,7 +12,7 @@ LEARNS, ARRIVES, UNSTUCK, SIZED, RIGHT = QUESTIONS = (
 
 LOSS, ACCURACY = "loss", "accuracy"
 GRADIENT, WEIGHT, STUCK = "log10 of gradient norm", "weight norm", "stuck units"
-UPDATE, RATE, SPEED = "log10 of update to weight", "learning rate", "examples per second"
+UPDATE, RATE = "log10 of update to weight", "learning rate"
 CHECK = "log10 of gradient error, right below -3"
 
 # Horizontally every chart counts steps, from 1. The run's own line is the training's.
@@ -56,7 +56,6 @@ CHARTS = {
             "end: take a smaller learning rate."
         ),
         RATE: "The optimizer's step size.",
-        SPEED: "Training examples a second, without what looking takes. Healthy: level.",
     },
     RIGHT: {
         CHECK: (

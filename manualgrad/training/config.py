@@ -90,7 +90,7 @@ def hyper_parameters(config: Config) -> dict[str, Any]:
 
 
 def changed(config: Config) -> str:
-    """Name what differs from the defaults, for a folder's name: ``batch-size=64-epochs=3``, or ``default``.
+    """Name what differs from the defaults, for a folder's name: ``batch-size=64-epochs=3``.
 
     The seed stands in the name anyway; of several things the name says how many there are.
     """
@@ -101,7 +101,7 @@ def changed(config: Config) -> str:
             continue
         shown = len(value) if isinstance(value, tuple) else str(value).replace(os.sep, "_")
         parts.append(name if value is True else f"{name}={shown}")
-    return "-".join(parts) or "default"
+    return "-".join(parts)
 
 
 def _plain(value: Any) -> Any:

@@ -2,7 +2,6 @@
 
 import math
 import textwrap
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,19 +14,20 @@ from manualgrad.training import charts, parallel
 from manualgrad.training.answers import answer
 from manualgrad.training.backward_graph import backward_graph, hand_written, lesson
 from manualgrad.training.layers import STICKY, layer_outputs, split_into_layers, stuck_parts
+from manualgrad.training.metrics import Metrics
 from manualgrad.training.run_dir import RunDir, log_times, to_table
 from manualgrad.training.spot_check import worst_relative_error
 
 BUCKETS = 40  # of a histogram; TensorBoard draws 30
 SAMPLE = 10_000  # numbers of a tensor, at most: their distribution is that of all
-DETAILS = 8  # records with distributions and a gradient check, each of which costs several steps
+DETAILS, CHECKS = 8, 4  # records with distributions, and with a gradient check, which costs several steps
 
 
 class TrainingMonitor:
     """Log diagnostics every so many steps. It changes nothing about the training.
 
-    A record has norms and stuck units, a line a layer. At a few logarithmic times it is a detailed one, with
-    distributions and a check of the gradients against numeric ones.
+    A record has norms and stuck units, a line a layer. At a few logarithmic times distributions are added, and
+    a check of the gradients against numeric ones.
 
     Parameters
     ----------
@@ -60,11 +60,14 @@ class TrainingMonitor:
         self.run, self.model, self.loss_function, self.optimizer = run, model, loss_function, optimizer
         self.probe, self.every = probe, every
         self.layers = split_into_layers(model)
-        self.detailed = {1 + (step - 1) // every * every for step in log_times(last, DETAILS)}
+        # The records at or before the logarithmic times.
+        self.detailed, self.checked = (
+            {1 + (step - 1) // every * every for step in log_times(last, most)} for most in (DETAILS, CHECKS)
+        )
         self.records: list[dict[str, float]] = []
+        self.epochs: list[dict[str, float]] = []
         self._generator = torch.Generator().manual_seed(0)  # its own: the global one belongs to the training
         self._weights_before: list[list[Tensor]] = []
-        self._clock, self._looked_at = time.perf_counter(), 0
         run.descriptions |= charts.DESCRIPTIONS
 
     def after_backward(self, step: int, loss: Tensor, inputs: Tensor, targets: Tensor) -> None:
@@ -74,15 +77,11 @@ class TrainingMonitor:
         record = {f"{charts.LOSS}/batches": loss.item(), charts.RATE: self.optimizer.param_groups[0]["lr"]}
         if step == 1:
             self._introduce(loss)
-        if self._looked_at:  # not before the first look, when it also warmed up
-            examples = (step - self._looked_at) * len(inputs)
-            record[charts.SPEED] = examples / (time.perf_counter() - self._clock)
         gradients = [[p.grad for p in layer.parameters if p.grad is not None] for layer in self.layers]
         record |= self._norms(charts.GRADIENT, gradients)
-        if step in self.detailed and parallel.world_size() == 1:  # else the gradient is of others' rows, too
-            record[charts.CHECK] = worst_relative_error(
-                self.model, self.loss_function, inputs, targets, self._generator
-            )
+        if step in self.checked and parallel.world_size() == 1:  # else the gradient is of others' rows, too
+            error = worst_relative_error(self.model, self.loss_function, inputs, targets, self._generator)
+            record[charts.CHECK] = max(error, torch.finfo(torch.float64).eps)  # as exact as it computes
         if step in self.detailed:
             self._log_distributions("gradients", step, [tensors[0] for tensors in gradients if tensors])
         self._weights_before = [[p.detach().clone() for p in layer.parameters] for layer in self.layers]
@@ -111,11 +110,15 @@ class TrainingMonitor:
         if step in self.detailed:
             self._log_distributions("weights", step, [layer.parameters[0] for layer in self.layers])
             self._log_distributions("activations", step, outputs)
-        self._clock, self._looked_at = time.perf_counter(), step  # looking took time, but is no training
 
-    def report(
-        self, accuracy: float, guessing: float, training_accuracy: float | None = None
-    ) -> dict[str, str]:
+    def after_epoch(self, step: int, training: Metrics, validation: Metrics) -> None:
+        """Record an epoch's loss and accuracy: two colours in each chart."""
+        self.run.log_scalars(step, vars(training))
+        self.run.log_scalars(step, vars(validation), part="validation")
+        losses = {"training loss": training.loss, "validation loss": validation.loss}
+        self.epochs.append(losses | {"training accuracy": training.accuracy})
+
+    def report(self, accuracy: float, guessing: float) -> dict[str, str]:
         """Answer the five questions, on the terminal and in the Text tab, and return the answers.
 
         Parameters
@@ -124,10 +127,8 @@ class TrainingMonitor:
             Of the trained network, on what it did not train on where there is such.
         guessing : float
             The accuracy of always answering the most frequent class.
-        training_accuracy : float, optional
-            On what it did train on.
         """
-        answers = answer(self.records, accuracy, guessing, training_accuracy)
+        answers = answer(self.records, self.epochs, accuracy, guessing)
         for question, text in answers.items():
             print(textwrap.fill(f"{question} {text}", 80, subsequent_indent="  "))
         where = "Custom Scalars has the charts, by the same numbers.\n\n"
@@ -136,11 +137,11 @@ class TrainingMonitor:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what was recorded, and what decides where the next check looks."""
-        return {"records": self.records, "generator": self._generator.get_state()}
+        return {"records": self.records, "epochs": self.epochs, "generator": self._generator.get_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the state."""
-        self.records = state["records"]
+        self.records, self.epochs = state["records"], state["epochs"]
         self._generator.set_state(state["generator"])
 
     def _is_due(self, step: int) -> bool:

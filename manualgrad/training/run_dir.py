@@ -17,8 +17,7 @@ import torch
 from manualgrad.atomic import write_atomically
 from manualgrad.errors import UserError
 from manualgrad.training import parallel
-from manualgrad.training.config import Config, changed, hyper_parameters, to_json
-from manualgrad.training.metrics import Metrics
+from manualgrad.training.config import Config, TrainConfig, changed, hyper_parameters, to_json
 
 ADDRESS = "http://localhost:6006/#custom_scalars&_smoothingWeight=0"
 
@@ -66,6 +65,8 @@ class RunDir:
         )
         if resumed or not self.logs:
             return
+        for part in ("", "validation", "test") if isinstance(config, TrainConfig) else ():
+            self.writer_of(part)  # the first of TensorBoard's seven colours, so that no layer shares them
         lesson = inspect.getmodule(type(config))  # the script
         self.writer.add_text("about/lesson", inspect.cleandoc((lesson and lesson.__doc__) or ""))
         settings = {key.replace("_", "-"): value for key, value in to_json(config).items()}
@@ -133,11 +134,6 @@ class RunDir:
             )
             summary.value.add(tag=tag, simple_value=value, metadata=metadata)
         self.writer_of(part).file_writer.add_summary(summary, step)
-
-    def log_metrics(self, step: int, training: Metrics, validation: Metrics) -> None:
-        """Draw one point on each curve of loss and accuracy: two colours in each chart."""
-        self.log_scalars(step, vars(training))
-        self.log_scalars(step, vars(validation), part="validation")
 
     def log_figure(self, tag: str, step: int, plot: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """Show the matplotlib figure that ``plot(*args, **kwargs)`` returns, if pictures are logged."""

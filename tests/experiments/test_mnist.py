@@ -209,6 +209,19 @@ def test_a_run_that_goes_wrong_says_so(tmp_path, monkeypatch, capsys, settings, 
         assert RIGHT not in said
 
 
+def test_a_run_that_overfits_says_so_and_one_that_does_not_does_not(tmp_path, monkeypatch, capsys):
+    def load_with_some_wrong_labels(data_dir, device):
+        data = load_small_set()
+        data.train_labels[:400:3] = data.train_labels[:400:3].flip(0)  # of those that it trains on
+        return data
+
+    train(tmp_path / "well", epochs=8)
+    assert "it overfits" not in capsys.readouterr().out
+    monkeypatch.setattr(mnist, "load_mnist", load_with_some_wrong_labels)
+    train(tmp_path / "by heart", epochs=20)
+    assert "; it overfits after epoch" in capsys.readouterr().out.replace("\n  ", " ")
+
+
 @pytest.mark.slow
 def test_three_seeds_of_mnist_itself(tmp_path, monkeypatch):
     monkeypatch.setattr(mnist, "load_mnist", load_mnist)

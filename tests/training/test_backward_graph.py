@@ -80,6 +80,9 @@ def test_a_weight_that_every_step_uses_comes_behind_all_of_them():
         seen.add(node.name)
     (weight,) = [node for node in nodes if "weight_ih" in node.name]
     assert len(weight.input) == 3
+    names = [node.name.split("/")[1] for node in nodes if node.op != "Gradient"]
+    last = ["3_LSTMGates", "3_Add", "6_Linear", "5_Linear", "2_LSTMGates"]  # counted as they were called
+    assert names[2:7] == last
 
 
 def test_what_changes_a_shape_only_is_left_out():

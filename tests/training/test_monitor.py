@@ -33,12 +33,11 @@ def test_a_line_for_each_layer_every_so_many_steps(parts):
         for tag in (charts.GRADIENT, charts.WEIGHT, charts.UPDATE):
             assert [point.step for point in parts[layer].Scalars(tag)] == steps
     assert [point.step for point in parts["batches"].Scalars(charts.LOSS)] == steps
-    assert all(point.value > 0 for point in parts[""].Scalars(charts.SPEED))
 
 
 def test_details_at_logarithmic_times(parts):
     steps = [1, 4, 7, 10, 19]
-    assert [point.step for point in parts[""].Scalars(charts.CHECK)] == steps
+    assert [point.step for point in parts[""].Scalars(charts.CHECK)] == [1, 4, 19]
     assert all(point.value < -3 for point in parts[""].Scalars(charts.CHECK))
     for what in ("weights", "gradients", "activations"):
         assert [entry.step for entry in parts[""].Histograms(f"{what}/layer 2 Linear")] == steps

@@ -36,7 +36,7 @@ def test_the_folder_says_what_ran_and_with_what(config):
     with open_run(config, variant="with-relu") as run, open_run(config, variant="with-relu") as other:
         assert run.path != other.path  # though they begin in one second
         assert run.path.parent == config.runs_dir / "lesson"
-        assert re.fullmatch(r"\d{8}-\d{6}-with-relu-default-seed4", run.path.name)
+        assert re.fullmatch(r"\d{8}-\d{6}-with-relu-seed4", run.path.name)
         content = json.loads((run.path / "config.json").read_text())
     assert content["settings"]["runs_dir"] == str(config.runs_dir)
     assert content["settings"]["seed"] == 4
