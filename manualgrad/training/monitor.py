@@ -26,8 +26,8 @@ DETAILS, CHECKS = 8, 4  # records with distributions, and with a gradient check,
 class TrainingMonitor:
     """Log diagnostics every so many steps. It changes nothing about the training.
 
-    A record has norms and stuck units, a line a layer. At a few logarithmic times distributions are added, and
-    a check of the gradients against numeric ones.
+    A record has norms and stuck units, a line a layer; at a few logarithmic times also distributions, and a
+    check of the gradients against numeric ones.
 
     Parameters
     ----------
