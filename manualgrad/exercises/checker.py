@@ -11,6 +11,7 @@ import threading
 import time
 from dataclasses import fields, replace
 from multiprocessing import connection, forkserver
+from pathlib import Path
 
 from manualgrad.errors import UserError
 from manualgrad.exercises import sandbox
@@ -33,9 +34,11 @@ def start_server() -> None:
 
 
 def check(request: Request) -> Verdict:
-    """Return the verdict on one file; what takes the server down is tried twice."""
-    verdict = Check(request).wait()
-    return Check(request).wait() if verdict.kind == "lost" else verdict
+    """Return the verdict on one file."""
+    try:
+        return Check(request).wait()
+    except (EOFError, ConnectionError):  # another check has just killed the server
+        return explain(LOST, request.limits)
 
 
 class Check:
@@ -45,74 +48,57 @@ class Check:
         start_server()
         self.request = request
         self._token = secrets.token_hex()
-        # Files and not pipes: nothing that a check does can make their reader wait.
-        self._answer, self._printed = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
-        self._scratch = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        # A connection is what multiprocessing passes a descriptor in.
-        answer, printed = (
-            connection.Connection(os.dup(file.fileno()), readable=False)
-            for file in (self._answer, self._printed)
-        )
+        self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        # Files and not pipes, opened here: nothing that a check does can make their reader wait.
+        files = (Path(self._folder.name, name) for name in sandbox.FILES)
+        self._answer, self._printed = (open(file, "x+b") for file in files)  # noqa: SIM115
         self._process = multiprocessing.get_context("forkserver").Process(
-            target=sandbox.run, args=(request, self._token, answer, printed, self._scratch.name)
+            target=sandbox.run, args=(request, self._token, self._folder.name)
         )
-        with LOCK, contextlib.suppress(EOFError, OSError):  # the server may be killed by another check
+        with LOCK:
             self._process.start()
         self._started = time.monotonic()
-
-    @property
-    def sentinel(self) -> int | None:
-        """A descriptor that becomes readable when the check has ended; None if it never began."""
-        return None if self._process.pid is None else self._process.sentinel
+        self.sentinel = self._process.sentinel  # a descriptor that is readable when the check has ended
 
     def seconds_left(self) -> float:
-        """Return how long it may still take; 0 if it never began."""
-        left = self._started + self.request.limits.wall_seconds - time.monotonic()
-        return 0.0 if self.sentinel is None else max(0.0, left)
+        """Return how long it may still take."""
+        return max(0.0, self._started + self.request.limits.wall_seconds - time.monotonic())
 
     def wait(self) -> Verdict:
         """Wait until the check ends or its time is over, and return the verdict."""
-        code: int | None = LOST
-        if self.sentinel is not None:
-            in_time = connection.wait([self.sentinel], self.seconds_left())
-            self.stop()
-            with LOCK:
-                self._process.join()
-                code = self._process.exitcode if in_time else None
-        return self._end(code)
-
-    def stop(self) -> None:
-        """Kill the process and all that it has started in its session."""
-        if (pid := self._process.pid) is not None:
-            for kill in (os.killpg, os.kill):  # it may not have become a group of its own yet
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    kill(pid, signal.SIGKILL)
-
-    def _end(self, code: int | None) -> Verdict:
-        """Return the verdict of a process that has ended; without a code, by its time limit."""
+        in_time = connection.wait([self.sentinel], self.seconds_left())
+        self.stop()
+        with LOCK:
+            self._process.join()
+            code = self._process.exitcode if in_time else None
         seconds = round(time.monotonic() - self._started, 3)
         answer = os.pread(self._answer.fileno(), LARGEST_ANSWER, 0)
         printed = os.pread(self._printed.fileno(), MOST_PRINTED + 1, 0).decode("utf-8", "replace")
         self._answer.close()
         self._printed.close()
-        self._scratch.cleanup()
+        self._folder.cleanup()
         if len(printed) > MOST_PRINTED:
             printed = printed[:MOST_PRINTED].rsplit("\n", 1)[0] + "\n… and more"
         verdict = self._read(answer)
         if verdict is None:
-            if code and 0 < code < LOST and not answer:
-                raise UserError("the checking process could not be started; its own message is above")
             late = code == -signal.SIGKILL and seconds >= self.request.limits.cpu_seconds
-            kind, message = explain(None if late else code, self.request.limits)
-            verdict = Verdict(kind=kind, message=message)
+            verdict = explain(None if late else code, self.request.limits)
         if verdict.kind in ENDINGS:
             verdict = replace(verdict, message=f"{self.request.file.name} {verdict.message}")
         return replace(verdict, printed=printed, seconds=seconds)
 
+    def stop(self) -> None:
+        """Kill the process and all that it has started in its session."""
+        pid = self._process.pid
+        assert pid is not None
+        for kill in (os.killpg, os.kill):  # it may not have become a group of its own yet
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                kill(pid, signal.SIGKILL)
+
     def _read(self, answer: bytes) -> Verdict | None:
         """Return what the process answered; None if it has not, or somebody else has written there."""
         try:
-            content = json.loads(answer.removeprefix(sandbox.BEGUN))
+            content = json.loads(answer)
             verdict = Verdict(**content["result"])
             sound = all(type(getattr(verdict, f.name)) is type(f.default) for f in fields(Verdict))
             return verdict if sound and content["token"] == self._token else None
@@ -124,21 +110,24 @@ class Check:
 ENDINGS = {"lost", "exit", "time", "output-limit", "memory", "crash", "process", "unfinished"}
 
 
-def explain(code: int | None, limits: Limits) -> tuple[str, str]:
-    """Return a kind and a message for a process that has not answered; no code: its time was over."""
+def explain(code: int | None, limits: Limits) -> Verdict:
+    """Return the verdict on a process that has not answered; without an exit code its time was over."""
     if code is None or code == -signal.SIGXCPU:
         # One message for both limits: which is met first depends on what else the machine is doing.
         allowed = f"{limits.cpu_seconds:g} s of computing or {limits.wall_seconds:g} s in all"
         what = f"did not end within {allowed}, and was stopped: is there a loop that never ends, or a wait?"
-        return "time", what
+        return Verdict(kind="time", message=what)
     if code == LOST:
-        return "lost", "took the checking process down with it"
+        return Verdict(kind="lost", message="took the checking process down with it")
     if code >= 0:
-        return "exit", f"ended its own process (exit status {code}) before the check was done"
+        what = f"ended its own process (exit status {code}) before the check was done"
+        return Verdict(kind="exit", message=what)
     if code == -signal.SIGXFSZ:
         what = f"printed more than {limits.output_mb} MB, and was stopped: is there a print in a loop?"
-        return "output-limit", what
+        return Verdict(kind="output-limit", message=what)
     if code == -signal.SIGKILL:
-        return "memory", "was killed by the system, most likely because memory ran out"
+        what = "was killed by the system, most likely because memory ran out"
+        return Verdict(kind="memory", message=what)
     name = signal.Signals(-code).name
-    return "crash", f"crashed the Python process itself ({name}: {signal.strsignal(-code)})"
+    what = f"crashed the Python process itself ({name}: {signal.strsignal(-code)})"
+    return Verdict(kind="crash", message=what)

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from manualgrad.errors import UserError
 from manualgrad.exercises.checker import check
-from manualgrad.exercises.course import course, find
+from manualgrad.exercises.course import find
 from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.folder import DEFAULT, Folder
 from manualgrad.exercises.session import Session
@@ -106,20 +106,16 @@ def _check(session: Session, exercise: Exercise, as_json: bool) -> int:
 
 def _grade(options: Namespace) -> int:
     """Grade a class, or one submission for another system."""
-    from manualgrad.exercises import grade, gradebook, submissions  # a student's commands do without
+    from manualgrad.exercises import grade, gradebook  # a student's commands do without
 
     chosen = [find(name) for name in options.exercises or ()]
     if options.out is not None:
         grade.grade_class(options.folder, options.out, chosen, options.jobs, _limits(options), options.force)
         return 0
-    about = gradebook.classroom50_runner() if options.classroom50 else {}
-    submission = submissions.read_submission(options.folder, chosen or course())
-    exercises = chosen or grade.handed_in([submission], options.folder)
-    grades = list(grade.Grader(exercises, options.jobs, _limits(options)).grade([submission]))
-    grades.sort(key=lambda grade: [exercise.name for exercise in exercises].index(grade.exercise))
-    content = about | (gradebook.classroom50(grades) if about else gradebook.gradescope(grades))
+    grades = grade.grade_submission(options.folder, chosen, options.jobs, _limits(options))
+    results = gradebook.gradescope if options.gradescope else gradebook.classroom50
     path: Path = options.gradescope or options.classroom50
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(results(grades), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return 0
 
 

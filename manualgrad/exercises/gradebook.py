@@ -7,8 +7,8 @@ import os
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +38,8 @@ class Grade:
         """Whether all of it is right."""
         return self.points == self.out_of
 
-    @property
-    def told(self) -> str:
-        """What to tell the student."""
-        return "right" if self.passed else self.report or self.message
+
+DETAILS = [field.name for field in fields(Grade)]
 
 
 def read_details(path: Path) -> list[Grade]:
@@ -49,50 +47,40 @@ def read_details(path: Path) -> list[Grade]:
     grades = []
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            values: dict[str, Any] = {field.name: row.get(field.name) for field in fields(Grade)}
+            values: dict[str, Any] = {name: row.get(name) for name in DETAILS}
             if None not in values.values():
                 values |= {"points": int(row["points"]), "out_of": int(row["out_of"])}
                 grades.append(Grade(**values | {"seconds": float(row["seconds"])}))
     return grades
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> bytes:
-    """Return a table as the bytes of a CSV file."""
+def table(rows: Iterable[Iterable[object]]) -> bytes:
+    """Return the bytes of a CSV file."""
     text = io.StringIO(newline="")
-    csv.writer(text).writerows([header, *rows])
+    csv.writer(text).writerows(rows)
     return text.getvalue().encode()
 
 
-def details(grades: Sequence[Grade]) -> bytes:
-    """Return a row for each grade, as the bytes of a CSV file."""
-    return table([field.name for field in fields(Grade)], [list(asdict(grade).values()) for grade in grades])
-
-
-def gradebook(
-    submissions: Sequence[Submission], exercises: Sequence[Exercise], grades: Sequence[Grade]
-) -> bytes:
-    """Return a row for each student, as the bytes of a CSV file."""
-    names = [exercise.name for exercise in exercises]
-    rows = []
+def students(submissions: Sequence[Submission], grades: Sequence[Grade]) -> list[list[object]]:
+    """Return a header, and a row for each student."""
+    names = list(dict.fromkeys(grade.exercise for grade in grades))
+    rows: list[list[object]] = [["name", "total", "out_of", "percent", *names, "attempts", "look_at"]]
     for submission in submissions:
-        its = {grade.exercise: grade for grade in grades if grade.submission == submission.name}
-        total, out_of = _sum(its.values())
-        looks = "; ".join(f"{name}.py {its[name].look_at}" for name in names if its[name].look_at)
-        points = [its[name].points for name in names]
-        attempts = "" if submission.attempts is None else submission.attempts
-        rows.append(
-            (submission.name, total, out_of, round(100 * total / out_of, 1), *points, attempts, looks)
-        )
-    return table(("name", "total", "out_of", "percent", *names, "attempts", "look_at"), rows)
+        its = [grade for grade in grades if grade.submission == submission.name]
+        total, out_of = _sum(its)
+        points = [grade.points for grade in its]
+        looks = "; ".join(f"{grade.exercise}.py {grade.look_at}" for grade in its if grade.look_at)
+        percent = round(100 * total / out_of, 1)
+        rows.append([submission.name, total, out_of, percent, *points, submission.attempts, looks])
+    return rows
 
 
-def feedback(submission: Submission, grades: Sequence[Grade]) -> str:
+def feedback(grades: Sequence[Grade]) -> str:
     """Return what a student would have been told, in Markdown."""
-    its = [grade for grade in grades if grade.submission == submission.name]
-    total, out_of = _sum(its)
-    parts = [f"# {submission.name}: {total} of {out_of}"]
-    for grade in its:
-        told = grade.told if grade.passed else f"```text\n{grade.told}\n```"
+    total, out_of = _sum(grades)
+    parts = [f"# {grades[0].submission}: {total} of {out_of}"]
+    for grade in grades:
+        told = grade.report if grade.passed else f"```text\n{grade.report}\n```"
         parts += [f"## {grade.exercise}: {grade.points} of {grade.out_of}", told]
     return "\n\n".join(parts) + "\n"
 
@@ -109,10 +97,9 @@ def summarise(grades: Sequence[Grade]) -> list[tuple[str, str, str, str]]:
     return rows
 
 
-def _sum(grades: Iterable[Grade]) -> tuple[int, int]:
+def _sum(grades: Sequence[Grade]) -> tuple[int, int]:
     """Return the points of some grades, and how many there could have been."""
-    points = [(grade.points, grade.out_of) for grade in grades]
-    return sum(got for got, _ in points), sum(possible for _, possible in points)
+    return sum(grade.points for grade in grades), sum(grade.out_of for grade in grades)
 
 
 def gradescope(grades: Sequence[Grade]) -> dict[str, Any]:
@@ -123,7 +110,7 @@ def gradescope(grades: Sequence[Grade]) -> dict[str, Any]:
             "score": grade.points,
             "max_score": grade.out_of,
             "status": "passed" if grade.passed else "failed",
-            "output": grade.told,
+            "output": grade.report,
             "visibility": "visible",
         }
         for grade in grades
@@ -132,42 +119,43 @@ def gradescope(grades: Sequence[Grade]) -> dict[str, Any]:
     return {"score": _sum(grades)[0], "execution_time": seconds, "tests": tests}
 
 
-def classroom50_runner(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return what Classroom 50's runner tells about a submission, as ``result.json`` calls it."""
-    names = {
-        "classroom": "CLASSROOM",
-        "assignment": "ASSIGNMENT",
-        "submission": "SUBMISSION_TAG",
-        "commit": "COMMIT_URL",
-        "release": "RELEASE_URL",
-    }
-    missing = [name for name in names.values() if not environment.get(name)]
-    if missing:
-        raise UserError(f"--classroom50 is for Classroom 50's runner, which sets {', '.join(missing)}")
-    return {
-        "schema": "classroom50/result/v1",
-        **{name: environment[variable] for name, variable in names.items()},
-        "assignment_type": environment.get("ASSIGNMENT_TYPE") or "individual",
-        "owner": environment.get("OWNER") or environment.get("USERNAME") or "unknown",
-        "review": environment.get("REVIEW_URL") or environment["COMMIT_URL"],
-        "datetime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }
+# What Classroom 50's runner tells about a submission: the name in ``result.json``, and the variable.
+CLASSROOM50 = {
+    "classroom": "CLASSROOM",
+    "assignment": "ASSIGNMENT",
+    "submission": "SUBMISSION_TAG",
+    "commit": "COMMIT_URL",
+    "release": "RELEASE_URL",
+}
 
 
 def classroom50(grades: Sequence[Grade]) -> dict[str, Any]:
     """Return one submission's grades as Classroom 50's ``result.json``: a test for each exercise."""
+    missing = [variable for variable in CLASSROOM50.values() if not os.environ.get(variable)]
+    if missing:
+        raise UserError(f"--classroom50 is for Classroom 50's runner, which sets {', '.join(missing)}")
+    told = {name: os.environ[variable] for name, variable in CLASSROOM50.items()}
     tests = [
         {
             "test-name": grade.exercise,
             "passed": grade.passed,
             "score": grade.points,
             "max-score": grade.out_of,
-            "output": grade.told,
+            "output": grade.report,
         }
         for grade in grades
     ]
     score, out_of = _sum(grades)
-    return {"score": score, "max-score": out_of, "tests": tests}
+    return told | {
+        "schema": "classroom50/result/v1",
+        "assignment_type": os.environ.get("ASSIGNMENT_TYPE") or "individual",
+        "owner": os.environ.get("OWNER") or os.environ.get("USERNAME") or "unknown",
+        "review": os.environ.get("REVIEW_URL") or told["commit"],
+        "datetime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "score": score,
+        "max-score": out_of,
+        "tests": tests,
+    }
 
 
 # What a teacher uploads: the files of Gradescope's zip, and the script of Classroom 50.

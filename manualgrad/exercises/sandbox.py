@@ -13,14 +13,16 @@ import struct
 import sys
 import traceback
 from dataclasses import asdict
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
 from manualgrad.exercises.verdict import Limits, Request
 
 MEGABYTE = 2**20
-BEGUN = b"begun\n"  # the answer's first line
+ANSWER = 3  # the descriptor that the answer is written to
+FILES = ("answer", "printed")  # beside the scratch folder
+
+MEMORY_SIGNS = ("MemoryError", "can't allocate memory", "not enough memory")
 
 FORBIDDEN = {  # audit events: other processes, and the C library behind Python's back
     *("os.fork", "os.forkpty", "os.posix_spawn", "os.system", "os.exec", "subprocess.Popen"),
@@ -30,38 +32,31 @@ FORBIDDEN = {  # audit events: other processes, and the C library behind Python'
 # Linux's Landlock, in the numbers of its system calls and flags.
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 NO_NEW_PRIVILEGES = 38
-WRITES = (
-    0b111_1111_1111_0010  # every right to write, remove, make, link or truncate; bit 13 and 14 came later
-)
 TCP, SIGNALS_AND_SOCKETS = 0b11, 0b11
 
 
-def run(request: Request, token: str, answer: Connection, printed: Connection, scratch: str) -> NoReturn:
+def run(request: Request, token: str, folder: str) -> NoReturn:
     """Judge one file and write the answer. The process ends here, whatever happens."""
     try:
         os.setsid()
-        os.chdir(scratch)
-        answer_file = _keep_only(answer.fileno(), printed.fileno())
+        os.chdir(folder)
+        answer, printed = (os.open(name, os.O_RDWR) for name in FILES)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        for source, target in ((nothing, 0), (printed, 1), (printed, 2), (answer, ANSWER)):
+            os.dup2(source, target)
+        os.closerange(ANSWER + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         sys.stdin = os.fdopen(0, closefd=False)
-        os.write(answer_file, BEGUN)
+        os.mkdir("scratch")
+        os.chdir("scratch")
         _set_limits(request.limits)
-        confine(scratch)
-        result = _work(request, token, answer_file)
+        confine(".")
+        result = _work(request, token)
         with contextlib.suppress(ValueError, OSError):  # the student's code may have closed them
             sys.stdout.flush()
             sys.stderr.flush()
-        _write(answer_file, token, result)
+        _write(token, result)
     finally:
         os._exit(0)
-
-
-def _keep_only(answer: int, printed: int) -> int:
-    """Close every descriptor but the standard ones, which it redirects, and the answer's."""
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    for source, target in ((nothing, 0), (printed, 1), (printed, 2), (answer, 3)):
-        os.dup2(source, target)
-    os.closerange(4, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    return 3
 
 
 def _set_limits(limits: Limits) -> None:
@@ -91,11 +86,10 @@ def confine(folder: str) -> None:
     version, libc = landlock_version(), ctypes.CDLL(None)
     if not version:
         return
-    known = 13 if version < 2 else 14 if version < 3 else 15  # the rights of later systems are refused
-    writes = WRITES & (1 << known) - 1 | (1 << known) - (1 << 13)
+    # Every right to write, remove, make, link or truncate: bit 1, and from 4 on those that the system knows.
+    writes = 0b10 | (1 << min(12 + version, 15)) - (1 << 4)
     fields = (writes, TCP if version >= 4 else 0, SIGNALS_AND_SOCKETS if version >= 6 else 0)
-    attributes = struct.pack("QQQ", *fields)[: 8 if version < 4 else 16 if version < 6 else 24]
-    ruleset = libc.syscall(CREATE_RULESET, attributes, len(attributes), 0)
+    ruleset = libc.syscall(CREATE_RULESET, struct.pack("QQQ", *fields), 24, 0)
     for path, rights in ((folder, writes), (os.devnull, 0b10)):
         place = os.open(path, os.O_PATH)
         libc.syscall(ADD_RULE, ruleset, 1, struct.pack("=Qi", rights, place), 0)
@@ -105,7 +99,7 @@ def confine(folder: str) -> None:
     os.close(ruleset)
 
 
-def _work(request: Request, token: str, answer_file: int) -> dict[str, Any]:
+def _work(request: Request, token: str) -> dict[str, Any]:
     """Judge the file; every way in which it can end early is a result, too."""
     import torch  # the command line, which imports this file, does without
 
@@ -113,48 +107,41 @@ def _work(request: Request, token: str, answer_file: int) -> dict[str, Any]:
 
     torch.set_num_threads(1)  # a fork has this one thread; and gradings run side by side
     torch.manual_seed(0)
-    _forbid_processes(token, answer_file)
+    _forbid_processes(token)
     try:
         result = asdict(judge(request))
     except SystemExit as ending:
         return {"kind": "exit", "message": f"called exit({ending.code!r}) before the check was done"}
     except MemoryError:
-        return {"kind": "memory", "message": _out_of_memory(request.limits)}
+        result = {"kind": "raises", "message": "MemoryError"}
     except BaseException as error:  # the check should have dealt with it, whatever it is
         traceback.print_exc()
         what = f"{type(error).__name__}: {error}".removesuffix(": ")
         return {"kind": "unfinished", "message": f"ended the check with {what}"}
+    # PyTorch reports it as a RuntimeError, which the check reports as something that backward raised.
     if result["kind"] == "raises" and any(sign in result["message"] for sign in MEMORY_SIGNS):
-        return {"kind": "memory", "message": _out_of_memory(request.limits)}
+        size = f"{request.limits.memory_mb} MB of memory"
+        what = f"asked for more than {size}: is a tensor or a list growing without end?"
+        return {"kind": "memory", "message": what}
     return result
 
 
-# PyTorch reports it as a RuntimeError, which the check reports as something that backward raised.
-MEMORY_SIGNS = ("MemoryError", "can't allocate memory", "not enough memory")
-
-
-def _out_of_memory(limits: Limits) -> str:
-    return f"asked for more than {limits.memory_mb} MB of memory: is a tensor or a list growing without end?"
-
-
-def _forbid_processes(token: str, answer_file: int) -> None:
+def _forbid_processes(token: str) -> None:
     """End the check at its first attempt to start or signal a process: a fork bomb gets no second one."""
 
     def hook(event: str, _: tuple[Any, ...]) -> None:
         if event in FORBIDDEN:
-            message = (
-                f"tried to reach another process or the C library ({event}), which an exercise may not do"
-            )
-            _write(answer_file, token, {"kind": "process", "message": message})
+            what = f"tried to reach another process or the C library ({event})"
+            _write(token, {"kind": "process", "message": f"{what}, which an exercise may not do"})
             os._exit(0)
 
     sys.addaudithook(hook)
 
 
-def _write(answer_file: int, token: str, result: dict[str, Any]) -> None:
+def _write(token: str, result: dict[str, Any]) -> None:
     data = json.dumps({"token": token, "result": result}).encode()
     while data:
-        data = data[os.write(answer_file, data) :]
+        data = data[os.write(ANSWER, data) :]
 
 
 SET_SUBREAPER = 36

@@ -5,31 +5,27 @@ import codecs
 import hashlib
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from manualgrad.errors import UserError
+from manualgrad.exercises.course import course
 from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.folder import PROGRESS, Folder
 from manualgrad.exercises.stub import write_stub
 
 LARGEST_FILE = 2**20  # bytes
 
-# What gives a gradient without deriving it, or reaches into the check.
+MODULES = "ctypes|gc|inspect|os|sys|builtins|importlib|multiprocessing|subprocess|signal"
+# What gives a gradient without deriving it, or reaches into the check: a pattern of dotted names, and why.
 WATCHED = {
-    "takes autograd's gradient": (
-        *("torch.autograd.grad", "torch.autograd.backward", "torch.autograd.functional", "torch.func"),
-    ),
-    "calls PyTorch's own operators": ("torch.ops", "torch._C"),
-    "calls PyTorch's own functions": ("torch.nn.functional",),
-    "uses the package's own functions": ("manualgrad",),
-    "reaches into the check": (
-        *("ctypes", "gc", "inspect", "os", "sys", "builtins"),
-        *("importlib", "multiprocessing", "subprocess", "signal"),
-    ),
+    r"torch\.(autograd\.(grad|backward|functional)|func)\b": "takes autograd's gradient",
+    r"torch\.(ops|_C)\b": "calls PyTorch's own operators",
+    r"torch\.nn\.functional\b(?!\.one_hot$)": "calls PyTorch's own functions",
+    r"manualgrad\b(?!\.exercises\.given\b)": "uses the package's own functions",
+    rf"(.*\.)?({MODULES})\b": "reaches into the check",
+    r".*\.\w*backward(_\w*)?$|(exec|eval)$": "may not be a derivation of one's own",
 }
-ONE_HOT = "torch.nn.functional.one_hot"  # has no gradient to give away
 
 
 @dataclass(frozen=True)
@@ -52,31 +48,28 @@ class Submission:
     """What one student handed in: the file of each exercise, and how often it had been checked."""
 
     name: str
-    files: dict[str, File] = field(default_factory=dict)
-    attempts: int | None = None
+    files: dict[str, File]
+    attempts: int | None
 
 
-def find_submissions(folder: Path, exercises: Sequence[Exercise]) -> list[Submission]:
+def find_submissions(folder: Path) -> list[Submission]:
     """Read the files that were handed in, sorted by name: each folder in ``folder`` is a submission."""
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")
     folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     if not folders:
         raise UserError(f"{folder}: no submissions; each has to be a folder with its exercises' files")
-    return [read_submission(path, exercises) for path in folders]
+    return [read_submission(path) for path in folders]
 
 
-def read_submission(folder: Path, exercises: Sequence[Exercise]) -> Submission:
+def read_submission(folder: Path) -> Submission:
     """Read one submission, at any depth; of several files with one name the least deep counts."""
-    names = {f"{exercise.name}.py" for exercise in exercises}
+    known = {f"{exercise.name}.py" for exercise in course()}
     found = [file for file in folder.rglob("*") if file.is_file() and not file.is_symlink()]
-    found.sort(key=lambda file: (len(file.parts), _plain(file) != file.name, file))
-    files: dict[str, File] = {}
-    for file in found:
-        if _plain(file) in names:
-            files.setdefault(_plain(file).removesuffix(".py"), _read(file))
-    records = (file for file in found if file.name == PROGRESS)
-    return Submission(folder.name, files, next(map(_attempts, records), None))
+    found.sort(key=lambda file: (len(file.parts), _plain(file) != file.name, file), reverse=True)
+    files = {_plain(file).removesuffix(".py"): _read(file) for file in found if _plain(file) in known}
+    records = [_attempts(file) for file in found if file.name == PROGRESS]
+    return Submission(folder.name, files, records[-1] if records else None)
 
 
 def _plain(file: Path) -> str:
@@ -112,43 +105,31 @@ def look(exercise: Exercise, source: bytes) -> str:
 
     What stands in the exercise's own text is not held against the student.
     """
-    given = {found for _, found, _ in _watched(write_stub(exercise, Folder()).encode())}
-    found = [f"line {line}: {name} {why}" for line, name, why in _watched(source) if name not in given]
-    return "; ".join(found)
+    names, given = _names(source), _names(write_stub(exercise, Folder()).encode())
+    found = []
+    for name, line in names.items():
+        if name not in given and not any(longer.startswith(f"{name}.") for longer in names):
+            reasons = [why for pattern, why in WATCHED.items() if re.match(pattern, name)]
+            found += [(line, f"line {line}: {name} {why}") for why in reasons[:1]]
+    return "; ".join(text for _, text in sorted(found))
 
 
-def _watched(source: bytes) -> list[tuple[int, str, str]]:
-    """Return the line, the dotted name and the reason of every watched name in a file, each name once."""
+def _names(source: bytes) -> dict[str, int]:
+    """Return every name that a file imports or reads, in full, with the line that has it first."""
     try:
         nodes = list(ast.walk(ast.parse(source)))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
-    used: list[tuple[int, str]] = []
-    aliases: dict[str, str] = {}
+        return {}
+    names: dict[str, int] = {}
+    in_full: dict[str, str] = {}
     for node in nodes:
         if isinstance(node, ast.Import | ast.ImportFrom):
             module = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
             for alias in node.names:
-                used.append((node.lineno, module + alias.name))
-                if module or alias.asname:
-                    aliases[alias.asname or alias.name] = module + alias.name
+                names.setdefault(module + alias.name, node.lineno)
+                in_full[alias.asname or alias.name] = module + alias.name
     for node in nodes:
-        if isinstance(node, ast.Attribute | ast.Name) and isinstance(node.ctx, ast.Load):
+        if isinstance(node, ast.Attribute | ast.Name):
             first, dot, rest = ast.unparse(node).partition(".")
-            used.append((node.lineno, aliases.get(first, first) + dot + rest))
-    seen: dict[str, tuple[int, str]] = {}
-    for line, name in used:
-        if reason := _reason(name):
-            seen.setdefault(name, (line, reason))
-    longest = [name for name in seen if not any(other.startswith(f"{name}.") for other in seen)]
-    return sorted((seen[name][0], name, seen[name][1]) for name in longest if name != ONE_HOT)
-
-
-def _reason(name: str) -> str:
-    """Say why a dotted name is watched; empty if it is not."""
-    if not name.startswith("manualgrad.exercises.given"):
-        for why, names in WATCHED.items():
-            if any(f"{name}.".startswith(f"{watched}.") for watched in names):
-                return why
-    calls_backward = "." in name and re.search(r"backward(_|$)", name.rpartition(".")[2])
-    return "may not be a derivation of one's own" if calls_backward or name in ("exec", "eval") else ""
+            names.setdefault(in_full.get(first, first) + dot + rest, node.lineno)
+    return names

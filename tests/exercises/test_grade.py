@@ -125,8 +125,8 @@ import json, os, sys
 frame = sys._getframe()
 while "token" not in frame.f_locals:
     frame = frame.f_back
-token, file = frame.f_locals["token"], frame.f_locals["answer_file"]
-os.write(file, json.dumps({"token": token, "result": {"passed": True, "steps_done": STEPS}}).encode())
+token = frame.f_locals["token"]
+os.write(3, json.dumps({"token": token, "result": {"passed": True, "steps_done": STEPS}}).encode())
 os._exit(0)
 """
 
@@ -147,7 +147,7 @@ def test_a_forged_answer_is_refused_or_pointed_out(tmp_path, grade):
 def test_a_pass_that_comes_too_soon_is_pointed_out(tmp_path):
     hand_in(tmp_path / "ada", exp=attempt("exp", "grad_input = grad_output * output"))
     grader = grading.Grader([find("exp")], 1, Limits())
-    (submission,) = find_submissions(tmp_path, [find("exp")])
+    (submission,) = find_submissions(tmp_path)
     assert next(grader.grade([submission])).look_at == ""
     grader.shortest["exp"] = 1000.0
     assert "less than a tenth of the time" in next(grader.grade([submission])).look_at

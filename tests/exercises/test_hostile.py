@@ -1,15 +1,12 @@
 """Whatever a student's code does to its process, the check ends with one clear message."""
 
-import os
 import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from manualgrad.errors import UserError
 from manualgrad.exercises.sandbox import landlock_version
-from manualgrad.exercises.verdict import Request
 from tests.exercises.attempts import attempt
 
 RIGHT = "grad_input = grad_output * output"
@@ -121,18 +118,6 @@ def test_long_output_is_cut(judge):
     assert outcome.printed.startswith("line 0\nline 1\n")
     assert outcome.printed.endswith("… and more")
     assert len(outcome.printed) < 5000
-
-
-class Unreadable(Request):
-    """A request that the check's process cannot read."""
-
-    def __reduce__(self):
-        return os._exit, (1,)
-
-
-def test_a_process_that_cannot_start_is_told(server, tmp_path):
-    with pytest.raises(UserError, match="could not be started"):
-        server.check(Unreadable("exp", tmp_path / "exp.py", b""))
 
 
 def test_the_next_file_is_judged_as_if_nothing_had_been(judge):
