@@ -25,7 +25,7 @@ from rich.console import Console
 from manualgrad.cases import FunctionInfo
 from manualgrad.errors import UserError
 from manualgrad.exercises.checker import check
-from manualgrad.exercises.course import course, find
+from manualgrad.exercises.course import COURSE, find
 from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.session import show_verdict
 from manualgrad.exercises.student import in_place_of_ours, load_function
@@ -94,7 +94,7 @@ def main(config: Config) -> dict[str, Any]:
 
 def exercise_of(file: Path, info: FunctionInfo) -> Exercise:
     """Return the exercise that a file's name says, or the one about its function."""
-    names = {exercise.name for exercise in course()}
+    names = {exercise.name for exercise in COURSE}
     return find(file.stem if file.stem in names else info.name)
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from manualgrad.exercises.checker import check
 from manualgrad.exercises.course import find
 from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.folder import DEFAULT, Folder
+from manualgrad.exercises.prose import fill
 from manualgrad.exercises.session import Session
 from manualgrad.exercises.verdict import Limits
 from manualgrad.exercises.watch import Watch
@@ -46,7 +48,9 @@ def main(description: str, argv: Sequence[str] | None = None, program: str | Non
     except KeyboardInterrupt:
         print("exercises: interrupted", file=sys.stderr)
         return 130
-    print(f"exercises: error: {message}", file=sys.stderr)
+    message = f"exercises: error: {message}"
+    width = shutil.get_terminal_size().columns
+    print(fill(message, width) if sys.stderr.isatty() else message, file=sys.stderr)
     return 1
 
 
@@ -57,23 +61,17 @@ def _do(options: Namespace) -> int:
     if options.verb == "autograder":
         return _autograder(options)
     session = _session(options)
-    if options.verb == "list":
-        session.show(options.all)
-    elif options.verb == "watch":
-        Watch(session).run()
-    else:
-        exercise = session.choose(options.name)
-        match options.verb:
-            case "start":
-                session.start(exercise)
-            case "check":
-                return _check(session, exercise, options.json)
-            case "hint":
-                session.hint(exercise)
-            case "solution":
-                session.solution(exercise, options.force)
-            case "reset":
-                session.reset(exercise)
+    match options.verb:
+        case "list":
+            session.show(options.all)
+        case "watch":
+            Watch(session).run()
+        case "check":
+            return _check(session, session.choose(options.name), options.json)
+        case "solution":
+            session.solution(session.choose(options.name), options.force)
+        case verb:
+            getattr(session, verb)(session.choose(options.name))
     return 0
 
 
@@ -93,14 +91,17 @@ def _limits(options: Namespace) -> Limits:
 
 
 def _check(session: Session, exercise: Exercise, as_json: bool) -> int:
-    verdict = check(session.request(exercise))
+    request = session.request(exercise)
     if as_json:
+        verdict = check(request)
         print(json.dumps({"exercise": exercise.name, "steps": len(exercise.steps)} | asdict(verdict)))
         session.folder.note_check(exercise, verdict.passed, verdict.steps_done)
-    else:
-        session.conclude(exercise, verdict)
-        if verdict.passed:
-            session.say_next()
+        return 0 if verdict.passed else 1
+    with session.console.status(f"checking {exercise.name}.py …"):  # on a terminal, while PyTorch loads
+        verdict = check(request)
+    session.conclude(exercise, verdict)
+    if verdict.passed:
+        session.say_next()
     return 0 if verdict.passed else 1
 
 

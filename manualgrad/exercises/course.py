@@ -1,62 +1,60 @@
 """The course: which exercises there are, in which order, and in which steps each is judged."""
 
 import difflib
-from pathlib import Path
 from typing import Any
 
 from manualgrad.errors import UserError
 from manualgrad.exercises.exercise import FUNCTIONS, LESSONS, Exercise, Step
 
 
-def _exercise(page: str, *steps: Step, name: str = "", folder: Path = FUNCTIONS, **fields: Any) -> Exercise:
+def _exercise(page: str, *steps: Step, name: str = "", **fields: Any) -> Exercise:
     """Return the exercise of a page; without steps, every sample of it is one."""
+    folder = FUNCTIONS if (FUNCTIONS / f"{page}.py").exists() else LESSONS
     return Exercise(name or page, folder / f"{page}.py", steps or (Step("every sample"),), **fields)
+
+
+def _gradient(argument: str, *samples: str) -> Step:
+    """Return the step that is about one argument, in some samples."""
+    return Step(f"the gradient of {argument}", samples, (argument,))
 
 
 def _prediction(page: str, sample: str, wrong_backward: str, answer: str) -> Exercise:
     """Return an exercise that asks which kind gradcheck will name."""
-    return _exercise(
-        page,
-        Step("the kind", samples=(sample,)),
-        name=f"predict_{page}",
-        kind="prediction",
-        about=f"Predict the verdict on a wrong {page}",
-        wrong_backward=wrong_backward,
-        answer=answer,
-    )
+    about = f"Predict the verdict on a wrong {page}"
+    fields: dict[str, Any] = {"kind": "prediction", "wrong_backward": wrong_backward, "answer": answer}
+    return _exercise(page, Step("the kind", (sample,)), name=f"predict_{page}", about=about, **fields)
 
 
-CHAPTERS: dict[str, tuple[Exercise, ...]] = {
-    "One number at a time": (
+CHAPTERS = {
+    "One number at a time": [
         _exercise(
             "power",
-            Step("the square", samples=("exponent 2",)),
+            Step("the square", ("exponent 2",)),
             name="square",
             about="y = x²: power, with the exponent 2",
             note="Here the exponent is always 2.",
         ),
         _exercise(
             "power",
-            Step("exponents 1, 2 and 3", samples=("cube", "exponent 1", "exponent 2")),
+            Step("exponents 1, 2 and 3", ("cube", "exponent 1", "exponent 2")),
             Step("any exponent, 0 and -1 too"),
         ),
         _exercise("exp"),
         _exercise("sin"),
         _prediction("exp", "matrix", "return grad_output * torch.exp(output)", "input-for-output"),
-        _exercise("chain_of_three", folder=LESSONS),
-    ),
-    "Activations": (
+        _exercise("chain_of_three"),
+    ],
+    "Activations": [
         _exercise("sigmoid"),
         _exercise("tanh"),
         _prediction("tanh", "matrix", "return 1 - output**2", "ignores-upstream"),
-        _exercise("relu"),
-        *map(_exercise, ("leaky_relu", "silu", "softplus", "gelu", "dropout")),
-    ),
-    "A layer, and losses": (
+        *map(_exercise, ("relu", "leaky_relu", "silu", "softplus", "gelu", "dropout")),
+    ],
+    "A layer, and losses": [
         _exercise(
             "mse_loss",
-            Step("the mean, the target is data", samples=("data as target",)),
-            Step("the mean, both gradients", samples=("mean",)),
+            Step("the mean, the target is data", ("data as target",)),
+            Step("the mean, both gradients", ("mean",)),
             Step("the other reductions"),
             note='``ctx.reduction`` is "mean" in the first two steps; in the third also "sum" and "none".',
             forward="""\
@@ -65,9 +63,9 @@ def forward(input, target, reduction):
         ),
         _exercise(
             "linear",
-            Step("the gradient of input", samples=("batch",), arguments=("input",)),
-            Step("the gradient of weight", samples=("batch",), arguments=("weight",)),
-            Step("the gradient of bias", samples=("batch",), arguments=("bias",)),
+            _gradient("input", "batch"),
+            _gradient("weight", "batch"),
+            _gradient("bias", "batch"),
             Step("only what is asked for"),
             note="The function ``linear`` makes rows of an input of any shape before it calls this class: "
             "here input is always (N, I), and weight (O, I).",
@@ -80,18 +78,16 @@ def forward(input, target, reduction):
         ),
         _exercise(
             "softmax",
-            Step("one row", samples=("one row without a batch",)),
+            Step("one row", ("one row without a batch",)),
             Step("many rows, along any dimension"),
         ),
-        _exercise(
-            "log_softmax", Step("one row", samples=("one row without a batch",)), Step("along any dimension")
-        ),
+        _exercise("log_softmax", Step("one row", ("one row without a batch",)), Step("along any dimension")),
         _exercise(
             "nll_loss",
-            Step("the mean over labels", samples=("labels", "unbatched")),
+            Step("the mean over labels", ("labels", "unbatched")),
             Step(
                 "class weights and the other reductions",
-                samples=("mean, class weights", "sum, class weights", "none, class weights"),
+                ("mean, class weights", "sum, class weights", "none, class weights"),
             ),
             note='In the first step weight is None, reduction "mean"; in the second also "sum" and "none". '
             "No label is ignored. The function makes rows of what it gets: ``ctx.shape`` is (N, C).",
@@ -102,7 +98,7 @@ def forward(input, target, weight, ignore_index, reduction):
         ),
         _exercise(
             "softmax_nll",
-            Step("the mean over labels", samples=("labels", "unbatched")),
+            Step("the mean over labels", ("labels", "unbatched")),
             note='Here weight is None, no label is to be ignored, reduction is "mean", label_smoothing '
             "0; input is always (N, C), for the function makes rows of its arguments first.",
             forward="""\
@@ -112,8 +108,8 @@ def forward(input, target, weight, ignore_index, reduction, label_smoothing):
         ),
         _exercise(
             "softmax_cross_entropy",
-            Step("the gradient of input", samples=("distribution", "unbatched"), arguments=("input",)),
-            Step("the gradient of target", samples=("distribution", "unbatched"), arguments=("target",)),
+            _gradient("input", "distribution", "unbatched"),
+            _gradient("target", "distribution", "unbatched"),
             note='Here weight is None, reduction is "mean", label_smoothing 0; input and target are always '
             "(N, C), for the function makes rows of them first.",
             forward="""\
@@ -122,44 +118,38 @@ def forward(input, target, weight, reduction, label_smoothing):
         ),
         _exercise(
             "binary_cross_entropy_with_logits",
-            Step("the target is data", samples=("data as target", "one number")),
+            Step("the target is data", ("data as target", "one number")),
             note='Here weight and pos_weight are None, reduction is "mean", and target needs no gradient.',
             forward="""\
 def forward(input, target, weight, reduction, pos_weight):
     log_sigmoid = -torch.logaddexp(torch.zeros_like(input), -input)
     return ((1 - target) * input - log_sigmoid).mean()""",
         ),
-    ),
-    "Words and images": (
+    ],
+    "Words and images": [
         _exercise("embedding"),
-        _exercise(
-            "avg_pool2d", Step("windows side by side", samples=("windows side by side",)), Step("all others")
-        ),
-        _exercise(
-            "max_pool2d", Step("windows side by side", samples=("windows side by side",)), Step("all others")
-        ),
+        _exercise("avg_pool2d", Step("windows side by side", ("windows side by side",)), Step("all others")),
+        _exercise("max_pool2d", Step("windows side by side", ("windows side by side",)), Step("all others")),
         _exercise(
             "conv2d",
-            Step("the gradient of bias", samples=("bias, stride and padding",), arguments=("bias",)),
-            Step("the gradient of weight", samples=("batch",), arguments=("weight",)),
-            Step("the gradient of input", samples=("batch",), arguments=("input",)),
+            _gradient("bias", "bias, stride and padding"),
+            _gradient("weight", "batch"),
+            _gradient("input", "batch"),
             Step("strides, gaps, groups, and only what is asked for"),
             note="``ctx.windows`` has ``stride``, ``padding``, ``dilation``, ``kernel``: two numbers each.",
         ),
-    ),
-    "Normalization": (
-        _exercise("rms_norm", Step("a row alone", samples=("rows alone",)), Step("with its scale")),
-        _exercise("layer_norm", Step("a row alone", samples=("rows alone",)), Step("with scale and shift")),
-        _exercise("batch_norm", Step("training", samples=("training without a scale",)), Step("all of it")),
-        _exercise(
-            "group_norm", Step("groups alone", samples=("groups alone",)), Step("with scale and shift")
-        ),
-    ),
-    "Attention and recurrence": (
+    ],
+    "Normalization": [
+        _exercise("rms_norm", Step("a row alone", ("rows alone",)), Step("with its scale")),
+        _exercise("layer_norm", Step("a row alone", ("rows alone",)), Step("with scale and shift")),
+        _exercise("batch_norm", Step("training", ("training without a scale",)), Step("all of it")),
+        _exercise("group_norm", Step("groups alone", ("groups alone",)), Step("with scale and shift")),
+    ],
+    "Attention and recurrence": [
         _exercise(
             "scaled_dot_product_attention",
-            Step("the gradient of value", samples=("one sequence",), arguments=("value",)),
-            Step("the gradients of query and key", samples=("one sequence",)),
+            _gradient("value", "one sequence"),
+            Step("the gradients of query and key", ("one sequence",)),
             Step("heads, masks and scales"),
             forward="""\
 def forward(query, key, value, mask, dropout, scale):
@@ -169,22 +159,20 @@ def forward(query, key, value, mask, dropout, scale):
         ),
         _exercise("gru_gates"),
         _exercise("lstm_gates"),
-    ),
-    "A network, and mistakes to find": (
-        _exercise("network", Step("forward"), Step("backward"), folder=LESSONS, kind="network"),
+    ],
+    "A network, and mistakes to find": [
+        _exercise("network", Step("forward"), Step("backward"), kind="network"),
         _exercise(
             "bias_update",
-            folder=LESSONS,
             kind="script",
             name="bug_bias_update",
             mistakes=(
-                ("b2 - learning_rate * grad_b2", "b2 - learning_rate * b2"),
-                ("b1 - learning_rate * grad_b1", "b1 - learning_rate * b1"),
+                ("learning_rate * grad_b2", "learning_rate * b2"),
+                ("learning_rate * grad_b1", "learning_rate * b1"),
             ),
         ),
         _exercise(
             "stale_gradients",
-            folder=LESSONS,
             kind="script",
             name="bug_stale_gradients",
             mistakes=(("                parameter.grad = None\n", ""),),
@@ -205,7 +193,7 @@ def forward(query, key, value, mask, dropout, scale):
         ),
         _exercise(
             "dropout",
-            Step("half of the inputs", samples=("half",)),
+            Step("half of the inputs", ("half",)),
             name="bug_new_mask",
             about="Dropout whose gradients do not fit its outputs",
             note="A network with this dropout learns, but no better than with noise in its gradients.",
@@ -213,7 +201,7 @@ def forward(query, key, value, mask, dropout, scale):
         ),
         _exercise(
             "conv2d",
-            Step("one kernel, stride 1", samples=("batch",)),
+            Step("one kernel, stride 1", ("batch",)),
             name="bug_kernel",
             about="A convolution that trains the wrong way round",
             note="With a symmetric kernel, such as a blur, it passes every test. Here the stride is 1, and "
@@ -233,7 +221,7 @@ return grad_input, grad_weight, None, None, None""",
         ),
         _exercise(
             "layer_norm",
-            Step("rows alone", samples=("rows alone",)),
+            Step("rows alone", ("rows alone",)),
             name="bug_constant_mean",
             about="A layer norm that takes its mean for a constant",
             note="Here there is neither weight nor bias. Which of the row's numbers does the mean depend on?",
@@ -246,34 +234,14 @@ shared = (grad_output * normalized).mean(ctx.dims, keepdim=True)
 grad_input = rstd * (grad_output - normalized * shared)
 return grad_input, None, None, None, None""",
         ),
-    ),
+    ],
 }
-
-
-def chapters() -> dict[str, list[Exercise]]:
-    """Return every exercise by chapter, in the order in which they teach.
-
-    A function of the package that no line above names comes in a chapter of its own, before the last.
-    """
-    found = {title: list(exercises) for title, exercises in CHAPTERS.items()}
-    named = {exercise.page for exercises in found.values() for exercise in exercises}
-    others = [
-        _exercise(page.stem, folder=FUNCTIONS)
-        for page in sorted(FUNCTIONS.glob("[!_]*.py"))
-        if page not in named
-    ]
-    last, exercises = found.popitem()
-    return found | ({"More functions": others} if others else {}) | {last: exercises}
-
-
-def course() -> list[Exercise]:
-    """Return every exercise, in the order in which they teach."""
-    return [exercise for exercises in chapters().values() for exercise in exercises]
+COURSE = [exercise for exercises in CHAPTERS.values() for exercise in exercises]
 
 
 def find(name: str) -> Exercise:
     """Return the exercise of a name; hyphens serve for underscores, and ``.py`` may follow."""
-    exercises = {exercise.name: exercise for exercise in course()}
+    exercises = {exercise.name: exercise for exercise in COURSE}
     plain = name.removesuffix(".py").replace("-", "_").lower()
     if plain in exercises:
         return exercises[plain]

@@ -45,7 +45,7 @@ class Exercise:
     @cached_property
     def lesson(self) -> Lesson:
         """The page, read when it is needed."""
-        return Lesson(self.page)
+        return Lesson(self.page.read_text(encoding="utf-8"))
 
     @property
     def title(self) -> str:

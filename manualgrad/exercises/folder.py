@@ -9,7 +9,7 @@ from typing import Any
 
 from manualgrad.atomic import write_atomically
 from manualgrad.errors import UserError
-from manualgrad.exercises.exercise import PACKAGE, Exercise
+from manualgrad.exercises.exercise import Exercise
 
 DEFAULT = Path("my-backwards")
 PROGRESS = "progress.json"
@@ -33,11 +33,6 @@ class Folder:
         self.usual = Path() if Path(PROGRESS).is_file() else DEFAULT
         self.path = self.usual if path is None else path
         self.program = program
-        if self.path.resolve().is_relative_to(PACKAGE.resolve()):
-            raise UserError(f"--dir {path}: that is inside the package; choose a folder of your own")
-        if self.path.exists() and not self.path.is_dir():
-            raise UserError(f"--dir {path}: that is a file, not a folder")
-        self._progress = self._read()
 
     def command(self, verb: str, exercise: Exercise) -> str:
         """Return what has to be typed for a verb."""
@@ -47,10 +42,6 @@ class Folder:
     def file(self, exercise: Exercise) -> Path:
         """Return where the student's file for an exercise is, or would be."""
         return self.path / f"{exercise.name}.py"
-
-    def has(self, exercise: Exercise) -> bool:
-        """Whether the exercise was started."""
-        return self.file(exercise).is_file()
 
     def need(self, exercise: Exercise) -> Path:
         """Return the student's file, which has to be there."""
@@ -86,22 +77,20 @@ class Folder:
 
     def progress(self, exercise: Exercise) -> Progress:
         """Return how far an exercise has come."""
-        return self._progress.get(exercise.name, Progress())
+        return self._read().get(exercise.name, Progress())
 
     def note_check(self, exercise: Exercise, passed: bool, steps_done: int) -> None:
         """Remember a check. What has passed once stays passed until it is reset."""
-        self._progress = self._read()
         before = self.progress(exercise)
         date = before.passed or (time.strftime("%Y-%m-%d %H:%M") if passed else "")
         self.note(exercise, passed=date, checks=before.checks + 1, steps_done=steps_done)
 
     def note(self, exercise: Exercise, **changes: Any) -> None:
         """Remember how far an exercise has come, beside what another terminal has written meanwhile."""
-        self._progress = self._read()
-        self._progress[exercise.name] = replace(self.progress(exercise), **changes)
+        progress = self._read() | {exercise.name: replace(self.progress(exercise), **changes)}
         self.path.mkdir(parents=True, exist_ok=True)
-        content = {name: asdict(progress) for name, progress in self._progress.items()}
-        write_atomically(self.path / PROGRESS, (json.dumps(content, indent=2) + "\n").encode())
+        content = json.dumps({name: asdict(entry) for name, entry in progress.items()}, indent=2)
+        write_atomically(self.path / PROGRESS, f"{content}\n".encode())
 
     def _read(self) -> dict[str, Progress]:
         file = self.path / PROGRESS
@@ -114,8 +103,3 @@ class Folder:
             raise UserError(
                 f"{file} cannot be read ({error}); mend it, or move it away to count anew"
             ) from None
-
-
-def choose_next(exercises: list[Exercise], folder: Folder) -> Exercise | None:
-    """Return the first exercise that has not passed; None if all have."""
-    return next((exercise for exercise in exercises if not folder.progress(exercise).passed), None)

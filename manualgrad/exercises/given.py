@@ -12,7 +12,7 @@ import torch
 
 from manualgrad.cases import FUNCTIONS, FunctionInfo
 from manualgrad.exercises import exercise as pages
-from manualgrad.exercises.course import course
+from manualgrad.exercises.course import COURSE
 from manualgrad.exercises.exercise import Exercise
 from manualgrad.functions._function import Function
 
@@ -36,7 +36,7 @@ def without_backward(function_class: type[torch.autograd.Function]) -> type[Func
 
 
 def __getattr__(name: str) -> Any:
-    for exercise in course():
+    for exercise in COURSE:
         if exercise.kind in ("function", "prediction") and exercise.lesson.class_name == name:
             return without_backward(info_of(exercise).function_class)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

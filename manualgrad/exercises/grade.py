@@ -16,7 +16,7 @@ from manualgrad.atomic import write_atomically
 from manualgrad.errors import UserError
 from manualgrad.exercises import gradebook, sandbox
 from manualgrad.exercises.checker import check
-from manualgrad.exercises.course import course
+from manualgrad.exercises.course import COURSE
 from manualgrad.exercises.exercise import PACKAGE, Exercise
 from manualgrad.exercises.folder import Folder
 from manualgrad.exercises.gradebook import Grade
@@ -87,7 +87,7 @@ def handed_in(submissions: Sequence[Submission], folder: Path) -> list[Exercise]
     names = {name for submission in submissions for name in submission.files}
     if not names:
         raise UserError(f"{folder}: no file in it has the name of an exercise")
-    return [exercise for exercise in course() if exercise.name in names]
+    return [exercise for exercise in COURSE if exercise.name in names]
 
 
 class Grader:

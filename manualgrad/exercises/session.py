@@ -8,9 +8,9 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from manualgrad.errors import UserError
-from manualgrad.exercises.course import chapters, course, find
+from manualgrad.exercises.course import CHAPTERS, COURSE, find
 from manualgrad.exercises.exercise import Exercise
-from manualgrad.exercises.folder import Folder, choose_next
+from manualgrad.exercises.folder import Folder
 from manualgrad.exercises.prose import hints, styled, wrap
 from manualgrad.exercises.stub import our_solution, their_solution, write_stub
 from manualgrad.exercises.verdict import Limits, Request, Verdict
@@ -26,9 +26,14 @@ class Session:
     limits: Limits = field(default_factory=Limits)
     console: Console = field(default_factory=Console)
 
+    def passed(self) -> list[str]:
+        """Return the names of the exercises that have passed, in the course's order."""
+        return [exercise.name for exercise in COURSE if self.folder.progress(exercise).passed]
+
     def upcoming(self) -> Exercise | None:
         """Return the first exercise that has not passed; None if all have."""
-        return choose_next(course(), self.folder)
+        passed = self.passed()
+        return next((exercise for exercise in COURSE if exercise.name not in passed), None)
 
     def choose(self, name: str | None) -> Exercise:
         """Return the exercise of that name, or the next one."""
@@ -39,27 +44,25 @@ class Session:
 
     def show(self, every: bool) -> None:
         """Show the chapters, what is done and what is next; the exercises of the current one, or of all."""
-        upcoming, total = self.upcoming(), 0
-        for title, exercises in chapters().items():
-            done = sum(bool(self.folder.progress(exercise).passed) for exercise in exercises)
-            total += done
+        passed, upcoming = self.passed(), self.upcoming()
+        for title, exercises in CHAPTERS.items():
+            done = sum(exercise.name in passed for exercise in exercises)
             here = upcoming in exercises
             mark = "✓" if done == len(exercises) else "→" if here else " "
             self.say(f"{mark} {title}: {done} of {len(exercises)}", "bold" if here or every else "")
             if every or here:
-                self._show_chapter(exercises, upcoming)
-        self.say(f"\n{total} of {len(course())} done, in {self.folder.path}")
+                self._show_chapter(exercises, passed, upcoming)
+        self.say(f"\n{len(passed)} of {len(COURSE)} done, in {self.folder.path}")
         if not every:
             self.say("`list --all` shows the exercises of every chapter", "dim")
         self.say_next()
 
-    def _show_chapter(self, exercises: list[Exercise], upcoming: Exercise | None) -> None:
+    def _show_chapter(self, exercises: list[Exercise], passed: list[str], upcoming: Exercise | None) -> None:
         """Print a line for each exercise: how far it has come, and what it is about."""
         states = [self._state(exercise) for exercise in exercises]
-        name_width = max(len(exercise.name) for exercise in exercises)
-        state_width = max(map(len, states))
+        name_width, state_width = max(len(e.name) for e in exercises), max(map(len, states))
         for exercise, state in zip(exercises, states, strict=True):
-            mark = "✓" if self.folder.progress(exercise).passed else "→" if exercise == upcoming else " "
+            mark = "✓" if exercise.name in passed else "→" if exercise == upcoming else " "
             columns = f"  {mark} {exercise.name:<{name_width}}  {state:<{state_width}}  "
             room = self.console.width - len(columns)
             title = exercise.title.rstrip(".")
@@ -74,7 +77,7 @@ class Session:
         hints = f", {progress.hints} hint{'s' * (progress.hints > 1)}" if progress.hints else ""
         if progress.passed:
             return f"done{hints}"
-        if not self.folder.has(exercise):
+        if not self.folder.file(exercise).is_file():
             return ""
         return (f"{progress.steps_done} of {steps} steps" if steps > 1 else "started") + hints
 
@@ -100,8 +103,11 @@ class Session:
 
     def hint(self, exercise: Exercise) -> None:
         """Show one more hint; all of them when there is none left."""
-        every = hints(exercise)
-        shown = self.folder.progress(exercise).hints
+        every, progress = hints(exercise), self.folder.progress(exercise)
+        shown, steps = progress.hints, exercise.steps
+        if len(steps) > 1 and progress.steps_done < len(steps):
+            step = steps[progress.steps_done].title
+            self.say(f"you are at step {progress.steps_done + 1} of {len(steps)}: {step}", "dim")
         if shown >= len(every):
             self.say("There are no more. Here are all of them again.", "dim")
         for index in [shown] if shown < len(every) else range(len(every)):
@@ -115,9 +121,9 @@ class Session:
         if not self.folder.progress(exercise).passed and not force:
             raise UserError(f"{exercise.name} has not passed yet; --force shows the solution all the same")
         codes = {"ours": our_solution(exercise)}
-        if self.folder.has(exercise):
-            text = self.folder.file(exercise).read_text(encoding="utf-8", errors="replace")
-            codes = {"yours": their_solution(exercise, text), **codes}
+        file = self.folder.file(exercise)
+        if file.is_file():
+            codes = {"yours": their_solution(exercise, file.read_text("utf-8", "replace")), **codes}
         for title, code in codes.items():
             self.console.rule(title, style="dim")
             # A line that is too long is the terminal's to break.
@@ -137,7 +143,7 @@ class Session:
         if upcoming is None:
             self.say("All exercises are done.")
         else:
-            verb = "check" if self.folder.has(upcoming) else "start"
+            verb = "check" if self.folder.file(upcoming).is_file() else "start"
             self.say(f"next: {self.folder.command(verb, upcoming)}")
 
     def say(self, line: str, style: str = "") -> None:
@@ -152,19 +158,15 @@ def show_verdict(console: Console, exercise: Exercise, verdict: Verdict) -> None
         console.print(Text("Your code printed:", "dim"))
         for line in [*printed[:MOST_PRINTED_LINES], *["… and more"][: len(printed) > MOST_PRINTED_LINES]]:
             console.print(Text(f"  {line}"))
-    steps = len(exercise.steps)
+    steps, several = len(exercise.steps), len(exercise.steps) > 1
     if verdict.passed:
-        head = Text(f"✓ {exercise.name} is right", "bold green")
-        head = Text.assemble(
-            head, f", all {steps} steps" if steps > 1 else "", f"  ({verdict.seconds:.1f} s)"
-        )
+        every = f", all {steps} steps" if several else ""
+        right = (f"✓ {exercise.name} is right", "bold green")
+        console.print(Text.assemble(right, f"{every}  ({verdict.seconds:.1f} s)"))
     else:
-        head = Text.assemble((f"✗ {exercise.name}", "bold red"))
-        if steps > 1:
-            head.append(f"  {verdict.steps_done} of {steps} steps right")
-        if verdict.step:
-            head.append(f"{'; now:' if steps > 1 else ' '} {verdict.step}")
-    console.print(head)
+        done = f"  {verdict.steps_done} of {steps} steps right" if several else ""
+        now = f"{'; now:' if several else ' '} {verdict.step}" if verdict.step else ""
+        console.print(Text.assemble((f"✗ {exercise.name}", "bold red"), done, now))
     if verdict.report:
         console.print(Text.from_ansi(verdict.report))
     elif not verdict.passed:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from manualgrad.errors import UserError
-from manualgrad.exercises.course import course
+from manualgrad.exercises.course import COURSE
 from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.folder import PROGRESS, Folder
 from manualgrad.exercises.stub import write_stub
@@ -64,7 +64,7 @@ def find_submissions(folder: Path) -> list[Submission]:
 
 def read_submission(folder: Path) -> Submission:
     """Read one submission, at any depth; of several files with one name the least deep counts."""
-    known = {f"{exercise.name}.py" for exercise in course()}
+    known = {f"{exercise.name}.py" for exercise in COURSE}
     found = [file for file in folder.rglob("*") if file.is_file() and not file.is_symlink()]
     found.sort(key=lambda file: (len(file.parts), _plain(file) != file.name, file), reverse=True)
     files = {_plain(file).removesuffix(".py"): _read(file) for file in found if _plain(file) in known}

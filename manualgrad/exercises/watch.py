@@ -6,12 +6,12 @@ import sys
 from rich.text import Text
 
 from manualgrad.exercises.checker import Check, start_server
-from manualgrad.exercises.course import course
+from manualgrad.exercises.course import COURSE
 from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.session import Session
 from manualgrad.exercises.stub import write_stub
 
-LOOK_EVERY = 0.03  # seconds; a file is checked when two looks find it unchanged: editors write in pieces
+LOOK_EVERY = 0.03  # seconds
 
 
 class Watch:
@@ -19,41 +19,34 @@ class Watch:
 
     def __init__(self, session: Session) -> None:
         start_server()
-        self.session, self.folder, self.console = session, session.folder, session.console
+        self.session, self.folder = session, session.folder
         self.current: Exercise | None = None  # what hints are about
         self.running: tuple[Exercise, Check] | None = None
-        self.exercises = course()
-        self.passed_before = self._passed()
-        self.checked = {exercise.name: self._stamp(exercise) for exercise in self.exercises}
+        self.saved = {exercise.name: self._stamp(exercise) for exercise in COURSE}
         self.has_keys = sys.stdin.isatty()
 
     def run(self) -> None:
         """Go on until all exercises are done, or q or Ctrl-C is typed."""
+        before = self.session.passed()
         self._turn_to_next()
         if self.current is not None and self.folder.progress(self.current).checks:
             self._start(self.current)
         self._say_keys()
-        last = dict(self.checked)
         try:
             while self.current is not None and self._wait():
-                for exercise in self.exercises:
-                    name, stamp = exercise.name, self._stamp(exercise)
-                    if stamp and stamp == last[name] != self.checked[name]:
-                        self.checked[name] = stamp
+                for exercise in COURSE:
+                    stamp = self._stamp(exercise)
+                    if stamp not in (None, self.saved[exercise.name]):
+                        self.saved[exercise.name] = stamp
                         self._start(exercise)
-                    last[name] = stamp
         except KeyboardInterrupt:
-            self.console.print()
+            self.session.say("")
         finally:
             self._stop()
-        passed = self._passed()
-        new = ", ".join(name for name in passed if name not in self.passed_before)
-        done = f"{len(passed)} of {len(self.exercises)} exercises done"
+        passed = self.session.passed()
+        new = ", ".join(name for name in passed if name not in before)
+        done = f"{len(passed)} of {len(COURSE)} exercises done"
         self.session.say(f"passed just now: {new}; {done}" if new else done)
-
-    def _passed(self) -> list[str]:
-        """Return the names of the exercises that have passed, in the course's order."""
-        return [exercise.name for exercise in self.exercises if self.folder.progress(exercise).passed]
 
     def _stamp(self, exercise: Exercise) -> tuple[int, int] | None:
         """Return when a file was saved, in nanoseconds, and its size; None if it is not there."""
@@ -65,11 +58,10 @@ class Watch:
 
     def _wait(self) -> bool:
         """Wait a moment for a verdict or for a key; False to end."""
-        check = self.running[1].sentinel if self.running else None
-        sources = [source for source in (check, sys.stdin if self.has_keys else None) if source is not None]
-        ready, _, _ = select.select(sources, [], [], LOOK_EVERY)
-        if self.running and (check in ready or not self.running[1].seconds_left()):
-            self._conclude()
+        sources = [self.running[1].sentinel] if self.running else []
+        ready, _, _ = select.select([*sources, *[sys.stdin] * self.has_keys], [], [], LOOK_EVERY)
+        if self.running and (sources[0] in ready or not self.running[1].seconds_left()):
+            self._conclude(*self.running)
         if sys.stdin not in ready:
             return True
         typed = sys.stdin.readline().strip().lower()
@@ -82,7 +74,7 @@ class Watch:
         """Check what was saved; a check of what was there before is of no use any more."""
         self._stop()
         self.current = exercise
-        self.console.clear()
+        self.session.console.clear()
         self.session.say(f"checking {exercise.name}.py ...")
         self.running = exercise, Check(self.session.request(exercise))
 
@@ -93,10 +85,9 @@ class Watch:
             self.running[1].wait()
         self.running = None
 
-    def _conclude(self) -> None:
+    def _conclude(self, exercise: Exercise, check: Check) -> None:
         """Show the verdict of the check that has ended."""
-        assert self.running is not None
-        (exercise, check), self.running = self.running, None
+        self.running = None
         verdict = check.wait()
         self.session.conclude(exercise, verdict)
         if verdict.passed:
@@ -109,11 +100,12 @@ class Watch:
         if exercise is None:
             self.session.say("All exercises are done.", "bold green")
             return
-        if not self.folder.has(exercise):
-            self.folder.start(exercise, write_stub(exercise, self.folder))
-            self.checked[exercise.name] = self._stamp(exercise)
         file = self.folder.file(exercise)
-        self.console.print(Text.assemble("\nNow: ", (exercise.name, "bold"), f". Open {file} and save it."))
+        if not file.exists():
+            self.folder.start(exercise, write_stub(exercise, self.folder))
+            self.saved[exercise.name] = self._stamp(exercise)
+        now = Text.assemble("\nNow: ", (exercise.name, "bold"), f". Open {file} and save it.")
+        self.session.console.print(now)
 
     def _say_keys(self) -> None:
         if self.has_keys and self.current is not None:

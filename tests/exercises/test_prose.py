@@ -2,7 +2,7 @@
 
 import pytest
 
-from manualgrad.exercises.course import course
+from manualgrad.exercises.course import COURSE
 from manualgrad.exercises.prose import hints, paragraphs, styled, wrap
 
 SECTION = """\
@@ -50,13 +50,13 @@ def test_markup_becomes_style():
 
 @pytest.mark.parametrize("width", [80, 60])
 def test_every_hint_fits(width):
-    for hint in (hint for exercise in course() for hint in hints(exercise)):
+    for hint in (hint for exercise in COURSE for hint in hints(exercise)):
         lines = wrap(hint, width).splitlines()
         assert max(map(len, lines)) <= width
         assert set(hint.split()) == set(" ".join(lines).split()), "no word is broken"
 
 
 def test_the_last_hint_alone_has_the_formula_and_the_sentence_that_leads_to_it():
-    for *others, last in (hints(e) for e in course() if e.kind == "function"):
+    for *others, last in (hints(e) for e in COURSE if e.kind == "function"):
         assert "\n    " in f"\n{last}"
         assert not any(hint.endswith(":") for hint in others)

@@ -9,7 +9,7 @@ import manualgrad.functions as F
 import manualgrad.nn as nn
 from manualgrad.cases import FUNCTIONS
 from manualgrad.errors import UserError
-from manualgrad.exercises.course import course
+from manualgrad.exercises.course import COURSE
 from manualgrad.exercises.exercise import FUNCTIONS as FUNCTIONS_FOLDER
 from manualgrad.exercises.student import in_place_of_ours, load_function
 from tests.exercises.attempts import attempt, solved, stub
@@ -68,7 +68,7 @@ def test_every_wrapper_works_with_another_class():
 
 
 def test_every_exercise_about_a_function_can_be_loaded(tmp_path):
-    for exercise in course():
+    for exercise in COURSE:
         if exercise.page.parent == FUNCTIONS_FOLDER:
             info, _ = load_function(write(tmp_path, exercise.name, solved(exercise)))
             assert info.name == exercise.page.stem

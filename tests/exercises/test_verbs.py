@@ -7,7 +7,7 @@ import pytest
 
 from experiments import exercises
 from manualgrad.exercises.cli import VERBS
-from manualgrad.exercises.course import course, find
+from manualgrad.exercises.course import COURSE, find
 from manualgrad.exercises.exercise import PACKAGE
 from manualgrad.exercises.folder import Folder
 from manualgrad.exercises.prose import hints
@@ -48,11 +48,11 @@ def test_list_shows_the_chapters_the_current_one_and_what_is_next(folder, type_i
         "  → square            y = x²: power, with the exponent 2",
     ]
     assert "  Activations: 0 of 9" in lines
-    assert f"0 of {len(course())} done, in my-backwards" in out
+    assert f"0 of {len(COURSE)} done, in my-backwards" in out
     assert lines[-1].endswith("experiments/exercises.py start square")
     assert lines[-1].startswith("next: python ")
     every = type_in("list", "--all")[1]
-    for exercise in course():
+    for exercise in COURSE:
         assert f"\n    {exercise.name}  " in every or exercise.name == "square"
     assert not folder.exists(), "looking changes nothing"
 
@@ -166,7 +166,7 @@ def test_the_solution_is_shown_after_a_pass_or_when_forced(folder, type_in):
 
 
 def test_every_exercise_has_a_solution_to_show(folder, type_in):
-    for exercise in course():
+    for exercise in COURSE:
         status, out, _ = type_in("solution", exercise.name, "--force")
         assert status == 0
         assert our_solution(exercise).split("(")[0] in out
@@ -214,7 +214,7 @@ def test_without_a_verb_the_verbs_are_listed(folder, type_in):
     ("words", "message"),
     [
         (("start", "sigmiod"), "did you mean sigmoid"),
-        (("list", "--dir", "file"), "that is a file"),
+        (("start", "exp", "--dir", "file"), "File exists: file"),
         (("start", "exp", "--dir", "file/below"), "Not a directory"),
     ],
 )

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from experiments import exercises
-from manualgrad.exercises.course import course, find
+from manualgrad.exercises.course import COURSE, find
 from manualgrad.exercises.exercise import PACKAGE
 from manualgrad.exercises.folder import Folder
 from manualgrad.exercises.session import Session
@@ -83,7 +83,7 @@ def test_it_checks_on_save_and_moves_on(watched, tmp_path):
     assert watched.process.wait(timeout=10) == 0
     out = watched.out.read_text()
     assert "Traceback" not in out
-    assert out.endswith(f"passed just now: square, exp, sin; 3 of {len(course())} exercises done\n")
+    assert out.endswith(f"passed just now: square, exp, sin; 3 of {len(COURSE)} exercises done\n")
 
 
 def test_a_hint_is_about_what_was_checked_last(tmp_path, monkeypatch, capsys):
