@@ -73,12 +73,10 @@ class Check:
             code = self._process.exitcode if in_time else None
         seconds = round(time.monotonic() - self._started, 3)
         answer = os.pread(self._answer.fileno(), LARGEST_ANSWER, 0)
-        printed = os.pread(self._printed.fileno(), MOST_PRINTED + 1, 0).decode("utf-8", "replace")
+        printed = os.pread(self._printed.fileno(), MOST_PRINTED, 0).decode("utf-8", "replace")
         self._answer.close()
         self._printed.close()
         self._folder.cleanup()
-        if len(printed) > MOST_PRINTED:
-            printed = printed[:MOST_PRINTED].rsplit("\n", 1)[0] + "\n… and more"
         verdict = self._read(answer)
         if verdict is None:
             late = code == -signal.SIGKILL and seconds >= self.request.limits.cpu_seconds
@@ -112,22 +110,22 @@ ENDINGS = {"lost", "exit", "time", "output-limit", "memory", "crash", "process",
 
 def explain(code: int | None, limits: Limits) -> Verdict:
     """Return the verdict on a process that has not answered; without an exit code its time was over."""
-    if code is None or code == -signal.SIGXCPU:
-        # One message for both limits: which is met first depends on what else the machine is doing.
-        allowed = f"{limits.cpu_seconds:g} s of computing or {limits.wall_seconds:g} s in all"
-        what = f"did not end within {allowed}, and was stopped: is there a loop that never ends, or a wait?"
-        return Verdict(kind="time", message=what)
-    if code == LOST:
-        return Verdict(kind="lost", message="took the checking process down with it")
-    if code >= 0:
-        what = f"ended its own process (exit status {code}) before the check was done"
-        return Verdict(kind="exit", message=what)
-    if code == -signal.SIGXFSZ:
-        what = f"printed more than {limits.output_mb} MB, and was stopped: is there a print in a loop?"
-        return Verdict(kind="output-limit", message=what)
-    if code == -signal.SIGKILL:
-        what = "was killed by the system, most likely because memory ran out"
-        return Verdict(kind="memory", message=what)
-    name = signal.Signals(-code).name
-    what = f"crashed the Python process itself ({name}: {signal.strsignal(-code)})"
-    return Verdict(kind="crash", message=what)
+    # One message for both limits of time: which is met first depends on what else the machine is doing.
+    allowed = f"{limits.cpu_seconds:g} s of computing or {limits.wall_seconds:g} s in all"
+    time_over = f"did not end within {allowed}, and was stopped: is there a loop that never ends, or a wait?"
+    flood = f"printed more than {limits.output_mb} MB, and was stopped: is there a print in a loop?"
+    known = {
+        None: ("time", time_over),
+        -signal.SIGXCPU: ("time", time_over),
+        -signal.SIGXFSZ: ("output-limit", flood),
+        -signal.SIGKILL: ("memory", "was killed by the system, most likely because memory ran out"),
+        LOST: ("lost", "took the checking process down with it"),
+    }
+    if code in known:
+        kind, message = known[code]
+    elif code is not None and code < 0:
+        name = f"{signal.Signals(-code).name}: {signal.strsignal(-code)}"
+        kind, message = "crash", f"crashed the Python process itself ({name})"
+    else:
+        kind, message = "exit", f"ended its own process (exit status {code}) before the check was done"
+    return Verdict(kind=kind, message=message)

@@ -1,16 +1,109 @@
-"""One exercise: where its lesson is, what the student's file holds, and in which steps it is judged."""
+"""One exercise: its lesson, what the student's file holds, and in which steps it is judged.
 
+PyTorch need not be imported to show a formula, so a lesson's page is parsed and not run.
+"""
+
+import ast
+import re
+import textwrap
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import manualgrad
-from manualgrad.exercises.lesson import Lesson
 
 PACKAGE = Path(manualgrad.__path__[0])
 FUNCTIONS = PACKAGE / "functions"
 LESSONS = PACKAGE / "exercises" / "lessons"
+
+
+class Lesson:
+    """A page of the book: module docstring, Function class, wrapper."""
+
+    def __init__(self, source: str) -> None:
+        self._lines = source.splitlines()
+        self._tree = ast.parse(source)
+        nodes = list(ast.walk(self._tree))
+        self._functions = {node.name: node for node in nodes if isinstance(node, ast.FunctionDef)}
+        self._classes = [node.name for node in nodes if isinstance(node, ast.ClassDef)]
+
+    @property
+    def title(self) -> str:
+        """The docstring's first line."""
+        return (ast.get_docstring(self._tree) or "").partition("\n")[0]
+
+    @cached_property
+    def sections(self) -> dict[str, str]:
+        """Each heading of the docstring with the text below it."""
+        text = ast.get_docstring(self._tree) or ""
+        pieces = re.split(r"^(\w[\w ]*)\n-{3,}\n", text, flags=re.MULTILINE)
+        return {heading: body.strip("\n") for heading, body in zip(pieces[1::2], pieces[2::2], strict=True)}
+
+    @property
+    def class_name(self) -> str:
+        """The name of the page's Function class."""
+        return self._classes[0]
+
+    def code(self, name: str) -> str:
+        """Return the source of a function or a method, without its decorators."""
+        return self._text(self._functions[name])
+
+    def body(self) -> str:
+        """Return everything below the docstring."""
+        return "\n".join(self._lines[self._tree.body[1].lineno - 1 :]) + "\n"
+
+    def given_lines(self) -> list[str]:
+        """Return backward's first statements, which only take things off ``ctx``: nothing to derive there."""
+        given = []
+        for statement in self._functions["backward"].body:
+            if not (
+                isinstance(statement, ast.Assign) and re.fullmatch(r"ctx\.\w+", ast.unparse(statement.value))
+            ):
+                break
+            given.append(self._text(statement))
+        return given
+
+    def upstream(self) -> list[str]:
+        """Return what backward calls the upstream gradients, one for each output."""
+        return [argument.arg for argument in self._functions["backward"].args.args[1:]]
+
+    def arguments(self) -> dict[str, bool]:
+        """Return forward's arguments, and whether backward's return type has a gradient for each."""
+        names = [argument.arg for argument in self._functions["forward"].args.args]
+        returned = self._functions["backward"].returns
+        assert returned is not None
+        kinds = [returned]
+        if isinstance(returned, ast.Subscript) and isinstance(returned.slice, ast.Tuple):
+            kinds = returned.slice.elts
+        return {name: ast.unparse(kind) != "None" for name, kind in zip(names, kinds, strict=True)}
+
+    def shapes(self) -> list[tuple[str, str]]:
+        """Return the wrapper's tensor parameters and its result, each with the text that gives its shape."""
+        wrapper = next(
+            node
+            for node in self._tree.body
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+        )
+        docstring = ast.get_docstring(wrapper) or ""
+        text = r"((?:\n {4}.+)+)"
+        parameters = re.findall(rf"^(\w+) : Tensor.*{text}", docstring, flags=re.MULTILINE)
+        result = re.findall(rf"^Returns\n-+\n(?:tuple of )?Tensor{text}", docstring, flags=re.MULTILINE)
+        return [(name, " ".join(text.split())) for name, text in [*parameters, ("result", *result)]]
+
+    def helpers(self, method: str) -> list[str]:
+        """Return the page's own functions that a method uses, directly or through one another."""
+        wanted, seen = [self._functions[method]], set[str]()
+        while wanted:
+            names = {node.id for node in ast.walk(wanted.pop()) if isinstance(node, ast.Name)}
+            new = (names & self._functions.keys()) - seen
+            wanted += [self._functions[name] for name in new]
+            seen |= new
+        return [self.code(name) for name in self._functions if name in seen]
+
+    def _text(self, node: ast.stmt) -> str:
+        lines = self._lines[node.lineno - 1 : node.end_lineno]  # with the comments at their ends
+        return textwrap.dedent("\n".join(lines))
 
 
 @dataclass(frozen=True)

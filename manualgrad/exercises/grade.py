@@ -50,15 +50,13 @@ def grade_class(
     grades = {(grade.submission, grade.exercise): grade for grade in known}
     with rows.open("w", newline="", encoding="utf-8") as file:  # each row as it comes, for a kill on the way
         writer = csv.writer(file)
-        writer.writerows([gradebook.DETAILS, *(asdict(grade).values() for grade in known)])
+        writer.writerows(gradebook.details(known))
         for grade in Grader(exercises, jobs, limits).grade(submissions, known):
             grades[grade.submission, grade.exercise] = grade
             writer.writerow(asdict(grade).values())
             file.flush()
     ordered = [grades[submission.name, exercise.name] for submission in submissions for exercise in exercises]
-    write_atomically(
-        rows, gradebook.table([gradebook.DETAILS, *(asdict(grade).values() for grade in ordered)])
-    )
+    write_atomically(rows, gradebook.table(gradebook.details(ordered)))
     write_atomically(table, gradebook.table(gradebook.students(submissions, ordered)))
     texts.mkdir(exist_ok=True)
     for submission in submissions:

@@ -8,7 +8,7 @@ import time
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -39,19 +39,21 @@ class Grade:
         return self.points == self.out_of
 
 
-DETAILS = [field.name for field in fields(Grade)]
-
-
 def read_details(path: Path) -> list[Grade]:
     """Return the grades of a details file, as far as it was written: it may end in the middle of a row."""
     grades = []
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            values: dict[str, Any] = {name: row.get(name) for name in DETAILS}
+            values: dict[str, Any] = {field.name: row.get(field.name) for field in fields(Grade)}
             if None not in values.values():
                 values |= {"points": int(row["points"]), "out_of": int(row["out_of"])}
                 grades.append(Grade(**values | {"seconds": float(row["seconds"])}))
     return grades
+
+
+def details(grades: Sequence[Grade]) -> list[Iterable[object]]:
+    """Return a header, and a row for each grade."""
+    return [[field.name for field in fields(Grade)], *(asdict(grade).values() for grade in grades)]
 
 
 def table(rows: Iterable[Iterable[object]]) -> bytes:
@@ -176,17 +178,18 @@ CLASSROOM50_SCRIPT = '''"""Grade this submission with manualgrad, and leave resu
 import subprocess
 import sys
 
-PYTHON = [sys.executable, "-m"]
-subprocess.run([*PYTHON, "pip", "install", "--quiet", "manualgrad{version}"], check=True)
-subprocess.run(
-    [*PYTHON, *"manualgrad.exercises grade . --classroom50 result.json --exercises {names}".split()],
-    check=True,
-)
+for command in (
+    "pip install --quiet manualgrad{version}",
+    "manualgrad.exercises grade . --classroom50 result.json --exercises {names}",
+):
+    subprocess.run([sys.executable, "-m", *command.split()], check=True)
 '''
 
 
 def write_autograder(path: Path, exercises: Sequence[Exercise]) -> None:
     """Write what a teacher uploads: ``.zip`` is for Gradescope, ``.py`` for Classroom 50."""
+    if path.suffix not in (".zip", ".py"):
+        raise UserError(f"{path}: the name has to end in .zip (Gradescope) or .py (Classroom 50)")
     try:
         version = f"=={importlib.metadata.version('manualgrad')}"
     except importlib.metadata.PackageNotFoundError:  # used from a checkout: the newest there is
@@ -194,11 +197,9 @@ def write_autograder(path: Path, exercises: Sequence[Exercise]) -> None:
     values = {"version": version, "names": " ".join(exercise.name for exercise in exercises)}
     if path.suffix == ".py":
         path.write_text(CLASSROOM50_SCRIPT.format(**values), encoding="utf-8")
-    elif path.suffix == ".zip":
-        with zipfile.ZipFile(path, "w") as archive:
-            for name, text in GRADESCOPE_FILES.items():
-                entry = zipfile.ZipInfo(name, time.localtime()[:6])
-                entry.external_attr = 0o755 << 16
-                archive.writestr(entry, text.format(**values))
-    else:
-        raise UserError(f"{path}: the name has to end in .zip (Gradescope) or .py (Classroom 50)")
+        return
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in GRADESCOPE_FILES.items():
+            entry = zipfile.ZipInfo(name, time.localtime()[:6])
+            entry.external_attr = 0o755 << 16
+            archive.writestr(entry, text.format(**values))

@@ -6,9 +6,8 @@ Everything comes from the lesson and its code; nothing is kept twice.
 import re
 import textwrap
 
-from manualgrad.exercises.exercise import Exercise
+from manualgrad.exercises.exercise import Exercise, Lesson
 from manualgrad.exercises.folder import Folder
-from manualgrad.exercises.lesson import Lesson
 from manualgrad.exercises.prose import fill, wrap
 
 WIDTH = 79  # of the text; code is as wide as it is
@@ -41,6 +40,10 @@ _PREDICTION = """
 prediction = ...  # a name from the list above, in quotes
 """
 
+_BACKWARD = (
+    "Write ``backward``: it gets {}, the loss's gradient with respect to what forward returns, and returns "
+    "its gradient with respect to each of forward's arguments: None for one that has no gradient."
+)
 _MEND = "This backward is wrong. Find out why, and mend it."
 _PREDICT = (
     "This backward is wrong, and stays so. Which of these will the check call its gradient? Work it out by "
@@ -83,7 +86,9 @@ def write_stub(exercise: Exercise, folder: Folder) -> str:
             code = code.replace(right, wrong)
     else:
         parts["Shapes"] = _shapes(lesson.shapes())
-        task, code = _MEND if exercise.wrong_backward else _backward_task(lesson), _class(exercise)
+        upstream = " and ".join(f"``{name}``" for name in lesson.upstream())
+        task = _MEND if exercise.wrong_backward else _BACKWARD.format(upstream)
+        code = _class(exercise)
         if exercise.kind == "prediction":
             task, names, code = _PREDICT, _NAMES, code + _PREDICTION
     steps = [f"    {number}. {step.title}" for number, step in enumerate(exercise.steps, 1)]
@@ -122,26 +127,6 @@ def _class(exercise: Exercise) -> str:
         lines=textwrap.indent("\n".join(lines), " " * 8),
     )
     return "import math\n\n" * ("math." in given) + text
-
-
-def _backward_task(lesson: Lesson) -> str:
-    """Say what backward gets and returns, and why there is a None among what it returns."""
-    upstream, arguments = lesson.upstream(), lesson.arguments()
-    task = (
-        f"Write ``backward``: it gets {_listed(upstream)}, the loss's gradient with respect to "
-        f"the result{'s' * (len(upstream) > 1)}, and returns its gradient with respect to "
-        f"{_listed([name for name, has in arguments.items() if has])}."
-    )
-    others = [name for name, has in arguments.items() if not has]
-    if others:
-        none = "None stands" if len(others) == 1 else "Each None stands"
-        task += f" {none} for an argument of forward that has no gradient: {_listed(others)}."
-    return task
-
-
-def _listed(names: list[str]) -> str:
-    quoted = [f"``{name}``" for name in names]
-    return " and ".join(filter(None, [", ".join(quoted[:-1]), quoted[-1]]))
 
 
 def _shapes(shapes: list[tuple[str, str]]) -> str:
