@@ -28,8 +28,8 @@ from torch import Tensor
 from manualgrad.cases import FUNCTIONS
 from manualgrad.errors import UserError
 from manualgrad.gradcheck import Report, gradcheck
+from manualgrad.gradcheck.__main__ import load_target
 from manualgrad.gradcheck.clock import Clock
-from manualgrad.gradcheck.file import load_target
 from manualgrad.gradcheck.subject import Subject
 from manualgrad.plots.gradcheck import plot_jacobians, plot_step_sweep
 from manualgrad.progress import track

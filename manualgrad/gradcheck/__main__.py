@@ -9,12 +9,58 @@ that returns the arguments of `apply` as a tuple; it may have a function
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch.autograd import Function
 
 from manualgrad.errors import UserError
 from manualgrad.gradcheck import gradcheck
-from manualgrad.gradcheck.file import load_target
-from manualgrad.gradcheck.hints import HINTS
+from manualgrad.gradcheck.report import HINTS
+from manualgrad.gradcheck.subject import is_function_class
+from manualgrad.loading import FileError, load_module
+
+
+class Target(NamedTuple):
+    """What a user asks to have checked."""
+
+    name: str
+    function: type[Function]
+    inputs: Any
+    reference: Callable[..., Any] | None
+
+
+def load_target(target: str) -> Target:
+    """Find the class of ``path/to/file.py:ClassName``, and beside it ``inputs()`` and perhaps ``reference``.
+
+    What is not there, or raises, is a UserError: one line that says what was expected.
+    """
+    file, _, name = target.rpartition(":") if ":" in target else (target, "", "")
+    path = Path(file)
+    if not path.is_file():
+        raise UserError(f"{target}: expected path/to/file.py:ClassName; there is no file {file!r}")
+    try:
+        module = load_module(path)
+    except FileError as problem:
+        raise UserError(" ".join(str(problem).split())) from problem
+    functions = {k: v for k, v in vars(module).items() if is_function_class(v) and v is not Function}
+    if name not in functions:
+        there = " or ".join(f"{path}:{key}" for key in functions) or "but the file has none"
+        raise UserError(f"{target}: expected a class that derives from torch.autograd.Function, {there}")
+    if not callable(getattr(module, "inputs", None)):
+        if functions[name].__base__.__module__ == "manualgrad.exercises.given":
+            course = f"`python -m manualgrad.exercises check {path}`"
+            raise UserError(f"{path}: is a file of the course, which {course} checks")
+        raise UserError(
+            f"{path}: needs a function inputs() that returns the arguments of {name}.apply: "
+            "def inputs(): return (torch.randn(3, 4, dtype=torch.float64),)"
+        )
+    try:
+        inputs = module.inputs()
+    except Exception as problem:
+        raise UserError(f"{path}: inputs() raised {type(problem).__name__}: {problem}") from problem
+    return Target(name, functions[name], inputs, getattr(module, "reference", None))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,23 +73,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("target", help="path/to/file.py:ClassName")
     parser.add_argument(
-        "--allow", action="append", metavar="KIND", default=[], help="a kind that is a note only"
+        "--allow",
+        action="append",
+        choices=HINTS,
+        metavar="KIND",
+        default=[],
+        help="a kind that is a note only",
     )
-    parser.add_argument("--no-magnitudes", action="store_true", help="look at the given inputs alone")
+    parser.add_argument(
+        "--no-magnitudes",
+        dest="magnitudes",
+        action="store_false",
+        help="look at the given inputs alone",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the upstream gradients (default 0)")
-    options = parser.parse_args(argv)
-    if unheard := sorted(set(options.allow) - HINTS.keys()):
-        parser.error(f"--allow {unheard[0]}: expected one of {', '.join(HINTS)}")
+    options = vars(parser.parse_args(argv))
     try:
-        name, function, inputs, reference = load_target(options.target)
+        target = load_target(options.pop("target"))
+        report = gradcheck(target.function, target.inputs, target.reference, **options)
     except UserError as problem:
         print(f"gradcheck: error: {problem}", file=sys.stderr)
         return 1
-    magnitudes = not options.no_magnitudes
-    report = gradcheck(
-        function, inputs, reference, allow=options.allow, magnitudes=magnitudes, seed=options.seed
-    )
-    report.title = name
     if sys.stdout.isatty():
         import rich
 

@@ -1,6 +1,5 @@
 """End a check that takes too long: between two calls of the subject, and as a last resort within one."""
 
-import _thread
 import ctypes
 import threading
 import time
@@ -17,31 +16,24 @@ class Clock:
     """Raises :class:`OutOfTimeError` in this thread once ``limit`` seconds have passed; None is no limit."""
 
     def __init__(self, limit: float | None) -> None:
-        self.limit = limit
-        self._end = None if limit is None else time.monotonic() + limit
-        self._lock = threading.Lock()
-        self._over = threading.Event()
+        self.limit = float("inf") if limit is None else limit
+        self._end = time.monotonic() + self.limit
+        # The interpreter raises in a loop that comes to no check.
+        error = ctypes.c_ulong(threading.get_ident()), ctypes.py_object(OutOfTimeError)
+        wait = min(GRACE * self.limit, threading.TIMEOUT_MAX)
+        self._timer = threading.Timer(wait, ctypes.pythonapi.PyThreadState_SetAsyncExc, error)
+        self._timer.daemon = True
 
     def check(self) -> None:
         """Raise if the time is over."""
-        if self._end is not None and time.monotonic() > self._end:
+        if time.monotonic() > self._end:
             raise OutOfTimeError
 
-    def _interrupt(self, thread: int, seconds: float) -> None:
-        # An endless loop in the subject comes to no check: the interpreter raises there.
-        if not self._over.wait(seconds):
-            with self._lock:
-                if not self._over.is_set():
-                    error = ctypes.py_object(OutOfTimeError)
-                    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), error)
-
     def __enter__(self) -> "Clock":
-        if self.limit is not None:  # a Thread would wait for its own start
-            _thread.start_new_thread(self._interrupt, (threading.get_ident(), GRACE * self.limit))
+        self._timer.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._lock:
-            self._over.set()
+        self._timer.cancel()

@@ -10,10 +10,9 @@ from torch import Tensor
 
 from manualgrad.gradcheck import checks
 from manualgrad.gradcheck.clock import Clock, OutOfTimeError
-from manualgrad.gradcheck.hints import HINTS
-from manualgrad.gradcheck.report import Report
-from manualgrad.gradcheck.session import MisuseError, Session
-from manualgrad.gradcheck.subject import Subject
+from manualgrad.gradcheck.report import HINTS, Report
+from manualgrad.gradcheck.session import Session
+from manualgrad.gradcheck.subject import MisuseError, Subject
 from manualgrad.gradcheck.tolerance import Tolerance
 
 SMALL = 100_000  # elements
@@ -87,9 +86,11 @@ def gradcheck(
     """
     allow = {allow} if isinstance(allow, str) else set(allow)
     if unheard := sorted(allow - HINTS.keys()):
-        raise ValueError(f"allow: there is no kind {', '.join(unheard)}; expected some of {', '.join(HINTS)}")
+        raise MisuseError(
+            f"allow: there is no kind {', '.join(unheard)}; expected some of {', '.join(HINTS)}"
+        )
     if reference is not None and surrogate is not None:
-        raise ValueError("expected a reference or a surrogate, got both")
+        raise MisuseError("expected a reference or a surrogate, got both")
     clock = Clock(time_limit)
     subject = Subject(fn, inputs, clock)
     trusted = Subject(reference or surrogate, inputs, clock) if reference or surrogate else None

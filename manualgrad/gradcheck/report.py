@@ -1,22 +1,50 @@
-"""What a check found: the findings, the table, and the same as plain data and as HTML."""
+"""What a check found: the findings and the table, on a terminal, in a log, in a notebook, as plain data."""
 
+import io
 import shutil
 import sys
-import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from html import escape
 from typing import Any
 
 from torch import Tensor
 
-from manualgrad.gradcheck.hints import HINTS
-
-WIDTH = 100  # a file or a pipe has no width of its own
+PAGE, LOG = 100, 10_000  # characters a line in a notebook; in a log none is broken: a test shows the first
+HEADERS = {"index": "worst at", "relative_error": "rel. error"}  # of the table, else a field's own name
 MOST_NUMBERS = 6  # of an upstream gradient that is written out
 
-# The columns of the table, dropped from the first on where a terminal is too narrow for all of them.
-DROPPED = ((), ("numeric",), ("numeric", "shape"), ("numeric", "shape", "rel. error"))
+# Where to look, per kind: a finding says what is wrong, this says which line of the code it usually is.
+HINTS = {
+    "missing-gradient": "Look at the `return` of backward: one gradient per argument of forward, in "
+    "forward's order.",
+    "wrong-shape": "A gradient has exactly its argument's shape. Write the shapes beside each line "
+    "of backward.",
+    "unsummed": "An entry that is used many times gets the sum over its uses: sum over every "
+    "dimension it lacks.",
+    "wrong-dtype": "Return it in its argument's dtype: `.to(grad_output.dtype)`. Look for .float(), "
+    ".double(), .cpu() or a constant made with another dtype.",
+    "sign": "Look for a subtraction in the wrong order, or a minus sign that was lost on the way.",
+    "scale": "Look for a constant: an inner derivative, the 1/N of a mean, a ½, an exponent.",
+    "ignores-upstream": "Backward computes upstream × derivative: every term is multiplied by "
+    "grad_output, once.",
+    "transposed": "Write the shapes beside the matrix products: which index is summed, which remains?",
+    "swapped-inputs": "Backward returns the gradients in the order of forward's arguments.",
+    "input-for-output": "Check what forward saved, and whether each formula means x or y = f(x).",
+    "missing-terms": "The chain rule multiplies the derivatives of all links of a path, and sums over every "
+    "path from the input to the result: write the links down, count the paths.",
+    "wrong-region": "Look at the comparison, mask, slice or index that tells these elements from the others.",
+    "mutates": "Replace in-place operations (`*=`, `mul_`, `x[mask] = …`) by ones that make a new tensor.",
+    "layout": "Use reshape instead of view, and no trick that relies on strides.",
+    "second-order": "Write backward in differentiable operations on grad_output and saved inputs or "
+    "outputs only.",
+    "non-finite": "Look for a division by something that can be 0, a log of 0, or exp of something large.",
+    "nondeterministic": "Backward must depend on nothing but grad_output and what forward saved.",
+    "uninitialized": "Look for torch.empty or empty_like: write every element, or use zeros.",
+    "imprecise": "Sum and multiply in float32, and round once at the end; subtract before you round.",
+    "kink": "The function has a corner there: any slope between left and right is allowed.",
+    "raises": "Print the shapes and types of what comes in, and of what backward returns.",
+    "unknown": "Derive one entry by hand and compare it with the elements above.",
+}
 
 
 @dataclass(frozen=True)
@@ -26,7 +54,7 @@ class Finding:
     Attributes
     ----------
     kind : str
-        One of the names in :data:`manualgrad.gradcheck.hints.HINTS`.
+        One of the names in :data:`HINTS`.
     argument : str, int or None
         The argument whose gradient it is: its name, else its position; None where it concerns them all.
     index : tuple of int or None
@@ -68,18 +96,6 @@ class Row:
     reference: float | None = None
     relative_error: float | None = None
     verdict: str = "right"
-
-    def cells(self) -> dict[str, str]:
-        """Return the row as text, by column."""
-        numbers = {name: getattr(self, name) for name in ("yours", "numeric", "reference")}
-        return {
-            "argument": str(self.argument),
-            "shape": str(self.shape),
-            "worst at": "" if self.index is None else str(list(self.index)),
-            **{name: "" if number is None else f"{number:.6g}" for name, number in numbers.items()},
-            "rel. error": "" if self.relative_error is None else f"{self.relative_error:.1e}",
-            "verdict": self.verdict,
-        }
 
 
 @dataclass(repr=False)
@@ -135,94 +151,70 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain data, ready for json."""
         findings = [asdict(finding) | {"hint": finding.hint} for finding in self.findings]
-        return {
-            "title": self.title,
-            "ok": self.ok,
-            "findings": findings,
-            "rows": [asdict(row) for row in self.rows],
-            "seed": self.seed,
-            "upstream": self._upstream_text(),
-        }
+        return asdict(self) | {"ok": self.ok, "findings": findings, "upstream": self._upstream_text()}
 
     def __str__(self) -> str:
-        # In a log not wrapped: a test log shows the first line.
-        is_terminal = sys.stdout.isatty()
-        width = shutil.get_terminal_size().columns if is_terminal else WIDTH
-        lines = ["".join(text for text, _ in line).rstrip() for line in self._lines(width)]
-        return "\n".join(textwrap.fill(line, width) if is_terminal else line for line in lines)
-
-    def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
-        """Let rich print the same in colour, where the terminal has any."""
-        from rich.text import Text
-
-        for line in self._lines(options.max_width):
-            yield Text.assemble(*line)
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else LOG
+        return "\n".join(line.rstrip() for line in self._printed(width).export_text().splitlines())
 
     def _repr_html_(self) -> str:
         """Draw the report in a notebook."""
-        wrong = (f"{escape(str(f))}<br><small>{escape(f.hint)}</small>" for f in self.findings if f.wrong)
-        notes = (escape(str(f)) for f in self.findings if not f.wrong)
-        table = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
-            for cells in self._cells(())
-        )
-        parts = [f"<b>{escape(self.title)}: {self._verdict}</b>", *wrong, *notes]
-        paragraphs = "".join(f"<p>{part}</p>" for part in parts)
-        return f"{paragraphs}<table>{table}</table><p><small>{escape(self._repeat)}</small></p>"
+        return self._printed(PAGE).export_html(code_format="<pre>{code}</pre>", inline_styles=True)
 
-    def _lines(self, width: int) -> Iterator[list[tuple[str, str]]]:
-        """Yield the lines, each as pieces of text with rich's name of their style."""
+    def _printed(self, width: int) -> Any:
+        from rich.console import Console
+
+        console = Console(file=io.StringIO(), width=width, record=True, force_jupyter=False)
+        console.print(self)
+        return console
+
+    def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
+        """Let rich print the report."""
+        from rich.text import Text
+
         for finding in self.findings:
             if finding.wrong:
-                yield [(finding.kind, "bold red"), (str(finding).removeprefix(finding.kind), "")]
-                yield [(f"    {finding.hint}", "dim")]
-        yield [(f"{self.title}: ", ""), (self._verdict, "bold green" if self.ok else "bold red")]
-        yield from self._table(width) if self.rows else ()
+                yield Text.assemble((finding.kind, "bold red"), str(finding).removeprefix(finding.kind))
+                yield Text(f"    {finding.hint}", "dim")
+        verdict = ("right", "bold green") if self.ok else ("wrong", "bold red")
+        yield Text.assemble(f"{self.title}: ", verdict)
+        if self.rows:
+            table = self._table()
+            is_wide = console.measure(table, options=options.update(width=LOG)).maximum > options.max_width
+            yield self._table("shape", "relative_error") if is_wide else table
         for finding in self.findings:
             if not finding.wrong:
-                yield [(finding.kind, "bold yellow"), (str(finding).removeprefix(finding.kind), "")]
-        yield [(self._repeat, "dim")]
+                yield Text.assemble((finding.kind, "bold yellow"), str(finding).removeprefix(finding.kind))
+        yield Text(f"seed {self.seed}; upstream {self._upstream_text()}", "dim")
 
-    @property
-    def _verdict(self) -> str:
-        return "right" if self.ok else "wrong"
+    def _table(self, *without: str) -> Any:
+        from rich.table import Table
 
-    @property
-    def _repeat(self) -> str:
-        return f"seed {self.seed}; upstream {self._upstream_text()}"
+        # The reference decides where there is one.
+        other = "reference" if all(row.reference is None for row in self.rows) else "numeric"
+        names = [name for name in Row.__annotations__ if name not in (other, *without)]
+        table = Table(box=None)
+        for name in names:
+            side: Any = "left" if name in ("argument", "shape", "verdict") else "right"
+            table.add_column(HEADERS.get(name, name), justify=side, overflow="fold")
+        for row in self.rows:
+            table.add_row(*(_cell(name, getattr(row, name)) for name in names))
+        return table
 
     def _upstream_text(self) -> str:
-        numbers = [
-            float(n) for u in self.upstream if not u.is_complex() for n in u.reshape(-1)[:MOST_NUMBERS]
-        ]
-        if not numbers or sum(u.numel() for u in self.upstream) > MOST_NUMBERS:
+        sizes = sum(u.numel() for u in self.upstream)
+        if not 0 < sizes <= MOST_NUMBERS or any(u.is_complex() for u in self.upstream):
             return "of random signs and sizes 0.5 to 1.5"
-        return "[" + ", ".join(f"{number:.6g}" for number in numbers) + "]"
+        return "[" + ", ".join(f"{n:.6g}" for u in self.upstream for n in u.reshape(-1).tolist()) + "]"
 
-    def _cells(self, dropped: tuple[str, ...]) -> list[list[str]]:
-        """Return the table's rows, its header first."""
-        without = set(dropped)
-        if all(row.reference is None for row in self.rows):
-            without = without - {"numeric"} | {"reference"}
-        rows = [row.cells() for row in self.rows]
-        columns = [name for name in Row("", ()).cells() if name not in without]
-        return [columns, *([row[column] for column in columns] for row in rows)]
 
-    def _table(self, width: int) -> Iterator[list[tuple[str, str]]]:
-        for dropped in DROPPED:
-            header, *rows = self._cells(dropped)
-            widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-            if sum(widths) + 3 * len(widths) <= width:
-                break
-        left = [name in ("argument", "shape", "verdict") for name in header]
+def _cell(name: str, value: Any) -> Any:
+    from rich.text import Text
 
-        def line(cells: list[str]) -> str:
-            parts = zip(cells, widths, left, strict=True)
-            return " " + "   ".join(c.ljust(w) if is_left else c.rjust(w) for c, w, is_left in parts)
-
-        yield [(line(header), "bold")]
-        yield [(" " + "─" * (len(line(header)) - 1), "dim")]
-        for row in rows:
-            *cells, verdict = row
-            text = line([*cells, verdict]).rstrip().removesuffix(verdict)
-            yield [(text, ""), (verdict, "green" if verdict.startswith("right") else "red")]
+    if name == "verdict":
+        return Text(value, "green" if value.startswith("right") else "red")
+    if isinstance(value, float):
+        return format(value, ".1e" if name == "relative_error" else ".6g")
+    if name == "index" and value is not None:
+        value = list(value)  # as the sentences have it
+    return Text("" if value is None else str(value))

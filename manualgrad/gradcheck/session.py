@@ -15,14 +15,10 @@ from manualgrad.gradcheck.numeric.evaluator import STAIRCASE
 from manualgrad.gradcheck.report import Finding, Report, Row
 from manualgrad.gradcheck.run import Measurement, Run
 from manualgrad.gradcheck.subject import Subject, as_gradient, cast, is_differentiable, real
-from manualgrad.gradcheck.tolerance import Tolerance, close, largest
+from manualgrad.gradcheck.tolerance import Tolerance, close, first_index, largest
 
 DOUBLE = {torch.float64, torch.complex128}
 FLOOR = 1e-9  # of the largest gradient of all arguments: below it float64 itself is noise
-
-
-class MisuseError(ValueError):
-    """The caller's own mistake, not the subject's: it leaves gradcheck."""
 
 
 @dataclass
@@ -77,20 +73,14 @@ class Session:
         if {value.dtype for value in native.values if is_differentiable(value)} <= DOUBLE:
             return native
         try:
-            precise = self.run(cast(native.values, torch.float64))
+            precise = self.run(cast(native.values, torch.float64), native.upstream)
         except SubjectError:
             return native
         # A backward that casts to the caller's dtype by name is judged in that.
-        returned = {r.gradient.dtype for r in precise.returned if r.gradient is not None}
-        if returned - DOUBLE or len(precise.outputs) != len(native.outputs):
-            return native
-        for ours, theirs in zip(precise.outputs, native.outputs, strict=True):
-            if ours.shape != theirs.shape or ours.dtype not in DOUBLE:
-                return native
-            half = torch.finfo(theirs.dtype).eps ** 0.5
-            if not bool(close(theirs.to(ours.dtype), ours, Tolerance(half, half, 1e-30)).all()):
-                return native
-        return precise
+        dtypes = {r.gradient.dtype for r in precise.returned if r.gradient is not None}
+        dtypes |= {output.dtype for output in precise.outputs}
+        is_same = dtypes <= DOUBLE and not forward_difference(precise.outputs, native.outputs, 0.0)
+        return precise if is_same else native
 
     @cached_property
     def eps(self) -> float:
@@ -110,8 +100,9 @@ class Session:
             estimate, noise = Estimate.unknown(yours.shape), self.eps
             if not self.surrogate:
                 estimate, noise = self.numeric(run, position, yours, groups)
-            measurement = Measurement(run, position, yours, estimate, noise, reference.get(position))
-            run.measured[position] = measurement
+            run.measured[position] = Measurement(
+                run, position, yours, estimate, noise, reference.get(position)
+            )
         floor = self.floor(run)
         for measurement in run.measured.values():
             measurement.wrong = self._differs(measurement, floor)
@@ -141,12 +132,13 @@ class Session:
                     tolerance = self.tolerance_at(evaluator.noise)
                     estimate = derivative(evaluator, claimed, tolerance, self.generator, groups)
             self._noise[position] = evaluator.noise
-        if evaluator.at.dtype == torch.float64 and evaluator.noise == STAIRCASE:
-            return Estimate.unknown(claimed.shape), STAIRCASE
-        if evaluator.at.dtype == torch.float64 and not torch.equal(estimate.value, claimed):
-            # What noise alone would hide is not known.
-            size = max(largest(claimed), largest(estimate.value))
-            estimate.value[(5 * estimate.error > 0.3 * size) & (claimed.abs() > 1e-6)] = math.nan
+        if evaluator.at.dtype == torch.float64:
+            if evaluator.noise == STAIRCASE:
+                estimate = Estimate.unknown(claimed.shape)
+            elif not torch.equal(estimate.value, claimed):
+                # What noise alone would hide is not known.
+                size = max(largest(claimed), largest(estimate.value))
+                estimate.value[(5 * estimate.error > 0.3 * size) & (claimed.abs() > 1e-6)] = math.nan
         return estimate, evaluator.noise
 
     def tolerance_at(self, noise: float) -> Tolerance:
@@ -157,17 +149,17 @@ class Session:
         """Return the difference that is rounding alone, beside the largest gradient of all arguments."""
         return max(FLOOR, 4 * self.eps) * max(largest(m.right) for m in run.measured.values())
 
-    def _differs(self, gradient: Measurement, floor: float) -> Tensor:
-        yours, right, estimate = gradient.yours, gradient.right, gradient.numeric
+    def _differs(self, measurement: Measurement, floor: float) -> Tensor:
+        yours, right, estimate = measurement.yours, measurement.right, measurement.numeric
         if torch.equal(yours, right):
             return torch.zeros(yours.shape, dtype=torch.bool)
         error = estimate.error.nan_to_num(0.0, 0.0, 0.0)
         is_rounding = (yours - right).abs() <= floor
-        if gradient.reference is not None:
+        if measurement.reference is not None:
             # The reference decides at a kink, too: what the slopes leave open there is no allowance.
             error = error.where(~estimate.kink, 0.0)
             return ~(close(yours, right, self.tolerance_at(0.0), error) | is_rounding)
-        agree = close(yours, right, self.tolerance_at(gradient.noise), error) | is_rounding
+        agree = close(yours, right, self.tolerance_at(measurement.noise), error) | is_rounding
         if bool(estimate.kink.any()):
             agree = torch.where(estimate.kink, estimate.between_slopes(yours), agree)
         return ~agree
@@ -182,7 +174,9 @@ class Session:
                 theirs = forward_backward(self.reference, exact, run.upstream)
             except (SubjectError, RuntimeError, ValueError):
                 continue
-            if self.surrogate or not self.forward_difference(run.outputs, theirs.outputs):
+            if self.surrogate or not forward_difference(
+                run.outputs, theirs.outputs, self.eps, self.tolerance
+            ):
                 return {
                     i: as_gradient(gradient, run.values[i])
                     for i, gradient in theirs.gradients.items()
@@ -190,24 +184,30 @@ class Session:
                 }
         return {}
 
-    def forward_difference(
-        self, yours: Sequence[Tensor], theirs: Sequence[Tensor], eps: float | None = None
-    ) -> str:
-        """Say how the results of subject and reference differ; empty if they do not."""
-        if len(yours) != len(theirs):
-            return f"returns {len(yours)} tensors, the reference {len(theirs)}"
-        for y, t in zip(yours, theirs, strict=True):
-            if y.shape != t.shape:
-                return f"returns the shape {tuple(y.shape)}, the reference {tuple(t.shape)}"
-            coarsest = max(eps or self.eps, *(torch.finfo(result.dtype).eps for result in (y, t)))
-            a, b = (real(result).cpu().double() for result in (y, t))
-            tolerance = self.tolerance or Tolerance.of(coarsest)
-            differs = ~(close(a, b, tolerance) & (b.isfinite() | (a == b) | (a.isnan() & b.isnan())))
-            if bool(differs.any()):
-                index = tuple(differs.nonzero()[0].tolist())
-                place = f" at {list(index)}" if index else ""
-                return f"returns {a[index]:.6g}{place}, the reference {b[index]:.6g}"
-        return ""
+    def compare(
+        self, run: Run, kind: str, what: str, *, factor: float = 1.0, like: Run | None = None
+    ) -> bool:
+        """Report gradients that are not ``factor`` times those of a like run, else of the inputs.
+
+        Return whether there was one.
+        """
+        found, scale = False, max(1.0, abs(factor))
+        for position, gradient in run.gradients.items():
+            base, value = self.base.measured[position], self.base.values[position]
+            theirs = base.yours if like is None else as_gradient(like.gradients[position], value)
+            got, right = as_gradient(gradient, value), factor * theirs
+            size = scale * max(largest(theirs), largest(base.yours))
+            bound = self.tolerance_at(base.noise).bound(right, 0.0, size) + scale * self.floor(self.base)
+            index = first_index(~((got - right).abs() <= bound) & right.isfinite())
+            if index is not None:
+                name, entry = self.subject.name_of(position), self.subject.entry(position, index)
+                numbers = f"{entry} is {got[index]:.6g}, should be {right[index]:.6g}"
+                is_missing = kind == "unknown" and not bool(got.any())
+                told = "missing-gradient" if is_missing else kind
+                self.find(told, position, f"The gradient of {name} {what}: {numbers}.", index)
+                self.named.add(position)
+                found = True
+        return found
 
     def show(self, run: Run) -> None:
         """Let the table be about a judged run."""
@@ -215,20 +215,36 @@ class Session:
         self.report.upstream = run.upstream
         # In the place of a gradient that the engine does not take, the run has zeros.
         refused = {r.position for r in run.returned if not r.is_accepted}
-        for position in self.subject.checked:
+        for position, m in run.measured.items():
             row = Row(self.subject.names[position], tuple(self.subject.values[position].shape))
             self.report.rows.append(row)
-            gradient = run.measured[position]
-            yours, right = gradient.yours, gradient.right
-            if not yours.numel():
+            if not m.yours.numel():
                 continue
-            index = row.index = gradient.worst_index()
-            row.numeric = float(gradient.numeric.value[index])
-            if gradient.reference is not None:
-                row.reference = float(gradient.reference[index])
+            index = row.index = m.worst_index()
+            right, row.numeric = float(m.right[index]), float(m.numeric.value[index])
+            if m.reference is not None:
+                row.reference = float(m.reference[index])
             if not refused & {position, None}:
-                row.yours = float(yours[index])
-                difference = abs(row.yours - float(right[index]))
-                row.relative_error = difference / max(abs(row.yours), abs(float(right[index])), 1e-300)
-            if not bool(yours.any()) and not bool(right.any()):
+                row.yours = float(m.yours[index])
+                row.relative_error = abs(row.yours - right) / max(abs(row.yours), abs(right), 1e-300)
+            if not bool(m.yours.any()) and not bool(m.right.any()):
                 row.verdict = "right (no effect)"
+
+
+def forward_difference(
+    yours: Sequence[Tensor], theirs: Sequence[Tensor], eps: float, tolerance: Tolerance | None = None
+) -> str:
+    """Say how the results of subject and reference differ in a precision of ``eps``; empty if they do not."""
+    if len(yours) != len(theirs):
+        return f"returns {len(yours)} tensors, the reference {len(theirs)}"
+    for y, t in zip(yours, theirs, strict=True):
+        if y.shape != t.shape:
+            return f"returns the shape {tuple(y.shape)}, the reference {tuple(t.shape)}"
+        coarsest = max(eps, *(torch.finfo(result.dtype).eps for result in (y, t)))
+        a, b = (real(result).cpu().double() for result in (y, t))
+        is_close = close(a, b, tolerance or Tolerance.of(coarsest))
+        index = first_index(~(is_close & (b.isfinite() | (a == b) | (a.isnan() & b.isnan()))))
+        if index is not None:
+            place = f" at {list(index)}" if index else ""
+            return f"returns {a[index]:.6g}{place}, the reference {b[index]:.6g}"
+    return ""

@@ -13,7 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 
+from manualgrad.errors import UserError
 from manualgrad.gradcheck.clock import Clock
+
+
+class MisuseError(UserError, ValueError):
+    """The caller's own mistake, not the subject's: it leaves gradcheck."""
 
 
 class Subject:
@@ -39,7 +44,7 @@ class Subject:
                 self.names.append(name)
                 arguments.append(value)
         if not self.checked:
-            raise ValueError("gradcheck needs at least one floating-point tensor among the inputs")
+            raise MisuseError("gradcheck needs at least one floating-point tensor among the inputs")
         self.values = [copy_of(a) for a in arguments]
         self.seed: int | None = None  # of each forward, once it is known to draw random numbers
         self.clock = clock

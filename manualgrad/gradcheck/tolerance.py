@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 
@@ -28,11 +27,6 @@ class Tolerance:
 
 # Diagnoses are compared less strictly than gradients are judged: the question is which, not whether.
 DIAGNOSIS = Tolerance(1e-4, 1e-5)
-
-
-def rounding(dtype: torch.dtype) -> Tolerance:
-    """Return what two runs on the same numbers may differ by: sums that run in parallel round differently."""
-    return Tolerance(0.0, 100 * torch.finfo(dtype).eps)
 
 
 def close(

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from manualgrad.gradcheck import Report, gradcheck
-from manualgrad.gradcheck.hints import HINTS
+from manualgrad.gradcheck.report import HINTS
 from tests.gradcheck import bank_forms, bank_kernels, bank_practice, bank_right, bank_wrong
 from tests.gradcheck.bank import Entry
 from tests.gradcheck.gallery import GALLERY, Fault

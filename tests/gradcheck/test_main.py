@@ -63,11 +63,14 @@ def test_a_kind_can_be_allowed(somebodys, capsys):
             ("def inputs", "def given"),
             "needs a function inputs() that returns the arguments of Sigmoid.apply",
         ),
-        (("class Sigmoid", "class Sigmiod"), "called 'Sigmoid': did you mean Sigmiod?"),
-        (("class Sigmoid(torch.autograd.Function)", "class Sigmoid"), "has no class that derives from"),
+        (("class Sigmoid", "class Sigmiod"), "mine.py:Sigmiod"),
+        (("class Sigmoid(torch.autograd.Function)", "class Sigmoid"), "but the file has none"),
         (("return y", "return ("), "mine.py, line "),
         (("return (torch.lin", "return (torch.nothing"), "inputs() raised AttributeError"),
-        (("return (torch.linspace(-1, 1, 6).reshape(2, 3),)", "return (1, 2)"), "no floating-point tensor"),
+        (
+            ("return (torch.linspace(-1, 1, 6).reshape(2, 3),)", "return (1, 2)"),
+            "at least one floating-point",
+        ),
     ],
 )
 def test_a_broken_file_is_one_line(change, message, somebodys, capsys):
@@ -87,7 +90,7 @@ def test_a_file_of_the_course_is_for_the_course(tmp_path, capsys):
 def test_without_a_class_the_files_classes_are_listed(somebodys, capsys):
     file = somebodys(WRONG).removesuffix(":Sigmoid")
     assert main([file]) == 1
-    assert capsys.readouterr().err == f"gradcheck: error: {file}: which class? {file}:Sigmoid\n"
+    assert capsys.readouterr().err.endswith(f"derives from torch.autograd.Function, {file}:Sigmoid\n")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--allow", "nothing", "file.py:Class"]])
@@ -97,8 +100,8 @@ def test_a_wrong_argument_is_usage(arguments, capsys):
     assert capsys.readouterr().err.count("\n") == 2
 
 
-def test_it_needs_torch_alone(somebodys):
-    blocked = ("rich", "matplotlib", "torchvision", "tyro", "manualgrad.exercises", "manualgrad.training")
+def test_it_needs_torch_and_rich_alone(somebodys):
+    blocked = ("matplotlib", "torchvision", "tyro", "manualgrad.exercises", "manualgrad.training")
     code = (
         "import runpy, sys\n"
         f"sys.modules.update(dict.fromkeys({blocked!r}))\n"

@@ -10,8 +10,8 @@ Check = Callable[[Session], None]
 # What is found early explains what would be found late.
 ALWAYS: list[Check] = [
     conduct.first_run,
-    conduct.repeats,
     values.at_the_inputs,
+    conduct.repeats,
     values.forward_agrees,
     returned.shapes_and_dtypes,
     values.values_are_right,

@@ -1,34 +1,27 @@
 """How a backward behaves, before its values: it raises, modifies, forgets to write, or is not repeatable."""
 
-import math
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from manualgrad.gradcheck.forward_backward import SubjectError, differentiate
-from manualgrad.gradcheck.run import Run
 from manualgrad.gradcheck.session import Session
 from manualgrad.gradcheck.subject import as_gradient
-from manualgrad.gradcheck.tolerance import close, first_index, rounding
 
 
 def first_run(session: Session) -> None:
     """Run forward and backward on the caller's own values."""
-    subject = session.subject
     try:
-        subject.fix_randomness()
+        session.subject.fix_randomness()
         if session.reference is not None:
-            session.reference.seed = subject.seed  # so that it draws the same
-    except (Exception, SystemExit) as error:
-        return _raised(session, SubjectError("forward", error))
-    try:
+            session.reference.seed = session.subject.seed  # so that it draws the same
         native = session.native
-    except SubjectError as error:
-        return _raised(session, error)
+    except (Exception, SystemExit) as error:
+        return _raised(session, error if isinstance(error, SubjectError) else SubjectError("forward", error))
     _finite_forward(session)
     for what in dict.fromkeys(native.changed):
         session.find("mutates", None, f"{what}: others still need the old values.")
@@ -59,30 +52,23 @@ def _finite_forward(session: Session) -> None:
 
 
 def repeats(session: Session) -> None:
-    """Run again on the same input, once with NaN in memory that nobody wrote: the gradient stays the same."""
-    subject, native = session.subject, session.native
-    for fills in (True, False):
+    """Run again on the same input, with NaN in memory that nobody wrote: the gradient stays the same."""
+    base = session.base
+    try:
+        with _filled_memory():
+            again = session.run(base.values, base.upstream)
+    except SubjectError:  # an operation has no deterministic form, or raises at NaN
         try:
-            with _filled_memory() if fills else nullcontext():
-                again = session.run(subject.values, native.upstream)
+            again = session.run(base.values, base.upstream)
         except SubjectError as error:
-            if fills:  # an operation that has no deterministic form
-                continue
             return _raised(session, error)
-        if not again.is_finite:
-            session.find("uninitialized", None, "The forward's result holds memory that nobody wrote.")
-            session.done = True
-            return None
-        for position, index, one, two in _changes(session, native, again.gradients):
-            entry = subject.entry(position, index)
-            kind = "nondeterministic"
-            message = f"changes from call to call on the same input: {entry} is {one:.6g}, then {two:.6g}"
-            if not math.isfinite(two):
-                kind, message = "uninitialized", f"holds memory that nobody wrote: {entry}"
-            session.find(kind, position, f"The gradient of {subject.name_of(position)} {message}.", index)
-            session.named.add(position)
-        if session.named:
-            break
+    if not again.is_finite:
+        session.find("uninitialized", None, "The forward's result holds memory that nobody wrote.")
+        session.done = True
+    elif any(not bool(as_gradient(g, base.values[i]).isfinite().all()) for i, g in again.gradients.items()):
+        session.compare(again, "uninitialized", "holds memory that nobody wrote, here filled with NaN")
+    else:
+        session.compare(again, "nondeterministic", "changes from call to call on the same input")
     return None
 
 
@@ -104,22 +90,18 @@ def _filled_memory() -> Iterator[None]:
 
 def works_twice(session: Session) -> None:
     """Go backward twice through one graph, as ``retain_graph=True`` does."""
-    subject, native = session.subject, session.native
+    base = session.base
     try:
-        both = session.run(subject.values, native.upstream, backward=_twice)
+        second = session.run(base.values, base.upstream, backward=_twice)
     except SubjectError as error:
         works_once = "second" in error.phase
         return session.find("raises" if works_once else "nondeterministic", None, f"{error}.")
-    for position, index, one, two in _changes(session, native, both.gradients):
-        session.find(
-            "mutates",
-            position,
-            f"The second backward through the same graph (retain_graph=True) gives another gradient of "
-            f"{subject.name_of(position)}: {subject.entry(position, index)} is {one:.6g}, then {two:.6g}. "
-            "The first one changed something that it had kept.",
-            index,
-        )
-        session.named.add(position)
+    session.compare(
+        second,
+        "mutates",
+        "is another in a second backward through the same graph (retain_graph=True), as the first one "
+        "changed something that it had kept",
+    )
     return None
 
 
@@ -129,15 +111,3 @@ def _twice(roots: list[Tensor], leaves: list[Tensor], upstream: list[Tensor]) ->
         return differentiate(roots, leaves, upstream)
     except (Exception, SystemExit) as error:
         raise SubjectError("the second backward through the same graph", error) from error
-
-
-def _changes(
-    session: Session, first: Run, gradients: dict[int, Tensor | None]
-) -> Iterator[tuple[int, tuple[int, ...], float, float]]:
-    """Yield each gradient that differs from the first run's: its position, an element, and that in both."""
-    for position in session.subject.checked:
-        value = session.subject.values[position]
-        one, two = (as_gradient(g[position], value) for g in (first.gradients, gradients))
-        index = first_index(~close(two, one, rounding(value.dtype)))
-        if index is not None:
-            yield position, index, float(one[index]), float(two[index])

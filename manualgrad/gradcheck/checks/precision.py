@@ -34,39 +34,24 @@ def own_dtype(session: Session) -> None:
         session.find("imprecise", None, message, wrong=False)
         return
     if session.reference is None or session.surrogate:
-        _against_float64(session, native)
+        for position in set(subject.checked) - session.named:
+            _is_roughly_right(session, native, position, session.base.measured[position].right)
         return
     # One sum can come out right by luck.
-    for record in (native, *(session.run(subject.values) for _ in range(DRAWS - 1))):
-        if session.report.ok:
-            _against_reference(session, record)
+    for run in (native, *(session.run(subject.values) for _ in range(DRAWS - 1))):
+        right = session.reference_gradients(replace(run, values=session.base.values))
+        theirs = forward_backward(session.reference, session.reference.values, run.upstream)
+        for position in right.keys() - session.named:
+            if theirs.gradients.get(position) is not None and session.report.ok:
+                _hold_to_budget(session, run, theirs, position, right[position])
 
 
-def _against_float64(session: Session, record: Run) -> None:
-    exact = tuple(u.to(torch.promote_types(u.dtype, torch.float64)) for u in record.upstream)
-    precise = session.judge(session.run(session.base.values, exact))
-    for position in _unnamed(session):
-        yours = as_gradient(record.gradients[position], session.subject.values[position])
-        _is_roughly_right(session, position, yours, precise.measured[position].right)
+def _gradient(run: Run, position: int) -> Tensor:
+    return as_gradient(run.gradients[position], run.values[position])
 
 
-def _against_reference(session: Session, record: Run) -> None:
-    right = session.reference_gradients(replace(record, values=session.base.values))
-    assert session.reference is not None
-    theirs = forward_backward(session.reference, session.reference.values, record.upstream).gradients
-    for position in _unnamed(session):
-        if position in right and theirs.get(position) is not None:
-            yours, other = (
-                as_gradient(g[position], session.subject.values[position]) for g in (record.gradients, theirs)
-            )
-            _hold_to_budget(session, position, yours, other, right[position])
-
-
-def _unnamed(session: Session) -> list[int]:
-    return [i for i in session.subject.checked if i not in session.named]
-
-
-def _is_roughly_right(session: Session, position: int, yours: Tensor, right: Tensor) -> None:
+def _is_roughly_right(session: Session, run: Run, position: int, right: Tensor) -> None:
+    yours = _gradient(run, position)
     infinite = first_index(~yours.isfinite() & right.isfinite())
     gross = first_index((yours - right).abs() > 0.5 * largest(right))
     index = gross if infinite is None else infinite
@@ -78,12 +63,13 @@ def _is_roughly_right(session: Session, position: int, yours: Tensor, right: Ten
         session.find("imprecise" if infinite is None else "non-finite", position, message, index)
 
 
-def _hold_to_budget(session: Session, position: int, yours: Tensor, theirs: Tensor, right: Tensor) -> None:
+def _hold_to_budget(session: Session, run: Run, reference: Run, position: int, right: Tensor) -> None:
     """Allow twice the reference's own error in this dtype, and a few roundings."""
+    yours, theirs = _gradient(run, position), _gradient(reference, position)
     known = right.isfinite()
     if not bool(theirs.isfinite().where(known, True).all()) or not largest(right):
         return
-    _is_roughly_right(session, position, yours, right)
+    _is_roughly_right(session, run, position, right)
     if not session.report.ok:
         return
     sizes = torch.full_like(right, largest(right))

@@ -7,8 +7,8 @@ from manualgrad.gradcheck.diagnoses.case import Case
 from manualgrad.gradcheck.forward_backward import SubjectError
 from manualgrad.gradcheck.numeric.evaluator import STAIRCASE
 from manualgrad.gradcheck.run import Measurement, Run
-from manualgrad.gradcheck.session import MisuseError, Session
-from manualgrad.gradcheck.subject import real
+from manualgrad.gradcheck.session import Session, forward_difference
+from manualgrad.gradcheck.subject import MisuseError, real
 from manualgrad.gradcheck.tolerance import first_index
 
 SURROGATE = "If backward is meant to be another function's gradient (straight-through), pass it as surrogate."
@@ -33,7 +33,7 @@ def forward_agrees(session: Session) -> None:
             raise MisuseError(f"the reference raised {type(error).__name__}: {error}") from error
     # In the caller's own dtype: the function may hold constants that the cast to float64 does not reach.
     coarse = max(torch.finfo(session.subject.values[i].dtype).eps for i in session.subject.checked)
-    difference = session.forward_difference(session.base.outputs, theirs, coarse)
+    difference = forward_difference(session.base.outputs, theirs, coarse, session.tolerance)
     if difference and session.subject.seed is None:  # what draws in another order is no other function
         session.find("unknown", None, f"The forward itself {difference}. Its gradient is judged numerically.")
 
