@@ -18,10 +18,8 @@ class Clock:
     def __init__(self, limit: float | None) -> None:
         self.limit = float("inf") if limit is None else limit
         self._end = time.monotonic() + self.limit
-        # The interpreter raises in a loop that comes to no check.
-        error = ctypes.c_ulong(threading.get_ident()), ctypes.py_object(OutOfTimeError)
         wait = min(GRACE * self.limit, threading.TIMEOUT_MAX)
-        self._timer = threading.Timer(wait, ctypes.pythonapi.PyThreadState_SetAsyncExc, error)
+        self._timer = threading.Timer(wait, _interrupt, [threading.get_ident()])
         self._timer.daemon = True
 
     def check(self) -> None:
@@ -37,3 +35,9 @@ class Clock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._timer.cancel()
+
+
+def _interrupt(thread: int) -> None:
+    # An endless loop in the subject comes to no check: the interpreter raises there.
+    error = ctypes.py_object(OutOfTimeError)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), error)
