@@ -30,7 +30,6 @@ from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.session import show_verdict
 from manualgrad.exercises.student import in_place_of_ours, load_function
 from manualgrad.exercises.verdict import Request
-from manualgrad.gradcheck.report import WIDTH
 from manualgrad.table import print_table
 from manualgrad.training import Config as BaseConfig
 from manualgrad.training import check_range, launch
@@ -63,7 +62,7 @@ def main(config: Config) -> dict[str, Any]:
     """Train twice, and return the figures of the run with the student's function."""
     info, theirs = load_function(config.file)
     exercise = exercise_of(config.file, info)
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    console = Console(width=None if sys.stdout.isatty() else 100)
     request = Request(
         exercise.name, config.file.resolve(), config.file.read_bytes(), width=console.width,
         colour=console.is_terminal,
