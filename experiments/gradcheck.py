@@ -73,8 +73,7 @@ def main(config: Config) -> dict[str, Any]:
     trials = list(_trials(config, device))
     one_by_one = config.function is not None or config.target is not None
     console = Console(width=None if sys.stdout.isatty() else 120)
-    variant = "" if config.target is None else config.target.rpartition(":")[2]
-    with RunDir("gradcheck", config, device, variant) as run:
+    with RunDir("gradcheck", config, device) as run:
         reports = {}
         for trial in track(trials, "checking"):
             report = gradcheck(trial.function, trial.inputs, trial.reference, seed=config.seed)

@@ -73,19 +73,21 @@ class Config(TrainConfig):
         check_range("learning-rate", self.learning_rate, 0)
         check_range("require-accuracy", self.require_accuracy, 0, 1)
 
+    @property
+    def trial(self) -> int | None:
+        """The images to train on in a dry run: two batches of them."""
+        return 2 * self.batch_size if self.dry_run else None
+
 
 def main(config: Config) -> dict[str, float]:
     """Train, validate after every epoch, test at the end."""
     device = setup(config)
-    training_set, validation_set, test_set = load_mnist(config.data_dir, device).split()
+    training_set, validation_set, test_set = load_mnist(config.data_dir, device).split(config.trial)
     model = build_model().to(device)
     wrapped = distribute(model)  # in a single process the model itself
     loss_function = nn.CrossEntropyLoss()
     optimizer = torch.optim.Adam(model.parameters(), config.learning_rate, eps=KERAS_EPSILON, fused=True)
-    max_batches = 2 if config.dry_run else None
-    loader = BatchLoader(
-        *training_set, config.batch_size, config.seed, max_batches
-    )  # counts steps and epochs
+    loader = BatchLoader(*training_set, config.batch_size, config.seed)  # counts steps and epochs
     steps = config.epochs * len(loader)
     metrics = MetricAccumulator(device)
 

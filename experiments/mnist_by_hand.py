@@ -43,15 +43,14 @@ def main(config: Config) -> dict[str, float]:
     if world_size() > 1:
         raise UserError("mnist_by_hand trains in one process: start it with python, not with torchrun")
     device = setup(config)
-    training_set, validation_set, test_set = load_mnist(config.data_dir, device).split()
+    training_set, validation_set, test_set = load_mnist(config.data_dir, device).split(config.trial)
     model = mnist.build_model().to(device)
     network = Classifier(model)  # the same numbers: what the one learns, the other knows
     loss_function = nn.CrossEntropyLoss()  # to measure with
     optimizer = torch.optim.Adam(
         [network.parameters], config.learning_rate, eps=mnist.KERAS_EPSILON, fused=True
     )
-    max_batches = 2 if config.dry_run else None
-    loader = BatchLoader(*training_set, config.batch_size, config.seed, max_batches)
+    loader = BatchLoader(*training_set, config.batch_size, config.seed)
     steps = config.epochs * len(loader)
     metrics = MetricAccumulator(device)
 

@@ -99,13 +99,12 @@ class Mean(nn.Module):
 def main(config: Config) -> dict[str, float]:
     """Train, validate after every epoch, test at the end."""
     device = setup(config)
-    training_set, validation_set, test_set = load_mnist(config.data_dir, device).split()
+    training_set, validation_set, test_set = load_mnist(config.data_dir, device).split(config.trial)
     model = build_model().to(device)
     wrapped = distribute(model)
     loss_function = nn.CrossEntropyLoss()
     optimizer = torch.optim.Adam(model.parameters(), config.learning_rate, fused=True)
-    max_batches = 2 if config.dry_run else None
-    loader = BatchLoader(*training_set, config.batch_size, config.seed, max_batches)
+    loader = BatchLoader(*training_set, config.batch_size, config.seed)
     steps = config.epochs * len(loader)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)  # down to 0 at the last step
     metrics = MetricAccumulator(device)

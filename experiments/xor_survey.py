@@ -67,6 +67,7 @@ def main(config: Config) -> dict[str, Any]:
             answers = train_many(hidden, output, inputs, targets, rates, config.epochs, activation)
             learnt = ((answers - targets).abs() < 0.5).all(0)  # (K,)
             shares[activation][rate] = learnt.double().mean().item()
+            print(f"{activation}, learning rate {rate:g}: {shares[activation][rate]:.1%} learn it")
             stuck = Counter(describe(answer) for answer in answers[:, ~learnt].t().cpu())
             ends = "   ".join(f"{answer} ({count})" for answer, count in stuck.most_common(3))
             rows.append((activation, f"{rate:g}", f"{shares[activation][rate]:.1%}", ends))

@@ -21,34 +21,10 @@ def evaluate_digits(
     figures: dict[str, float],
     required: float | None = None,
 ) -> dict[str, float]:
-    """Test the model, draw its mistakes, answer the five questions, and finish the run.
+    """Test a model that has its best weights, draw its mistakes, answer the five questions, finish the run.
 
-    Parameters
-    ----------
-    run : RunDir
-        Gets the metrics and the pictures.
-    model : Module
-        Has its best weights.
-    monitor : TrainingMonitor
-        Has watched the training.
-    test_set : (Tensor, Tensor)
-        Images (N, 28, 28) and labels (N,).
-    step : int
-        How many steps the training took.
-    figures : dict
-        What ``Checkpointer.load_best_weights`` returned.
-    required : float, optional
-        The least accuracy.
-
-    Returns
-    -------
-    dict
-        The run's metrics: ``test_accuracy``, ``test_loss``, and ``figures``.
-
-    Raises
-    ------
-    UserError
-        If the accuracy is less than required.
+    The training took so many steps, its monitor has watched it, and its figures are what
+    ``Checkpointer.load_best_weights`` returned. Less accuracy than is required is a UserError.
     """
     images, labels = test_set
     model.eval()

@@ -15,24 +15,14 @@ RESHAPING = {"View", "UnsafeView", "Transpose", "T", "Permute", "Expand", "Unsqu
 
 
 def backward_graph(loss: Tensor, model: nn.Sequential) -> Any:
-    """Describe what ``loss.backward()`` walks through.
+    """Describe what ``loss.backward()`` walks through, as a GraphDef.
 
-    Parameters
-    ----------
-    loss : Tensor
-        A single number that depends on the model's parameters.
-    model : Sequential
-        Its layers give the graph its boxes.
-
-    Returns
-    -------
-    GraphDef
-        A box for each layer, which a double click opens, with a box for each backward function and each
-        parameter. A function's box has the name of its Function, with a number where the layer has several:
-        ``1_Linear`` is the one next to the input. Edges lead the way the gradients go and carry their shapes,
-        which a click on a box lists. In each box lies a node, for TensorBoard draws a box larger than a node:
-        ``by_hand``, ``PyTorch`` or ``gradient``. Its card tells in which file the backward is written, and a
-        parameter's name in the model.
+    It has a box for each layer, which a double click opens, with a box for each backward function and each
+    parameter. A function's box has the name of its Function, with a number where the layer has several:
+    ``1_Linear`` is the one next to the input. Edges lead the way the gradients go and carry their shapes,
+    which a click on a box lists. In each box lies a node, for TensorBoard draws a box larger than a node:
+    ``by_hand``, ``PyTorch`` or ``gradient``. Its card tells in which file the backward is written, and a
+    parameter's name.
     """
     from tensorboard.compat.proto.graph_pb2 import GraphDef
 

@@ -1,11 +1,14 @@
 """Save a training atomically, so that it can go on after whatever ended it."""
 
 import io
+import os
 import shlex
+import signal
 import sys
 import zipfile
+from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Self
 
 import torch
@@ -19,9 +22,12 @@ from manualgrad.training.loader import BatchLoader
 from manualgrad.training.metrics import Metrics
 from manualgrad.training.nonfinite import NonFiniteError
 from manualgrad.training.run_dir import RunDir
-from manualgrad.training.signals import GracefulShutdown, Interrupted
 
 FORMAT = "manualgrad checkpoint 2"
+
+
+class Interrupted(KeyboardInterrupt):
+    """The training has stopped after a whole step, and is saved."""
 
 
 class Checkpointer:
@@ -49,7 +55,8 @@ class Checkpointer:
         self._parts: dict[str, Any] = {"loader": loader, "model": model, **others}
         self._last, self._best = (run.path / "checkpoints" / name for name in ("last.pt", "best.pt"))
         self._figures: dict[str, float] = {}
-        self._shutdown = GracefulShutdown()
+        self._stop = False  # a signal has come
+        self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         if parallel.is_first():
@@ -59,13 +66,15 @@ class Checkpointer:
             print(f"resuming in epoch {self.loader.epoch}, after {self.loader.step} steps")
         else:  # a run without a checkpoint ended before its first step
             self._save()
-        self._shutdown.install()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._handlers[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._shutdown.restore()
+        for number, before in self._handlers.items():
+            signal.signal(number, before)
         if error is None or not self._last.is_file():
             return
         if isinstance(error, NonFiniteError):  # the same would come again
@@ -81,7 +90,7 @@ class Checkpointer:
         At an epoch's last step both are left to ``end_epoch``.
         """
         step, every = self.loader.step, self.config.checkpoint_steps
-        stop = parallel.any_rank(self._shutdown.requested)
+        stop = parallel.any_rank(self._stop)
         if not self.loader.at_last_batch() and (stop or (every and step % every == 0)):
             self._save()
             if stop:
@@ -103,7 +112,7 @@ class Checkpointer:
             # First: last.pt may never know of better weights than there are.
             self._write(self._best, {"model": self.model.state_dict()})
         self._save()
-        if parallel.any_rank(self._shutdown.requested):
+        if parallel.any_rank(self._stop):
             raise Interrupted
 
     def load_best_weights(self) -> dict[str, float]:
@@ -114,6 +123,17 @@ class Checkpointer:
         """
         load_best(self._best, self.model)
         return self._figures
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        """Note that the run is to stop; in a process alone a second signal stops it at once."""
+        alone = parallel.world_size() == 1  # torchrun sends it again to each as soon as one has ended
+        if self._stop and alone:
+            raise KeyboardInterrupt
+        self._stop = True
+        if alone:
+            # Not print: the signal may have come in the middle of one, which cannot be entered twice.
+            with suppress(OSError):  # Ctrl-C has ended a `tee` that reads this, too
+                os.write(2, b"\nstopping after this step (once more: at once)\n")
 
     def _save(self) -> None:
         self.run.flush()  # the curves up to here are part of what is resumed
@@ -157,23 +177,13 @@ class Checkpointer:
             )
 
 
-def load_best(path: Path, model: Module) -> dict[str, Any]:
+def load_best(path: Path, model: Module) -> None:
     """Load the best weights of a run, named by its folder or by a checkpoint, into a model.
 
-    Returns
-    -------
-    dict
-        What the checkpoint has besides: ``experiment``, ``settings``, and its ``figures``.
-
-    Raises
-    ------
-    UserError
-        If there is no such checkpoint, or it is another program's or another network's.
+    That there is none, or that it is another program's or another network's, is a UserError.
     """
     path = path / "checkpoints" / "best.pt" if path.is_dir() else path
-    content = read_checkpoint(path)
-    load_model(model, content, path)
-    return content
+    load_model(model, read_checkpoint(path), path)
 
 
 def write_checkpoint(path: Path, content: dict[str, Any]) -> None:

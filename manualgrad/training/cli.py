@@ -4,6 +4,7 @@ import io
 import json
 import re
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
@@ -28,10 +29,12 @@ def launch(main: Callable[[C], Any], config_class: type[C], argv: Sequence[str] 
     traceback. ``--help`` shows the docstring of main's module.
     """
     program = Path(main.__code__.co_filename).stem
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # in a pipe, too, a line comes when it is printed
     with parallel.silent_unless_first():
         try:
             main(parse(config_class, argv, program, main.__globals__["__doc__"] or ""))
-        except UserError as error:
+        except (UserError, OSError) as error:
             _tell(f"{program}: error: {error}", error)
             return 1
         except KeyboardInterrupt as interrupt:
@@ -63,8 +66,6 @@ def _read_settings(folder: Path, experiment: str) -> dict[str, Any]:
         whose, settings = content["experiment"], dict(content["settings"])
     except FileNotFoundError:
         raise UserError(f"{folder} is not a run folder: it has no {path.name}") from None
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, RecursionError):
         raise UserError(f"{path} does not hold the settings of a run") from None
     if whose != experiment:
@@ -108,7 +109,9 @@ def _in_one_line(box: str) -> str:
 
 
 def _tell(message: str, reason: BaseException | None = None) -> None:
-    """Print what ends the run, with its notes."""
+    """Print what ends the run, and below it its notes, such as the command that resumes it."""
     if not parallel.is_first():
         time.sleep(PATIENCE)  # of what ends all the first tells, and torchrun then ends this process
-    print("; ".join([message, *getattr(reason, "__notes__", [])]), file=sys.stderr)
+    if sys.stderr.isatty():
+        message = textwrap.fill(message, 80, break_long_words=False, break_on_hyphens=False)
+    print(message, *getattr(reason, "__notes__", []), sep="\n", file=sys.stderr)

@@ -1,6 +1,7 @@
 """The settings of a run: a dataclass whose fields are the options of the command line."""
 
 import dataclasses
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,14 +25,7 @@ def check_range(
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """The settings that every experiment has. A script's own are a subclass; a field's docstring is its help.
-
-    Attributes
-    ----------
-    runtime : frozenset of str
-        The settings that change no figure of a run, but where it computes, what it keeps, what it reads. They
-        are not part of the run folder's name, and may be others when the run is resumed.
-    """
+    """Settings of every experiment. A script adds its own in a subclass; a field's docstring is its help."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute; auto: cuda if it is there."""
@@ -45,6 +39,8 @@ class Config:
     log: Literal["none", "scalars", "full"] = "full"
     """For TensorBoard: nothing; curves; also pictures and distributions."""
 
+    # The settings that change no figure of a run, but where it computes, what it keeps, what it reads: they
+    # are not part of the run folder's name, and may be others when the run is resumed.
     runtime: ClassVar[frozenset[str]] = frozenset({"device", "runs_dir", "log"})
 
     def __post_init__(self) -> None:
@@ -80,8 +76,11 @@ def flag(name: str) -> str:
 
 
 def to_json(config: Config) -> dict[str, Any]:
-    """Return every setting as JSON has it."""
-    return {field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
+    """Return every setting as JSON has it: a path as its string, though its name may be any bytes."""
+    settings = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    return dict(
+        json.loads(json.dumps(settings, default=lambda path: os.fsencode(path).decode(errors="replace")))
+    )
 
 
 def hyper_parameters(config: Config) -> dict[str, Any]:
@@ -102,10 +101,3 @@ def changed(config: Config) -> str:
         shown = len(value) if isinstance(value, tuple) else str(value).replace(os.sep, "_")
         parts.append(name if value is True else f"{name}={shown}")
     return "-".join(parts)
-
-
-def _plain(value: Any) -> Any:
-    """Return what JSON has for a setting."""
-    if isinstance(value, tuple | list):
-        return [_plain(each) for each in value]
-    return os.fsencode(value).decode(errors="replace") if isinstance(value, Path) else value

@@ -7,17 +7,10 @@ from torch import Tensor
 
 
 class GradientDescent:
-    """Every parameter goes down its slope: θ ← θ - η ∂L/∂θ.
+    """Every parameter goes down its slope: θ ← θ - η ∂L/∂θ, with the learning rate η.
 
     ``torch.optim.SGD`` does the same; but to make any optimizer of ``torch.optim`` imports the compiler,
     which takes as long as all the rest of a small experiment's start.
-
-    Parameters
-    ----------
-    parameters : iterable of Tensor
-        The leaves that learn. One without a gradient stays as it is.
-    learning_rate : float
-        η: how far to go, as a factor of the slope.
     """
 
     def __init__(self, parameters: Iterable[Tensor], learning_rate: float) -> None:

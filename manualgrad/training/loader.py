@@ -22,8 +22,6 @@ class BatchLoader:
         Rows a batch; the last one may be shorter. Of several processes each gets its part of these rows.
     seed : int
         Of the shuffling.
-    max_batches : int, optional
-        Batches an epoch, for a trial of the script; None for all.
 
     Attributes
     ----------
@@ -33,11 +31,8 @@ class BatchLoader:
         Batches given out in all epochs: the number of the present step, from 1.
     """
 
-    def __init__(
-        self, inputs: Tensor, labels: Tensor, batch_size: int, seed: int, max_batches: int | None = None
-    ) -> None:
+    def __init__(self, inputs: Tensor, labels: Tensor, batch_size: int, seed: int) -> None:
         self.inputs, self.labels, self.batch_size = inputs, labels, batch_size
-        self.batches = min(-(-len(inputs) // batch_size), max_batches or len(inputs))
         self.epoch, self.step = 1, 0
         self._generator = torch.Generator().manual_seed(seed)
         self._epoch_start = self._generator.get_state()
@@ -48,14 +43,14 @@ class BatchLoader:
 
     def __len__(self) -> int:
         """Return the batches of an epoch."""
-        return self.batches
+        return -(-len(self.inputs) // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield what is left of the epoch: inputs (B, ...) and labels (B,)."""
         self._generator.set_state(self._epoch_start)
         order = torch.randperm(len(self.inputs), generator=self._generator).to(self.inputs.device)
-        done = self.step - (self.epoch - 1) * self.batches
-        for rows in order.split(self.batch_size)[done : self.batches]:
+        done = self.step - (self.epoch - 1) * len(self)
+        for rows in order.split(self.batch_size)[done:]:
             self.step += 1
             rows = parallel.own_rows(rows)
             yield self.inputs.index_select(0, rows), self.labels.index_select(0, rows)
@@ -63,7 +58,7 @@ class BatchLoader:
 
     def at_last_batch(self) -> bool:
         """Return whether the batch that was given out is the epoch's last."""
-        return self.step == self.epoch * self.batches
+        return self.step == self.epoch * len(self)
 
     def state_dict(self) -> dict[str, Any]:
         """Return where the training is."""

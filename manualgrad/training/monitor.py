@@ -119,20 +119,17 @@ class TrainingMonitor:
         self.epochs.append(losses | {"training accuracy": training.accuracy})
 
     def report(self, accuracy: float, guessing: float) -> dict[str, str]:
-        """Answer the five questions, on the terminal and in the Text tab, and return the answers.
+        """Answer the five questions, on the terminal and in the Text tab.
 
-        Parameters
-        ----------
-        accuracy : float
-            Of the trained network, on what it did not train on where there is such.
-        guessing : float
-            The accuracy of always answering the most frequent class.
+        The accuracy is the trained network's, on what it did not train on where there is such; guessing gets
+        that of always answering the most frequent class.
         """
         answers = answer(self.records, self.epochs, accuracy, guessing)
         for question, text in answers.items():
             print(textwrap.fill(f"{question} {text}", 80, subsequent_indent="  "))
         where = "Custom Scalars has the charts, by the same numbers.\n\n"
-        self.run.writer.add_text("about/answers", where + to_table("question", "answer", answers))
+        if self.run.logs:
+            self.run.writer().add_text("about/answers", where + to_table("question", "answer", answers))
         return answers
 
     def state_dict(self) -> dict[str, Any]:
@@ -149,7 +146,7 @@ class TrainingMonitor:
 
     def _introduce(self, loss: Tensor) -> None:
         """Log what is known from the first backward on: the charts' layout, the graph and its lessons."""
-        writer = self.run.writer
+        writer = self.run.writer()
         can_stick = any(isinstance(layer.activation(), STICKY) for layer in self.layers)
         questions = charts.LAYOUT.items()
         writer.add_custom_scalars({q: c for q, c in questions if can_stick or q != charts.UNSTUCK})
@@ -173,7 +170,7 @@ class TrainingMonitor:
         for layer, tensor in zip(self.layers, tensors, strict=True):
             numbers = tensor.detach().flatten()[:: -(-tensor.numel() // SAMPLE)].cpu().numpy()
             if np.isfinite(numbers).all():
-                self.run.writer.add_histogram(f"{what}/{layer.name}", numbers, step, bins=BUCKETS)
+                self.run.writer().add_histogram(f"{what}/{layer.name}", numbers, step, bins=BUCKETS)
 
 
 def _norm(tensors: Sequence[Tensor]) -> Tensor:

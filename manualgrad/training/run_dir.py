@@ -7,7 +7,7 @@ import platform
 import shlex
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,7 +15,6 @@ from typing import Any, Self
 import torch
 
 from manualgrad.atomic import write_atomically
-from manualgrad.errors import UserError
 from manualgrad.training import parallel
 from manualgrad.training.config import Config, TrainConfig, changed, hyper_parameters, to_json
 
@@ -23,7 +22,7 @@ ADDRESS = "http://localhost:6006/#custom_scalars&_smoothingWeight=0"
 
 
 class RunDir:
-    """One run and its folder ``runs/<experiment>/<date-time>-<variant>-<what differs>-seed<N>/``.
+    """One run and its folder ``runs/<experiment>/<date-time>-<what differs from the defaults>-seed<N>/``.
 
     Use it as a context manager: it prints where to look, and closes its files whatever happens. With
     ``--resume`` the folder is that of the run which goes on. Of several processes only the first writes.
@@ -35,17 +34,12 @@ class RunDir:
         The folder.
     logs, full : bool
         Whether this process logs anything, and whether it logs pictures and distributions, too.
-
-    Raises
-    ------
-    UserError
-        If the folder cannot be made.
     """
 
-    def __init__(self, experiment: str, config: Config, device: torch.device, variant: str = "") -> None:
+    def __init__(self, experiment: str, config: Config, device: torch.device) -> None:
         self.experiment, self.config = experiment, config
         self.logs = config.log != "none" and parallel.is_first()
-        self.full = config.log == "full" and parallel.is_first()
+        self.full = config.log == "full" and self.logs
         self.descriptions: dict[str, str] = {}  # of charts, by their tags
         self._writers: dict[str, Any] = {}
         self._purge_step: int | None = None
@@ -59,20 +53,16 @@ class RunDir:
             "versions": versions,
         }
         resumed = getattr(config, "resume", None)
-        name = "-".join(filter(None, [variant, changed(config), f"seed{config.seed}"]))
-        self.path: Path = parallel.from_first(
-            lambda: resumed or self._make(config.runs_dir / experiment, name)
-        )
+        self.path: Path = parallel.from_first(lambda: resumed or self._make())
         if resumed or not self.logs:
             return
         for part in ("", "validation", "test") if isinstance(config, TrainConfig) else ():
-            self.writer_of(part)  # the first of TensorBoard's seven colours, so that no layer shares them
+            self.writer(part)  # the first of TensorBoard's seven colours, so that no layer shares them
         lesson = inspect.getmodule(type(config))  # the script
-        self.writer.add_text("about/lesson", inspect.cleandoc((lesson and lesson.__doc__) or ""))
+        self.writer().add_text("about/lesson", inspect.cleandoc((lesson and lesson.__doc__) or ""))
         settings = {key.replace("_", "-"): value for key, value in to_json(config).items()}
-        self.writer.add_text(
-            "about/settings", to_table("setting", "value", settings | {"computed on": device} | versions)
-        )
+        table = to_table("setting", "value", settings | {"computed on": device} | versions)
+        self.writer().add_text("about/settings", table)
 
     def __enter__(self) -> Self:
         print(f"run folder: {self.path}")
@@ -84,30 +74,13 @@ class RunDir:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         torch.set_flush_denormal(False)  # which `setup` has set: a notebook goes on after the run
-        try:
+        # If a full disk ended the run, its error is on its way already.
+        with suppress(OSError) if error else nullcontext():
             for writer in self._writers.values():
                 writer.close()
-        except OSError as at_the_end:  # if a full disk ended the run, its error is on its way already
-            error = error or at_the_end
-        if not isinstance(error, OSError):
-            return
-        if parallel.is_first() and not self.path.exists():
-            raise UserError(f"{self.path} was removed while the run was going on") from error
-        if error.filename is None or str(error.filename).startswith(str(self.path)):
-            problem = UserError(f"{error.filename or self.path}: {error.strerror or error}")
-            for note in getattr(error, "__notes__", []):
-                problem.add_note(note)
-            raise problem from error
 
-    @property
-    def writer(self) -> Any:
-        """The run's ``SummaryWriter``; with ``--log none`` it takes every call and does nothing."""
-        return self.writer_of("")
-
-    def writer_of(self, part: str) -> Any:
-        """Return the writer of a sub-run, such as ``"validation"``: lines in a colour of their own."""
-        if not self.logs:
-            return _NoWriter()
+    def writer(self, part: str = "") -> Any:
+        """Return the run's ``SummaryWriter``, or that of a sub-run: lines in a colour of their own."""
         if part not in self._writers:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -133,7 +106,7 @@ class RunDir:
                 summary_description=self.descriptions.get(tag, ""),
             )
             summary.value.add(tag=tag, simple_value=value, metadata=metadata)
-        self.writer_of(part).file_writer.add_summary(summary, step)
+        self.writer(part).file_writer.add_summary(summary, step)
 
     def log_figure(self, tag: str, step: int, plot: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """Show the matplotlib figure that ``plot(*args, **kwargs)`` returns, if pictures are logged."""
@@ -144,7 +117,7 @@ class RunDir:
 
         canvas: Any = FigureCanvasAgg(plot(*args, **kwargs))  # add_figure would import pyplot, too
         canvas.draw()
-        self.writer.add_image(tag, np.asarray(canvas.buffer_rgba())[..., :3], step, dataformats="HWC")
+        self.writer().add_image(tag, np.asarray(canvas.buffer_rgba())[..., :3], step, dataformats="HWC")
 
     def flush(self) -> None:
         """Write what was logged to the disk."""
@@ -165,7 +138,7 @@ class RunDir:
             # The first of its parts would fix the HParams tab's columns for all runs; without it they are
             # what the runs differ in, and every curve. And add_hparams begins another event file.
             for part in summary.hparams(settings, {})[1:]:
-                self.writer.file_writer.add_summary(part)
+                self.writer().file_writer.add_summary(part)
         if parallel.is_first():
             write_json(self.path / "metrics.json", metrics)
         print(f"run folder: {self.path}")
@@ -191,27 +164,20 @@ class RunDir:
     def _command(self) -> str:
         return f"tensorboard --logdir {shlex.quote(str(self.path.parent))}"
 
-    def _make(self, parent: Path, name: str) -> Path:
+    def _make(self) -> Path:
         """Make a folder that no other run has, also when two begin within one second."""
-        stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
-        try:
-            parent.mkdir(parents=True, exist_ok=True)
-            for number in itertools.count(1):
-                path = parent / (stem if number == 1 else f"{stem}-{number}")
-                with suppress(FileExistsError):
-                    path.mkdir()
-                    break
-            write_json(path / "config.json", self._content)  # a folder without it cannot be resumed
-        except OSError as error:
-            raise UserError(f"{error.filename}: {error.strerror}") from error
+        stem = "-".join(
+            filter(None, [time.strftime("%Y%m%d-%H%M%S"), changed(self.config), f"seed{self.config.seed}"])
+        )
+        parent = self.config.runs_dir / self.experiment
+        parent.mkdir(parents=True, exist_ok=True)
+        for number in itertools.count(1):
+            path = parent / (stem if number == 1 else f"{stem}-{number}")
+            with suppress(FileExistsError):
+                path.mkdir()
+                break
+        write_json(path / "config.json", self._content)  # a folder without it cannot be resumed
         return path
-
-
-class _NoWriter:
-    """Take every call of a SummaryWriter's, and do nothing."""
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        return lambda *args, **kwargs: None
 
 
 def log_times(last: int, count: int = 10) -> list[int]:

@@ -12,8 +12,8 @@ from manualgrad.training.config import Config
 def setup(config: Config, dtype: torch.dtype = torch.float32) -> torch.device:
     """Seed every generator, flush denormals and return the device. Call it before anything is computed.
 
-    Of several processes on one machine each gets its own CUDA device. A device that is not there, or does not
-    know the dtype, is a UserError.
+    Of several processes on one machine each gets its own CUDA device. A device that is not there, or has no
+    such dtype, is a UserError.
     """
     # Pixels that are rarely lit leave Adam's averages at denormal numbers, which slow a CPU down many times.
     # Flushing reaches every thread only before the first parallel operation; RunDir puts it back.
@@ -30,10 +30,7 @@ def setup(config: Config, dtype: torch.dtype = torch.float32) -> torch.device:
         raise UserError("--device mps: has no float64, which this experiment computes with; take cpu")
     device = torch.device(kind)
     if kind == "cuda" and parallel.world_size() > 1:
-        number, count = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
-        if number >= count:
-            raise UserError(f"--device cuda: this machine has {count}, too few for one a process")
-        device = torch.device(kind, number)
+        device = torch.device(kind, int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     parallel.join(device)
     return device

@@ -24,25 +24,14 @@ def worst_relative_error(
 ) -> float:
     """Compare each parameter's gradient with the loss's slope in a random direction.
 
-    The slope is that of a copy in float64, so the error is that of the gradients themselves: about 1e-7 where
-    these are float32. The copy computes on the CPU, since not every device has float64.
+    Call it after ``backward``, while the model's gradients are those of this batch's loss. The slope is that
+    of a copy in float64, so the error is that of the gradients themselves: about 1e-7 where these are
+    float32. The copy computes on the CPU, since not every device has float64. If the model has dropout, whose
+    masks cannot be drawn again, the gradients of a copy without dropout are checked. The generator, on the
+    CPU, draws the directions, so that the global one goes on as without a check.
 
-    Parameters
-    ----------
-    model : Sequential
-        After ``backward``: its gradients are still those of the loss of ``inputs`` and ``targets``. If it has
-        dropout, whose masks cannot be drawn again, those of a copy without dropout are checked.
-    loss_function : callable
-        The loss of the model's outputs and the targets.
-    inputs, targets : Tensor
-        The batch that the gradients come from.
-    generator : torch.Generator
-        On the CPU; draws the directions, so that the global one goes on as without a check.
-
-    Returns
-    -------
-    float
-        The largest of |gradient · direction - slope|, each divided by the larger of |gradient| and |slope|.
+    Returns the largest of |gradient · direction - slope|, each divided by the larger of |gradient| and
+    |slope|.
     """
     if any(isinstance(module, torch.nn.Dropout) for module in model.modules()):
         model = copy.deepcopy(model)

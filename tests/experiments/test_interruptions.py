@@ -118,7 +118,8 @@ def test_the_message_is_how_to_resume(tmp_path):
     assert complaint.splitlines() == [
         "",
         "stopping after this step (once more: at once)",
-        f"mnist: interrupted; to resume: python {script} --resume {folder}",
+        "mnist: interrupted",
+        f"to resume: python {script} --resume {folder}",
     ]
     assert "epoch  1" in out
     assert not list(folder.rglob("*.part"))

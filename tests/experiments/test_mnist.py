@@ -127,9 +127,10 @@ def test_by_hand_it_is_the_same_training(tmp_path, monkeypatch):
 def test_numbers_that_go_wrong_stop_the_run_before_the_weights(tmp_path, capsys, name):
     argv = ["--learning-rate", "1e37", "--runs-dir", str(tmp_path), "--log", "scalars"]
     assert launch(SCRIPTS[name].main, Config, argv) == 1
-    (line,) = capsys.readouterr().err.splitlines()
+    line, advice = capsys.readouterr().err.splitlines()
     assert line.startswith(f"{name}: error: step 2: the output of module 1, Linear(")
-    assert line.endswith("from before this step; a smaller --learning-rate, in a new run, often helps")
+    assert line.endswith("The weights are those from before this step")
+    assert advice == "a smaller --learning-rate, in a new run, often helps"
     last = torch.load(the_folder(tmp_path, name) / "checkpoints" / "last.pt")
     assert all(weight.isfinite().all() for weight in last["model"].values())
 

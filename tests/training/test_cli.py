@@ -38,6 +38,8 @@ class Settings(TrainConfig):
 def main(config):
     if config.end == "user":
         raise UserError("expected this, got that")
+    if config.end == "file":
+        Path(__file__, "x").mkdir()
     if config.end == "bug":
         raise ZeroDivisionError
     if config.end == "ctrl-c":
@@ -55,6 +57,8 @@ def test_status_and_message(capsys):
     assert capsys.readouterr().err == "test_cli: error: expected this, got that\n"
     assert launch(main, Settings, ["--end=ctrl-c"]) == 130
     assert capsys.readouterr().err == "test_cli: interrupted\n"
+    assert launch(main, Settings, ["--end=file"]) == 1
+    assert capsys.readouterr().err == f"test_cli: error: [Errno 20] Not a directory: '{__file__}/x'\n"
     with pytest.raises(ZeroDivisionError):  # an error in the script's own code keeps its traceback
         launch(main, Settings, ["--end=bug"])
 

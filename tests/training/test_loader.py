@@ -54,9 +54,3 @@ def test_resumed_between_two_epochs_no_epoch_comes_twice():
     resumed = BatchLoader(INPUTS, LABELS, 4, seed=0)
     resumed.load_state_dict(loader.state_dict())
     assert list(resumed.epochs(3)) == [3]
-
-
-def test_fewer_batches_for_a_trial():
-    loader = BatchLoader(INPUTS, LABELS, 4, seed=0, max_batches=2)
-    assert [len(epoch) for epoch in epochs(loader, 2)] == [2, 2]
-    assert loader.step == 4
