@@ -52,8 +52,8 @@ def train_many(
     hidden_weight = hidden_weights.view(features, units * networks)
     hidden = inputs.new_empty(rows, units, networks)
     output = inputs.new_empty(rows, networks)
-    last_output = torch.empty_like(output)
     delta_2 = torch.empty_like(output)
+    derivative_2 = torch.empty_like(output)
     delta_1 = torch.empty_like(hidden)  # in the forward, and for W₂'s gradient, it holds the products
     grad_hidden_weight, grad_output_weights = (torch.empty_like(w) for w in (hidden_weight, output_weights))
     hidden_rows, delta_1_rows = hidden.view(rows, -1), delta_1.view(rows, -1)
@@ -63,17 +63,15 @@ def train_many(
     one = inputs.new_ones(())
     hidden_top, output_top = (hidden, output) if activation == "sigmoid" else (one, one)
 
-    for epoch in range(epochs):
+    for _ in range(epochs):
         torch.mm(inputs, hidden_weight, out=hidden_rows)  # (N, I) @ (I, H·K) -> (N, H·K)
         activate_(hidden)
         torch.mul(hidden, output_weights, out=delta_1)  # (N, H, K)
         torch.sum(delta_1, 1, out=output)  # -> (N, K)
         activate_(output)
-        if epoch == epochs - 1:
-            last_output.copy_(output)
 
         torch.sub(targets, output, out=delta_2)
-        delta_2.mul_(torch.addcmul(output_top, output, output, value=-1, out=output))  # (N, K)
+        delta_2.mul_(torch.addcmul(output_top, output, output, value=-1, out=derivative_2))  # (N, K)
         torch.mul(hidden, delta_2_units, out=delta_1)  # (N, H, K)
         torch.sum(delta_1, 0, out=grad_output_weights)  # -> (H, K)
         torch.mul(delta_2_units, output_weights, out=delta_1)  # (N, 1, K) * (H, K) -> (N, H, K)
@@ -81,4 +79,4 @@ def train_many(
         torch.mm(inputs_t, delta_1_rows, out=grad_hidden_weight)  # (I, N) @ (N, H·K) -> (I, H·K)
         output_weights.addcmul_(grad_output_weights, learning_rates)
         hidden_weights.addcmul_(grad_hidden_weight.view_as(hidden_weights), learning_rates)
-    return last_output.clone()
+    return output
