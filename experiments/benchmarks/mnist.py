@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils import parameters_to_vector
 from torch.utils.data import DataLoader, TensorDataset
 
 import manualgrad.nn
@@ -51,7 +52,8 @@ def main() -> None:
         "torch.nn, fused Adam": epoch(_autograd(torch.nn, fused=True)),
         "our functions, fused Adam": epoch(_autograd(manualgrad.nn, fused=True)),
         "by hand, fused Adam": epoch(_by_hand()),
-        "matrix products alone": epoch(_products()),
+        "matrix products and Adam alone": epoch(_products(with_adam=True)),
+        "matrix products alone": epoch(_products(with_adam=False)),
         "NumPy by hand": train_in_numpy(SIZES, images, labels, BATCH),
         "torch.nn, default Adam": epoch(_autograd(torch.nn, fused=None)),
         "torch.nn, default Adam, DataLoader": _with_loader(images, labels),
@@ -107,9 +109,12 @@ def _with_loader(images: Tensor, labels: Tensor) -> Callable[[], None]:
     return run
 
 
-def _products() -> Step:
-    """Return the step's matrix products alone, into tensors that are there: the limit."""
+def _products(with_adam: bool) -> Step:
+    """Return the matrix products alone, into tensors that are there, or with Adam: the limits."""
     calls = []
+    parameters = torch.nn.Parameter(parameters_to_vector(_build(torch.nn).parameters()).detach())
+    parameters.grad = torch.rand_like(parameters)
+    optimizer = torch.optim.Adam([parameters], fused=True)
     for index, (features, units) in enumerate(pairwise(SIZES)):
         below, above = torch.rand(BATCH, features), torch.rand(BATCH, units)
         weight = torch.rand(units, features)
@@ -121,6 +126,8 @@ def _products() -> Step:
     def step(inputs: Tensor, labels: Tensor) -> None:
         for left, right, out in calls:
             torch.mm(left, right, out=out)
+        if with_adam:
+            optimizer.step()
 
     return step
 

@@ -25,9 +25,9 @@ AVX-512, seconds of processor time in interleaved rounds, on a busy machine):
     relu, sign and product in place; the bias within the product      0.93
     a tensor that waits for every result (``out=``)                   0.90
     all parameters in one vector, and so one tensor for Adam          0.90
-    the matrix products and Adam alone                                0.79
+    the matrix products and Adam alone                                0.88
 
-Nine tenths of what is left are theirs. aₗ₋₁ turns into its own slope as soon as Wₗ has its gradient;
+What is left is theirs. aₗ₋₁ turns into its own slope as soon as Wₗ has its gradient;
 a layer's parameters and gradients are views into two vectors.
 
 Pitfalls
