@@ -96,8 +96,8 @@ def main(config: Config) -> dict[str, Any]:
 
 def _trials(config: Config, device: torch.device) -> Iterator[Trial]:
     if config.target is not None:
-        target = load_target(config.target)
-        yield Trial(target.name, target.function, target.inputs, target.reference, pictured=True)
+        function, inputs, reference = load_target(config.target)
+        yield Trial(function.__name__, function, inputs, reference, pictured=True)
         return
     if config.function is not None and config.function not in FUNCTIONS:
         raise UserError(f"--function {config.function}: there are {', '.join(FUNCTIONS)}")

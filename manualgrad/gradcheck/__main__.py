@@ -11,7 +11,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch.autograd import Function
 
@@ -22,16 +22,7 @@ from manualgrad.gradcheck.subject import is_function_class
 from manualgrad.loading import FileError, load_module
 
 
-class Target(NamedTuple):
-    """What a user asks to have checked."""
-
-    name: str
-    function: type[Function]
-    inputs: Any
-    reference: Callable[..., Any] | None
-
-
-def load_target(target: str) -> Target:
+def load_target(target: str) -> tuple[type[Function], Any, Callable[..., Any] | None]:
     """Find the class of ``path/to/file.py:ClassName``, and beside it ``inputs()`` and perhaps ``reference``.
 
     What is not there, or raises, is a UserError: one line that says what was expected.
@@ -60,37 +51,23 @@ def load_target(target: str) -> Target:
         inputs = module.inputs()
     except Exception as problem:
         raise UserError(f"{path}: inputs() raised {type(problem).__name__}: {problem}") from problem
-    return Target(name, functions[name], inputs, getattr(module, "reference", None))
+    return functions[name], inputs, getattr(module, "reference", None)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Check what the command line names; return 0 if it is right and 1 if not."""
     parser = argparse.ArgumentParser(
-        "gradcheck",
-        usage="gradcheck path/to/file.py:ClassName [--allow KIND] [--no-magnitudes] [--seed N]",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "gradcheck", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("target", help="path/to/file.py:ClassName")
-    parser.add_argument(
-        "--allow",
-        action="append",
-        choices=HINTS,
-        metavar="KIND",
-        default=[],
-        help="a kind that is a note only",
-    )
-    parser.add_argument(
-        "--no-magnitudes",
-        dest="magnitudes",
-        action="store_false",
-        help="look at the given inputs alone",
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the upstream gradients (default 0)")
+    allow = "a kind that is a note only"
+    parser.add_argument("--allow", action="append", choices=HINTS, metavar="KIND", default=[], help=allow)
+    alone = "look at the given inputs alone"
+    parser.add_argument("--no-magnitudes", dest="magnitudes", action="store_false", help=alone)
     options = vars(parser.parse_args(argv))
     try:
-        target = load_target(options.pop("target"))
-        report = gradcheck(target.function, target.inputs, target.reference, **options)
+        function, inputs, reference = load_target(options.pop("target"))
+        report = gradcheck(function, inputs, reference, **options)
     except UserError as problem:
         print(f"gradcheck: error: {problem}", file=sys.stderr)
         return 1

@@ -108,20 +108,17 @@ def gradcheck(
     while_right = [*checks.WHILE_RIGHT, *checks.MAGNITUDES * magnitudes, *checks.SECOND_ORDER * second_order]
     with _alone(subject), clock, warnings.catch_warnings():
         try:
-            for check in checks.ALWAYS:
-                if not session.done:
-                    _attempt(check, session, is_essential=True)
-                warnings.simplefilter("ignore")  # what the subject has to warn of, it has by now
-            for check in while_right:
-                if not session.done and session.report.ok:
-                    _attempt(check, session, is_essential=False)
+            for check in (*checks.ALWAYS, *while_right):
+                if not session.done and (session.report.ok or check in checks.ALWAYS):
+                    _attempt(check, session)
+                    warnings.simplefilter("ignore")  # what the subject has to warn of, it has by now
         except OutOfTimeError:
             _out_of_time(session)
     session.report.conclude()
     return session.report
 
 
-def _attempt(check: checks.Check, session: Session, *, is_essential: bool) -> None:
+def _attempt(check: checks.Check, session: Session) -> None:
     """Run one check; what the checker itself stumbles over is told as that, not as the subject's fault."""
     try:
         check(session)
@@ -130,25 +127,22 @@ def _attempt(check: checks.Check, session: Session, *, is_essential: bool) -> No
     except Exception as error:
         what = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
         message = f"Not judged: gradcheck's own {check.__name__.replace('_', ' ')} raised {what}."
-        session.find("unknown", None, message, wrong=is_essential)
-        session.done |= is_essential
+        session.find("unknown", None, message, wrong=not session.judged)
+        session.done = not session.judged
 
 
 def _out_of_time(session: Session) -> None:
-    limit = session.subject.clock.limit
-    if not session.report.ok:
-        return
+    within = f"within {session.subject.clock.limit:g} s"
     if session.judged:
-        message = f"Right at the inputs; all else was not judged within {limit:g} s."
-        session.find("unknown", None, message, wrong=False)
-    elif session.report.rows:
+        if session.report.ok:
+            message = f"Right at the inputs; all else was not judged {within}."
+            session.find("unknown", None, message, wrong=False)
+    elif not session.report.rows:
+        session.find("raises", None, f"Not judged {within}: time_limit allows more.")
+    elif session.report.ok:
         wrong = [session.subject.name_of(i) for i, m in session.base.measured.items() if m.is_wrong]
-        message = f"Not judged within {limit:g} s."
-        if wrong:
-            message = f"The gradient of {', '.join(wrong)} is wrong; how was not found within {limit:g} s."
-        session.find("unknown", None, message)
-    else:
-        session.find("raises", None, f"Not judged within {limit:g} s: time_limit allows more.")
+        message = f"The gradient of {', '.join(wrong)} is wrong; how was not found {within}."
+        session.find("unknown", None, message if wrong else f"Not judged {within}.")
 
 
 @contextmanager

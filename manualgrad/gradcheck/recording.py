@@ -14,40 +14,42 @@ This is the one file that reads what PyTorch does not promise to keep:
 - ``_version``: counts changes in place, also one that leaves the values as they were.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import BackwardCFunction, Function
+from torch.autograd.function import BackwardCFunction
+from torch.autograd.graph import Node
 
 from manualgrad.gradcheck.run import Returned, Run
-from manualgrad.gradcheck.subject import forward_names, same_numbers
+from manualgrad.gradcheck.subject import same_numbers, tensors_in
 
 
 def watch(
-    roots: Sequence[Tensor], run: Run, positions: dict[Any, int], around: AbstractContextManager[Any]
+    roots: Iterable[Tensor], run: Run, positions: dict[Any, int], around: AbstractContextManager[Any]
 ) -> None:
     """Have every custom node behind the roots record what it does.
 
     ``positions`` maps a node to the subject's argument that its gradient belongs to; each backward
     runs within ``around``.
     """
-    for node in _custom_nodes(roots):
-        node.apply = partial(_backward, node, run, positions, around)  # type: ignore[method-assign]
+    for node in nodes_behind(roots):
+        if isinstance(node, BackwardCFunction):
+            node.apply = partial(_backward, node, run, positions, around)
 
 
-def _custom_nodes(roots: Sequence[Tensor]) -> Iterator[BackwardCFunction]:
+def nodes_behind(roots: Iterable[Tensor]) -> Iterator[Node]:
+    """Yield the nodes of the graph that ends in the roots."""
     seen: set[Any] = {None}
     stack: list[Any] = [t.grad_fn for t in roots]
     while stack:
         node = stack.pop()
         if node not in seen:
             seen.add(node)
-            if isinstance(node, BackwardCFunction):
-                yield node
+            yield node
             stack += [next_node for next_node, _ in node.next_functions]
 
 
@@ -60,22 +62,22 @@ def _backward(
 ) -> tuple[Any, ...]:
     """Do as the node's own ``apply`` does; note what it changes in place, and what it returns."""
     function = type(node)._forward_cls
-    saved = [t for t in node.saved_tensors if isinstance(t, Tensor)] + _tensors_within(vars(node))
+    saved = tensors_in(node.saved_tensors) + tensors_in(vars(node))
     run.saved += saved
-    watched = [("the upstream gradient", u) for u in upstream if isinstance(u, Tensor)]
-    watched += [("a saved tensor", t) for t in saved]
-    watched += [("the .grad of a saved tensor", t.grad) for t in saved if t.is_leaf and t.grad is not None]
-    without = [t for t in saved if t.is_leaf and t.grad is None]
-    before = [(t.detach().clone(), t._version) for _, t in watched]
+
+    def watched() -> list[tuple[str, Tensor | None]]:
+        return [
+            *(("the upstream gradient", u) for u in upstream),
+            *(("a saved tensor", t) for t in saved),
+            *(("the .grad of a saved tensor", t.grad) for t in saved if t.is_leaf),
+        ]
+
+    before = [None if t is None else (t.detach().clone(), t._version) for _, t in watched()]
     with around:
         returned = type(node).apply(node, *upstream)
-    changed = [
-        what
-        for (what, now), (was, version) in zip(watched, before, strict=True)
-        if now._version != version or not same_numbers(now, was)
-    ]
-    changed += ["the .grad of a saved tensor"] * any(t.grad is not None for t in without)
-    run.changed += [f"{function.__name__}.backward changed {what} in place" for what in changed]
+    for (what, now), was in zip(watched(), before, strict=True):
+        if now is not None and (was is None or now._version != was[1] or not same_numbers(now, was[0])):
+            run.changed.append(f"{function.__name__}.backward changed {what} in place")
 
     needs = node.needs_input_grad
     gradients = list(returned) if isinstance(returned, tuple | list) else [returned]
@@ -91,29 +93,15 @@ def _backward(
     for i, needed in enumerate(needs):
         if needed:
             following, slot = next(edges)
-            one = _returned(function, i, gradients[i], following._input_metadata[slot])
-            one.position = positions.get(following)
+            meta, position = following._input_metadata[slot], positions.get(following)
+            shape = torch.Size(meta.shape)
+            one = Returned(function, i, position, gradients[i], shape, meta.dtype, meta.device)
+            if not isinstance(one.gradient, Tensor | None):
+                raise TypeError(
+                    f"what backward returned as the gradient of {one.name} is of type "
+                    f"{type(one.gradient).__name__}; it must be a tensor or None"
+                )
             run.returned.append(one)
             if not one.is_accepted:
-                gradients[i] = torch.zeros(one.shape, dtype=one.dtype, device=one.device)
+                gradients[i] = torch.zeros(shape, dtype=one.dtype, device=one.device)
     return tuple(gradients[: len(needs)])
-
-
-def _returned(function: type[Function], i: int, gradient: Any, meta: Any) -> Returned:
-    names = forward_names(function)
-    name = names[i] if i < len(names) else str(i)
-    if gradient is not None and not isinstance(gradient, Tensor):
-        what = type(gradient).__name__
-        raise TypeError(
-            f"what backward returned as the gradient of {name} is of type {what}; it must be a tensor or None"
-        )
-    return Returned(name, None, gradient, torch.Size(meta.shape), meta.dtype, meta.device)
-
-
-def _tensors_within(value: Any, depth: int = 3) -> list[Tensor]:
-    if isinstance(value, Tensor):
-        return [value]
-    if not depth or not isinstance(value, dict | list | tuple):
-        return []
-    parts = value.values() if isinstance(value, dict) else value
-    return [t for part in parts for t in _tensors_within(part, depth - 1)]

@@ -49,30 +49,14 @@ HINTS = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing the check has to say about a gradient.
+    """One thing the check has to say about a gradient."""
 
-    Attributes
-    ----------
-    kind : str
-        One of the names in :data:`HINTS`.
-    argument : str, int or None
-        The argument whose gradient it is: its name, else its position; None where it concerns them all.
-    index : tuple of int or None
-        The element that shows it best.
-    message : str
-        One or two sentences for a person.
-    wrong : bool
-        False for a note, such as a kink whose value is allowed.
-    figures : str
-        That element worked out in numbers, where it was; the message has it, too.
-    """
-
-    kind: str
-    argument: str | int | None
-    index: tuple[int, ...] | None
-    message: str
-    wrong: bool = True
-    figures: str = ""
+    kind: str  # one of the names in HINTS
+    argument: str | int | None  # whose gradient: its name, else its position; None where it concerns them all
+    index: tuple[int, ...] | None  # the element that shows it best
+    message: str  # one or two sentences for a person
+    wrong: bool = True  # False for a note, such as a kink whose value is allowed
+    figures: str = ""  # that element worked out in numbers, where it was; the message has it, too
 
     @property
     def hint(self) -> str:
@@ -100,27 +84,13 @@ class Row:
 
 @dataclass(repr=False)
 class Report:
-    """The outcome of a check.
+    """The outcome of a check."""
 
-    Attributes
-    ----------
-    title : str
-        What was checked.
-    rows : list of Row
-        One per judged argument.
-    findings : list of Finding
-        The first is the one to act on.
-    seed : int
-        Of the random upstream gradients.
-    upstream : tuple of Tensor
-        What the table's backward was given, per result.
-    """
-
-    title: str
-    rows: list[Row] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    seed: int = 0
-    upstream: tuple[Tensor, ...] = ()
+    title: str  # what was checked
+    rows: list[Row] = field(default_factory=list)  # one per judged argument
+    findings: list[Finding] = field(default_factory=list)  # the first is the one to act on
+    seed: int = 0  # of the random upstream gradients
+    upstream: tuple[Tensor, ...] = ()  # what the table's backward was given, per result
 
     @property
     def ok(self) -> bool:
@@ -140,7 +110,7 @@ class Report:
 
     def __repr__(self) -> str:
         wrong = [finding for finding in self.findings if finding.wrong]
-        first = f"{str(wrong[0]).partition(':')[0]}" if wrong else "right"
+        first = str(wrong[0]).partition(":")[0] if wrong else "right"
         return f"<Report {self.title}: {first}>"
 
     def raise_if_wrong(self) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
 
 from manualgrad.gradcheck.numeric.derivative import Estimate
 from manualgrad.gradcheck.numeric.evaluator import Evaluator
-from manualgrad.gradcheck.subject import Subject, like, real
+from manualgrad.gradcheck.subject import Subject, argument_names, like, real
 from manualgrad.gradcheck.tolerance import index_of_largest
 
 
@@ -18,12 +19,18 @@ from manualgrad.gradcheck.tolerance import index_of_largest
 class Returned:
     """One gradient as a custom ``backward`` returned it, beside its argument's shape, dtype and device."""
 
-    name: str  # of the argument of ``forward``
+    function: type[Function]
+    index: int  # of the argument of ``forward``
     position: int | None  # of the subject's argument, where the two are directly connected
     gradient: Tensor | None
     shape: torch.Size
     dtype: torch.dtype
     device: torch.device
+
+    @property
+    def name(self) -> str:
+        """The argument's name."""
+        return dict(enumerate(argument_names(self.function))).get(self.index, str(self.index))
 
     @property
     def is_accepted(self) -> bool:
@@ -85,15 +92,14 @@ class Measurement:
     numeric: Estimate
     noise: float  # of the function, relative
     reference: Tensor | None  # where the reference has a gradient
-    right: Tensor = field(init=False)  # NaN where it is not known
     wrong: Tensor = field(init=False)  # bool, where yours differs by more than rounding
 
-    def __post_init__(self) -> None:
-        self.right = self.numeric.value.clone()
-        if self.reference is not None:
-            known = self.reference.isfinite()
-            self.right[known] = self.reference[known]
-        self.wrong = torch.zeros(self.yours.shape, dtype=torch.bool)  # until all arguments are known
+    @cached_property
+    def right(self) -> Tensor:
+        """What the reference says, else the differences; NaN where neither is known."""
+        if self.reference is None:
+            return self.numeric.value
+        return torch.where(self.reference.isfinite(), self.reference, self.numeric.value)
 
     @property
     def is_wrong(self) -> bool:

@@ -186,12 +186,9 @@ class Session:
 
     def compare(
         self, run: Run, kind: str, what: str, *, factor: float = 1.0, like: Run | None = None
-    ) -> bool:
-        """Report gradients that are not ``factor`` times those of a like run, else of the inputs.
-
-        Return whether there was one.
-        """
-        found, scale = False, max(1.0, abs(factor))
+    ) -> None:
+        """Report gradients that are not ``factor`` times those of a like run, else of the inputs."""
+        scale = max(1.0, abs(factor))
         for position, gradient in run.gradients.items():
             base, value = self.base.measured[position], self.base.values[position]
             theirs = base.yours if like is None else as_gradient(like.gradients[position], value)
@@ -199,15 +196,13 @@ class Session:
             size = scale * max(largest(theirs), largest(base.yours))
             bound = self.tolerance_at(base.noise).bound(right, 0.0, size) + scale * self.floor(self.base)
             index = first_index(~((got - right).abs() <= bound) & right.isfinite())
-            if index is not None:
+            if index is not None and position not in self.named:
                 name, entry = self.subject.name_of(position), self.subject.entry(position, index)
                 numbers = f"{entry} is {got[index]:.6g}, should be {right[index]:.6g}"
                 is_missing = kind == "unknown" and not bool(got.any())
                 told = "missing-gradient" if is_missing else kind
                 self.find(told, position, f"The gradient of {name} {what}: {numbers}.", index)
                 self.named.add(position)
-                found = True
-        return found
 
     def show(self, run: Run) -> None:
         """Let the table be about a judged run."""

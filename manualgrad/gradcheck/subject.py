@@ -6,7 +6,6 @@ way to call the function on other values of the same arguments.
 
 import inspect
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any, TypeGuard
 
 import torch
@@ -33,7 +32,8 @@ class Subject:
         self.fn = fn
         self.inputs = len(arguments)
         # An argument's name, or its position where the function does not tell.
-        self.names: list[str | int] = _argument_names(fn, len(arguments))
+        names = argument_names(fn)[: len(arguments)]
+        self.names: list[str | int] = [*names, *range(len(names), len(arguments))]
         asked = [i for i, a in enumerate(arguments) if isinstance(a, Tensor) and a.requires_grad]
         # The positions whose gradient is judged.
         self.checked = asked or [i for i, a in enumerate(arguments) if is_differentiable(a)]
@@ -67,7 +67,7 @@ class Subject:
         """Return the results that can have a gradient, in order; ``fn`` is what :meth:`hold` gives."""
         if self.seed is not None:
             torch.manual_seed(self.seed)
-        return [t for t in _tensors_in(fn(*values[: self.inputs])) if is_differentiable(t)]
+        return [t for t in tensors_in(fn(*values[: self.inputs])) if is_differentiable(t)]
 
     def evaluate(self, values: Sequence[Any]) -> list[Tensor]:
         """Return the results at copies of these values, outside autograd unless the function needs that."""
@@ -120,33 +120,26 @@ def is_function_class(fn: Any) -> bool:
     return isinstance(fn, type) and issubclass(fn, Function)
 
 
-@lru_cache(maxsize=64)
-def forward_names(function: type[Function]) -> list[str]:
-    """Return the names of what ``forward`` takes, without the ``ctx`` of the combined form."""
-    parameters = inspect.signature(function.forward).parameters.values()
-    names = [p.name for p in parameters if p.kind != p.VAR_POSITIONAL]
-    return names[1:] if function.setup_context is Function.setup_context else names
-
-
-def _argument_names(fn: Any, count: int) -> list[str | int]:
+def argument_names(fn: Any) -> list[str]:
+    """Return the names of a callable's positional arguments; a Function's ctx is none of them."""
     try:
-        if is_function_class(fn):
-            names = forward_names(fn)
-        else:
-            parameters = inspect.signature(
-                fn.forward if isinstance(fn, nn.Module) else fn
-            ).parameters.values()
-            names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        signature = inspect.signature(
+            fn.forward if is_function_class(fn) or isinstance(fn, nn.Module) else fn
+        )
     except (TypeError, ValueError):  # a builtin has no signature to read
-        names = []
-    return [*names[:count], *range(len(names), count)]
+        return []
+    parameters = signature.parameters.values()
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return names[1:] if is_function_class(fn) and fn.setup_context is Function.setup_context else names
 
 
-def _tensors_in(result: Any) -> list[Tensor]:
-    if isinstance(result, Tensor):
-        return [result]
-    parts = result.values() if isinstance(result, dict) else result
-    return [t for part in parts for t in _tensors_in(part)] if isinstance(result, dict | tuple | list) else []
+def tensors_in(value: Any, depth: int = 3) -> list[Tensor]:
+    """Return a tensor, or those in a list, tuple or dict, in order."""
+    if isinstance(value, Tensor):
+        return [value]
+    parts = value.values() if isinstance(value, dict) else value
+    is_nested = depth and isinstance(value, dict | tuple | list)
+    return [t for part in parts for t in tensors_in(part, depth - 1)] if is_nested else []
 
 
 def is_differentiable(value: Any) -> TypeGuard[Tensor]:
