@@ -61,6 +61,8 @@ def broadcast(
     query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """Give all the same leading dimensions, and the mask numbers to add: -∞ where it is False."""
+    if attn_mask is None and query.shape[:-2] == key.shape[:-2] == value.shape[:-2]:
+        return query, key, value, None
     masks = [] if attn_mask is None else [attn_mask.shape[:-2]]
     batch = torch.broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2], *masks)
     if attn_mask is not None:

@@ -83,7 +83,7 @@ class AvgPool2d(Function):
         padded = share.new_zeros(*share.shape[:-2], down * rows + k, right * columns + m)
         for u in range(k):
             for v in range(m):
-                padded[..., u : u + down * rows : down, v : v + right * columns : right] += share
+                padded[..., u : u + down * rows : down, v : v + right * columns : right].add_(share)
         return padded[..., top : top + height, left : left + width], None, None, None, None  # (..., H, W)
 
     @staticmethod
@@ -110,9 +110,9 @@ def _covered(
     windows: int, kernel: int, stride: int, padding: int, size: int, count_include_pad: bool
 ) -> Tensor:
     """Return how many rows (or columns) each window covers: (H',)."""
-    start = torch.arange(windows) * stride - padding
-    end = (start + kernel).clamp(max=size + padding)
-    return end - start if count_include_pad else end.clamp(max=size) - start.clamp(min=0)
+    first, end = (-padding, size + padding) if count_include_pad else (0, size)
+    starts = range(-padding, windows * stride - padding, stride)
+    return torch.tensor([min(start + kernel, end) - max(start, first) for start in starts])
 
 
 def _check(

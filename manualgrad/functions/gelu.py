@@ -71,10 +71,9 @@ class GELU(Function):
         return grad_output * derivative, None  # same shape, elementwise
 
     @staticmethod
-    def jvp(ctx: Any, input_tangent: Tensor, approximate_tangent: None) -> Tensor:
-        (input,) = ctx.saved_tensors
-        derivative = _probability(input, ctx.approximate) + input * _density(input, ctx.approximate)
-        return input_tangent * derivative
+    def jvp(ctx: Any, input_tangent: Tensor, *constants: None) -> Tensor:
+        output_tangent, *_ = GELU.backward(ctx, input_tangent)  # the same factor
+        return output_tangent
 
 
 def _probability(input: Tensor, approximate: str) -> Tensor:

@@ -61,11 +61,9 @@ class Power(Function):
         return grad_output * (ctx.exponent * input ** (ctx.exponent - 1)), None  # same shape, elementwise
 
     @staticmethod
-    def jvp(ctx: Any, input_tangent: Tensor, exponent_tangent: None) -> Tensor:
-        (input,) = ctx.saved_tensors
-        if ctx.exponent == 0:
-            return torch.zeros_like(input_tangent)
-        return input_tangent * (ctx.exponent * input ** (ctx.exponent - 1))
+    def jvp(ctx: Any, input_tangent: Tensor, *constants: None) -> Tensor:
+        output_tangent, *_ = Power.backward(ctx, input_tangent)  # the same factor
+        return output_tangent
 
 
 def _check(input: Tensor, exponent: float) -> None:

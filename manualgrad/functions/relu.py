@@ -64,10 +64,7 @@ class ReLU(Function):
         (output,) = ctx.saved_tensors
         return grad_output * output.sign()  # same shape, elementwise
 
-    @staticmethod
-    def jvp(ctx: Any, input_tangent: Tensor) -> Tensor:
-        (output,) = ctx.saved_tensors
-        return input_tangent * output.sign()
+    jvp = backward  # one factor for each element, in both directions
 
 
 def _check(input: Tensor) -> None:

@@ -67,10 +67,7 @@ class Sigmoid(Function):
         (output,) = ctx.saved_tensors
         return grad_output * output * (1 - output)  # same shape, elementwise
 
-    @staticmethod
-    def jvp(ctx: Any, input_tangent: Tensor) -> Tensor:
-        (output,) = ctx.saved_tensors
-        return input_tangent * output * (1 - output)
+    jvp = backward  # one factor for each element, in both directions
 
 
 @explain_errors()

@@ -25,7 +25,8 @@ The first part of the sum is there for c = j only, and p[j] can be taken out of 
 
 Forward mode
 ------------
-Small changes ẋ of a row change it by ṗ[c] = p[c] · ( ẋ[c] - Σ_j p[j] · ẋ[j] ).
+Small changes ẋ of a row change it by ṗ[c] = p[c] · ( ẋ[c] - Σ_j p[j] · ẋ[j] ): the same rule, for c and j
+may change places in ∂p[c]/∂x[j].
 
 Saved
 -----
@@ -72,9 +73,9 @@ class Softmax(Function):
         return probs * (grad_output - mean), None  # same shape
 
     @staticmethod
-    def jvp(ctx: Any, input_tangent: Tensor, dim_tangent: None) -> Tensor:
-        (probs,) = ctx.saved_tensors
-        return probs * (input_tangent - (probs * input_tangent).sum(ctx.dim, keepdim=True))
+    def jvp(ctx: Any, input_tangent: Tensor, *constants: None) -> Tensor:
+        output_tangent, *_ = Softmax.backward(ctx, input_tangent)  # the same rule
+        return output_tangent
 
 
 @explain_errors(check_softmax)

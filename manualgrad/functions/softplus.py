@@ -63,10 +63,9 @@ class Softplus(Function):
         return torch.where(x > ctx.threshold, grad_output, grad_output * torch.sigmoid(x)), None, None
 
     @staticmethod
-    def jvp(ctx: Any, input_tangent: Tensor, beta_tangent: None, threshold_tangent: None) -> Tensor:
-        (input,) = ctx.saved_tensors
-        x = ctx.beta * input
-        return torch.where(x > ctx.threshold, input_tangent, input_tangent * torch.sigmoid(x))
+    def jvp(ctx: Any, input_tangent: Tensor, *constants: None) -> Tensor:
+        output_tangent, *_ = Softplus.backward(ctx, input_tangent)  # the same factor
+        return output_tangent
 
 
 @explain_errors()
