@@ -55,21 +55,3 @@ def test_pixels_between_the_windows_get_nothing():
     x = image([1.0, 2.0, 3.0, 4.0, 5.0])
     F.avg_pool2d(x, 1, stride=3).sum().backward()
     assert x.grad.tolist() == [[[1.0, 0.0, 0.0, 1.0, 0.0]]]
-
-
-@pytest.mark.parametrize(
-    ("shape", "args", "error", "message"),
-    [
-        ((3, 4), (2,), ValueError, r"avg_pool2d: input must have shape \(N, C, H, W\).*got \(3, 4\)"),
-        ((1, 5, 5), (0,), ValueError, "kernel_size must be an int of at least 1 or two, got 0"),
-        ((1, 5, 5), ((2, 2, 2),), ValueError, r"kernel_size must be .* got \(2, 2, 2\)"),
-        ((1, 5, 5), (2, 0), ValueError, "stride must be an int of at least 1 or two, got 0"),
-        ((1, 5, 5), (2, 1, -1), ValueError, "padding must be an int of at least 0 or two, got -1"),
-        ((1, 5, 5), (2, 1, 2), ValueError, "padding must be at most half of the window's 2, got 2"),
-        ((1, 5, 3), (4,), ValueError, r"a window of 4 does not fit into 3 \+ 2 · 0, got input \(1, 5, 3\)"),
-        ((1, 5, 5), (2, 2, 0, False, True, 0), ValueError, "divisor_override must not be 0"),
-    ],
-)
-def test_refused(shape, args, error, message):
-    with pytest.raises(error, match=message):
-        F.avg_pool2d(torch.randn(shape), *args)

@@ -90,9 +90,26 @@ def test_whole_numbers_give_what_pytorch_gives(function, dtype):
         assert function(numbers).dtype == reference(numbers).dtype
 
 
-def test_linear_of_whole_numbers():
+def test_linear_and_powers_of_whole_numbers():
     input, weight = torch.arange(6).reshape(2, 3), torch.arange(12).reshape(4, 3)
     assert torch.equal(F.linear(input, weight), torch.nn.functional.linear(input, weight))
+    assert F.power(torch.tensor([2, 3]), 2).tolist() == [4, 9]
+
+
+def test_a_large_upstream_gradient_of_tanh_does_not_overflow_in_float16():
+    x = torch.tensor(-4.0, dtype=torch.float16, requires_grad=True)
+    F.tanh(x).backward(torch.tensor(60000.0, dtype=torch.float16))
+    assert x.grad.isfinite()
+
+
+@pytest.mark.parametrize("dtype", LOW[1:], ids=str)
+@pytest.mark.parametrize("size", [1e3, 1e-3])
+def test_squares_that_overflow_and_vanish_in_half_precision(dtype, size):
+    x = (torch.tensor([1.0, 2.0, -2.0]) * size).to(dtype).requires_grad_()
+    y = F.rms_norm(x, (3,))
+    y[0].backward()
+    for ours, exact in ((y, [1.0, 2.0, -2.0]), (x.grad.float() * size, [8 / 9, -2 / 9, 2 / 9])):
+        torch.testing.assert_close(ours.float(), torch.tensor(exact) / 3**0.5, rtol=0.1, atol=0)
 
 
 MIXED = [

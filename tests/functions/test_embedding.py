@@ -71,23 +71,3 @@ def test_no_index_and_one_index():
     weight = table()
     assert F.embedding(torch.tensor([], dtype=torch.int64), weight).shape == (0, 2)
     assert F.embedding(torch.tensor(1, dtype=torch.int32), weight).tolist() == [3.0, 4.0]
-
-
-indices, weight = torch.tensor([0, 2]), torch.randn(3, 2)
-
-
-@pytest.mark.parametrize(
-    ("args", "kwargs", "error", "message"),
-    [
-        ((torch.tensor([0, 3]), weight), {}, IndexError, r"embedding: indices must be in 0\.\.2, got 0 to 3"),
-        ((torch.tensor([-1, 0]), weight), {}, IndexError, r"indices must be in 0\.\.2, got -1 to 0"),
-        ((torch.randn(2), weight), {}, TypeError, "input must be int64 or int32 indices, got torch.float32"),
-        ((indices, weight[0]), {}, ValueError, r"weight must have shape \(V, D\), got \(2,\)"),
-        ((indices, weight, 3), {}, ValueError, "padding_idx must be from -3 to 2, got 3"),
-        ((indices, weight), {"sparse": True}, ValueError, "sparse gradients are left out"),
-        ((indices, [1.0]), {}, TypeError, "embedding: weight must be a Tensor, got list"),
-    ],
-)
-def test_refused(args, kwargs, error, message):
-    with pytest.raises(error, match=message):
-        F.embedding(*args, **kwargs)

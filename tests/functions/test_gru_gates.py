@@ -56,11 +56,3 @@ def test_a_cell_is_pytorchs(bias):
 
 def test_a_cell_by_finite_differences():
     assert torch.autograd.gradcheck(F.gru_cell, cell_arguments(), check_forward_ad=True)
-
-
-def test_gates_of_another_width_are_refused():
-    message = r"three times as wide as hidden \(3, 5\), got \(3, 15\) and \(3, 20\)"
-    with pytest.raises(ValueError, match=message):
-        F.gru_gates(leaf(3, 15), leaf(3, 20), leaf(3, 5))
-    with pytest.raises(ValueError, match=r"got \(3, 15\) and \(1, 15\)"):
-        F.gru_gates(leaf(3, 15), leaf(1, 15), leaf(3, 5))

@@ -76,17 +76,3 @@ def test_only_one_of_the_outputs_may_be_used():
             output = function(input, (hidden, cell), *weights)[used]
             gradients.append(torch.autograd.grad(output.sum(), arguments))
         assert_same(*gradients)
-
-
-@pytest.mark.parametrize(
-    ("hidden", "cell"), [((1, 5), (3, 5)), ((3, 5), (1, 5)), ((3, 5), (3, 4)), ((2, 5), (2, 5))]
-)
-def test_a_state_of_another_shape_is_refused(hidden, cell):
-    input, _, _, *weights = cell_arguments()
-    with pytest.raises(ValueError, match=r"lstm_cell: hx must be two tensors of one shape.*input \(3, 4\)"):
-        F.lstm_cell(input, (leaf(*hidden), leaf(*cell)), *weights)
-
-
-def test_gates_of_another_width_are_refused():
-    with pytest.raises(ValueError, match=r"four times as wide as cell \(3, 5\), got \(3, 15\)"):
-        F.lstm_gates(leaf(3, 15), leaf(3, 5))

@@ -1,6 +1,5 @@
 """Max pooling by hand."""
 
-import pytest
 import torch
 
 import manualgrad.functions as F
@@ -71,23 +70,3 @@ def test_the_indices_have_no_gradient_and_a_loss_on_the_numbers_alone_may_use_bo
     unpooled = torch.nn.functional.max_unpool2d(y, indices, 2)
     (gradient,) = torch.autograd.grad(unpooled.square().sum(), x)
     torch.testing.assert_close(gradient, 2 * unpooled.detach())
-
-
-@pytest.mark.parametrize(
-    ("shape", "args", "error", "message"),
-    [
-        ((4,), (2,), ValueError, r"max_pool2d: input must have shape \(N, C, H, W\).*got \(4,\)"),
-        ((1, 5, 5), ("2",), ValueError, "kernel_size must be an int of at least 1 or two, got '2'"),
-        ((1, 5, 5), (2, 1, 0, 0), ValueError, "dilation must be an int of at least 1 or two, got 0"),
-        ((1, 5, 5), (2, 1, 2), ValueError, "padding must be at most half of the window's 2, got 2"),
-        ((1, 5, 5), (3, 1, 0, 3), ValueError, r"a window of 7 does not fit into 5 \+ 2 · 0"),
-    ],
-)
-def test_refused(shape, args, error, message):
-    with pytest.raises(error, match=message):
-        F.max_pool2d(torch.randn(shape), *args)
-
-
-def test_what_is_no_tensor_is_refused():
-    with pytest.raises(TypeError, match="max_pool2d: input must be a Tensor, got list"):
-        F.max_pool2d([[1.0]], 1)
