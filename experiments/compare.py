@@ -8,19 +8,16 @@ its place, and nothing else changed. It shows both figures side by side, and bot
 Try a wrong one: many wrong gradients still learn, and the table says how much worse.
 """
 
-import contextlib
-import io
 import json
 import shlex
 import sys
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import tyro
 from rich.console import Console
+from torch.autograd import Function
 
 from manualgrad.cases import FunctionInfo
 from manualgrad.errors import UserError
@@ -70,18 +67,19 @@ def main(config: Config) -> dict[str, Any]:
     verdict = check(request)
     if verdict.kind in USELESS:
         raise UserError(f"{config.file}: {' '.join(verdict.message.split())}")
-    script: Any = {"xor": xor, "mnist": mnist}[config.script]
-    if not calls(script, config, info):
-        raise UserError(
-            f"{config.script}'s network never calls {info.name}: nothing of {config.file} would be trained"
-        )
     runs = config.runs_dir / f"compare-{info.name}"
     show_verdict(console, exercise, verdict)
     print("\nfirst with our function")
-    ours = learning(train(script, settings(script, config, runs / "ours")))
+    calls: list[str] = []
+    with in_place_of_ours(info, noted(info, calls)):
+        ours = train(config, runs / "ours")
+    if not calls:
+        raise UserError(
+            f"{config.script}'s network never calls {info.name}: nothing of {config.file} would be trained"
+        )
     print(f"\nthe same with {info.name} of {config.file}")
     with in_place_of_ours(info, theirs):
-        yours = learning(train(script, settings(script, config, runs / "yours")))
+        yours = train(config, runs / "yours")
     rows = [(name, f"{ours[name]:.6g}", f"{value:.6g}") for name, value in yours.items()]
     print(f"\nWith our {info.name} and with yours")  # a title is no wider than its table
     print_table("", ("figure", "ours", "yours"), rows)
@@ -97,62 +95,35 @@ def exercise_of(file: Path, info: FunctionInfo) -> Exercise:
     return find(file.stem if file.stem in names else info.name)
 
 
-def train(script: Any, settings: Any) -> dict[str, Any]:
-    """Run the script and return its figures; with a wrong gradient they need not be the document's."""
+def train(config: Config, runs_dir: Path) -> dict[str, float]:
+    """Run the script and return the figures that say how well it learnt."""
+    script: Any = {"xor": xor, "mnist": mnist}[config.script]
+    chosen = {"device": config.device, "log": config.log, "seed": config.seed, "epochs": config.epochs}
+    chosen = {name: value for name, value in chosen.items() if value != getattr(Config, name)}
     try:
-        return dict(script.main(settings))
-    except UserError:
-        written = sorted(settings.runs_dir.glob("*/*/metrics.json"), key=lambda file: file.stat().st_mtime)
+        metrics = script.main(script.Config(runs_dir=runs_dir, **chosen))
+    except UserError:  # with a wrong gradient the figures need not be the document's
+        written = sorted(runs_dir.glob("*/*/metrics.json"), key=lambda file: file.stat().st_mtime)
         if not written:
             raise
-        return dict(json.loads(written[-1].read_bytes()))
-
-
-def settings(script: Any, config: Config, runs_dir: Path, **others: Any) -> Any:
-    """Return the script's own settings, with ours where it has the same."""
-    shared = {"device": config.device, "log": config.log, "runs_dir": runs_dir}
-    given = {"seed": config.seed} if config.seed != BaseConfig.seed else {}
-    epochs = {} if config.epochs is None else {"epochs": config.epochs}
-    return script.Config(**shared | given | epochs | others)
-
-
-def calls(script: Any, config: Config, info: FunctionInfo) -> bool:
-    """Whether the script's network calls a function: it is run for a moment, and nothing of it is kept."""
-    with noted(info) as called, tempfile.TemporaryDirectory() as aside, silence():
-        brief = {"dry_run": True} if script is mnist else {"epochs": 1}
-        script.main(settings(script, config, Path(aside), log="none", **brief))
-    return bool(called)
-
-
-@contextlib.contextmanager
-def noted(info: FunctionInfo) -> Iterator[list[str]]:
-    """Put a class in the place of ours that notes its calls, and does the same."""
-    called: list[str] = []
-
-    class Noted(info.function_class):  # type: ignore[name-defined, misc]
-        @classmethod
-        def apply(cls, *args: Any) -> Any:
-            called.append(info.name)
-            return info.function_class.apply(*args)
-
-    with in_place_of_ours(info, Noted):
-        yield called
-
-
-@contextlib.contextmanager
-def silence() -> Iterator[None]:
-    """Drop what is printed."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        yield
-
-
-def learning(metrics: dict[str, Any]) -> dict[str, float]:
-    """Return the figures that say how well it learnt."""
+        metrics = json.loads(written[-1].read_bytes())
     return {
         name.replace("_", " "): value
         for name, value in metrics.items()
         if isinstance(value, int | float) and any(word in name for word in LEARNING)
     }
+
+
+def noted(info: FunctionInfo, calls: list[str]) -> type[Function]:
+    """Return a class that notes that it is called, and does what ours does."""
+
+    class Noted(info.function_class):  # type: ignore[name-defined, misc]
+        @classmethod
+        def apply(cls, *args: Any) -> Any:
+            calls[:] = [info.name]
+            return info.function_class.apply(*args)
+
+    return Noted
 
 
 if __name__ == "__main__":

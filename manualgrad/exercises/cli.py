@@ -59,19 +59,22 @@ def _do(options: Namespace) -> int:
     if options.verb == "grade":
         return _grade(options)
     if options.verb == "autograder":
-        return _autograder(options)
+        from manualgrad.exercises.gradebook import write_autograder
+
+        write_autograder(options.path, [find(name) for name in options.exercises])
+        return 0
     session = _session(options)
-    match options.verb:
-        case "list":
-            session.show(options.all)
-        case "watch":
-            Watch(session).run()
-        case "check":
-            return _check(session, session.choose(options.name), options.json)
-        case "solution":
-            session.solution(session.choose(options.name), options.force)
-        case verb:
-            getattr(session, verb)(session.choose(options.name))
+    if options.verb == "list":
+        session.show(options.all)
+    elif options.verb == "watch":
+        Watch(session).run()
+    elif options.verb == "check":
+        return _check(session, session.choose(options.name), options.json)
+    elif options.verb == "solution":
+        session.solution(session.choose(options.name), options.force)
+    else:
+        verb = {"start": session.start, "hint": session.hint, "reset": session.reset}[options.verb]
+        verb(session.choose(options.name))
     return 0
 
 
@@ -91,14 +94,12 @@ def _limits(options: Namespace) -> Limits:
 
 
 def _check(session: Session, exercise: Exercise, as_json: bool) -> int:
-    request = session.request(exercise)
+    with session.console.status(f"checking {exercise.name}.py …"):  # on a terminal, while PyTorch loads
+        verdict = check(session.request(exercise))
     if as_json:
-        verdict = check(request)
         print(json.dumps({"exercise": exercise.name, "steps": len(exercise.steps)} | asdict(verdict)))
         session.folder.note_check(exercise, verdict.passed, verdict.steps_done)
         return 0 if verdict.passed else 1
-    with session.console.status(f"checking {exercise.name}.py …"):  # on a terminal, while PyTorch loads
-        verdict = check(request)
     session.conclude(exercise, verdict)
     if verdict.passed:
         session.say_next()
@@ -109,23 +110,14 @@ def _grade(options: Namespace) -> int:
     """Grade a class, or one submission for another system."""
     from manualgrad.exercises import grade, gradebook  # a student's commands do without
 
-    chosen = [find(name) for name in options.exercises or ()]
+    chosen, jobs, limits = [find(name) for name in options.exercises or ()], options.jobs, _limits(options)
     if options.out is not None:
-        grade.grade_class(options.folder, options.out, chosen, options.jobs, _limits(options), options.force)
+        grade.grade_class(options.folder, options.out, chosen, jobs, limits, options.force)
         return 0
-    grades = grade.grade_submission(options.folder, chosen, options.jobs, _limits(options))
-    results = gradebook.gradescope if options.gradescope else gradebook.classroom50
-    path: Path = options.gradescope or options.classroom50
-    path.write_text(json.dumps(results(grades), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return 0
-
-
-def _autograder(options: Namespace) -> int:
-    from manualgrad.exercises import gradebook
-
-    exercises = [find(name) for name in options.exercises]
-    gradebook.write_autograder(options.path, exercises)
-    print(f"{options.path} grades {', '.join(exercise.name for exercise in exercises)}")
+    grades = grade.grade_submission(options.folder, chosen, jobs, limits)
+    results = gradebook.gradescope(grades) if options.gradescope else gradebook.classroom50(grades)
+    file: Path = options.gradescope or options.classroom50
+    file.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return 0
 
 

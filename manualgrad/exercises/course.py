@@ -71,15 +71,10 @@ def forward(input, target, reduction):
             "here input is always (N, I), and weight (O, I).",
         ),
         _prediction(
-            "linear",
-            "batch",
-            "return grad_output @ weight, grad_output.t() @ input, grad_output",
-            "unsummed",
+            "linear", "batch", "return grad_output @ weight, grad_output.t() @ input, grad_output", "unsummed"
         ),
         _exercise(
-            "softmax",
-            Step("one row", ("one row without a batch",)),
-            Step("many rows, along any dimension"),
+            "softmax", Step("one row", ("one row without a batch",)), Step("many rows, along any dimension")
         ),
         _exercise("log_softmax", Step("one row", ("one row without a batch",)), Step("along any dimension")),
         _exercise(

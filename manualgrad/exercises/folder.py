@@ -13,7 +13,6 @@ from manualgrad.exercises.exercise import Exercise
 
 DEFAULT = Path("my-backwards")
 PROGRESS = "progress.json"
-IGNORED = "# One's own attempts; remove this line and the next to track them.\n*\n"
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,6 @@ class Folder:
         """Write the file that the student begins with, unless there is one, and return it."""
         file = self.file(exercise)
         self.path.mkdir(parents=True, exist_ok=True)
-        if not any(self.path.iterdir()):
-            (self.path / ".gitignore").write_text(IGNORED)
         try:
             with file.open("x", encoding="utf-8") as new:
                 new.write(text)

@@ -138,9 +138,7 @@ def _forbid_processes(token: str) -> None:
 
 
 def _write(token: str, result: dict[str, Any]) -> None:
-    data = json.dumps({"token": token, "result": result}).encode()
-    while data:
-        data = data[os.write(ANSWER, data) :]
+    os.write(ANSWER, json.dumps({"token": token, "result": result}).encode())
 
 
 SET_SUBREAPER = 36

@@ -1,10 +1,10 @@
 """What a student does with an exercise, in one folder and on one terminal."""
 
-import textwrap
 from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.syntax import Syntax
+from rich.table import Table
 from rich.text import Text
 
 from manualgrad.errors import UserError
@@ -51,35 +51,29 @@ class Session:
             mark = "✓" if done == len(exercises) else "→" if here else " "
             self.say(f"{mark} {title}: {done} of {len(exercises)}", "bold" if here or every else "")
             if every or here:
-                self._show_chapter(exercises, passed, upcoming)
+                table = Table.grid(padding=(0, 2, 0, 0))
+                for exercise in exercises:
+                    mark = "✓" if exercise.name in passed else "→" if exercise == upcoming else " "
+                    state = self._state(exercise)
+                    style = {"✓": "green", "→": "bold"}.get(mark, "" if state else "dim")
+                    table.add_row(
+                        f"  {mark} {exercise.name}", state + exercise.title.rstrip("."), style=style
+                    )
+                self.console.print(table)
         self.say(f"\n{len(passed)} of {len(COURSE)} done, in {self.folder.path}")
         if not every:
             self.say("`list --all` shows the exercises of every chapter", "dim")
         self.say_next()
 
-    def _show_chapter(self, exercises: list[Exercise], passed: list[str], upcoming: Exercise | None) -> None:
-        """Print a line for each exercise: how far it has come, and what it is about."""
-        states = [self._state(exercise) for exercise in exercises]
-        name_width, state_width = max(len(e.name) for e in exercises), max(map(len, states))
-        for exercise, state in zip(exercises, states, strict=True):
-            mark = "✓" if exercise.name in passed else "→" if exercise == upcoming else " "
-            columns = f"  {mark} {exercise.name:<{name_width}}  {state:<{state_width}}  "
-            room = self.console.width - len(columns)
-            title = exercise.title.rstrip(".")
-            if len(title) > room:  # what stands before its colon, or whole words
-                title = textwrap.shorten(title.partition(":")[0], max(room, 0), placeholder="…")
-            colour = {"✓": "green", "→": "bold"}.get(mark, "" if state else "dim")
-            self.say((columns + title).rstrip(), colour)
-
     def _state(self, exercise: Exercise) -> str:
-        """Say how far an exercise has come; nothing if it was not started."""
+        """Say how far an exercise has come, as a sentence; nothing if it was not started."""
         progress, steps = self.folder.progress(exercise), len(exercise.steps)
-        hints = f", {progress.hints} hint{'s' * (progress.hints > 1)}" if progress.hints else ""
         if progress.passed:
-            return f"done{hints}"
+            return "Done. "
         if not self.folder.file(exercise).is_file():
             return ""
-        return (f"{progress.steps_done} of {steps} steps" if steps > 1 else "started") + hints
+        state = f"{progress.steps_done} of {steps} steps" if steps > 1 else "Started"
+        return state + f", hints: {progress.hints}" * (progress.hints > 0) + ". "
 
     def start(self, exercise: Exercise) -> None:
         """Write the file to work in."""

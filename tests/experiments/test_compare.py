@@ -60,7 +60,6 @@ def test_the_same_figures_are_said_to_be_the_same(type_in):
 @pytest.mark.parametrize(
     ("exercise", "lines", "message"),
     [
-        ("power", ["grad_input = 2 * input * grad_output"], "xor's network never calls power"),
         ("sigmoid", ["raise NotImplementedError"], "backward is not written yet"),
         ("sigmoid", ["grad_input = nothing"], "NameError"),
         ("sigmoid", ["grad_input = ("], "was never closed"),
@@ -72,6 +71,13 @@ def test_what_cannot_be_trained_is_told_before(exercise, lines, message, type_in
     assert message in err
     assert err.count("\n") == 1
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_function_that_the_network_never_calls(type_in):
+    status, out, err = type_in("xor", "power", "grad_input = 2 * input * grad_output")
+    assert status == 1
+    assert "the same with power" not in out
+    assert "xor's network never calls power" in err
 
 
 def test_a_file_without_a_function_is_one_line(type_in):
