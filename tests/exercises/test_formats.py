@@ -12,14 +12,8 @@ from tests.exercises.attempts import attempt, solved
 
 # https://gradescope-autograders.readthedocs.io/en/latest/specs/
 GRADESCOPE = {"score": int, "execution_time": int, "tests": list}
-GRADESCOPE_TEST = {
-    "name": str,
-    "score": int,
-    "max_score": int,
-    "status": str,
-    "output": str,
-    "visibility": str,
-}
+GRADESCOPE_TEST = dict.fromkeys(("name", "status", "output", "visibility"), str)
+GRADESCOPE_TEST |= {"score": int, "max_score": int}
 
 # https://github.com/foundation50/classroom50/blob/main/schemas/result-v1.schema.json
 CLASSROOM50 = {

@@ -38,14 +38,11 @@ def read(path):
 def grade(tmp_path, capsys):
     """Grade the folder `in`, and return status, both tables and messages."""
 
-    def grade(*options, out="out"):
-        status = exercises.main(["grade", str(tmp_path / "in"), "--out", str(tmp_path / out), *options])
+    def grade(*options):
+        status = exercises.main(["grade", str(tmp_path / "in"), "--out", str(tmp_path / "out"), *options])
         captured = capsys.readouterr()
-        tables = (
-            [read(tmp_path / out / name) for name in ("grades.csv", "details.csv")]
-            if not status
-            else [[], []]
-        )
+        names = [] if status else ["grades.csv", "details.csv"]
+        tables = [read(tmp_path / "out" / name) for name in names] or [[], []]
         return status, *tables, captured.out + captured.err
 
     return grade
@@ -109,6 +106,11 @@ def test_a_solution_that_was_not_derived_is_pointed_out(tmp_path, grade):
     assert points["honest"] == "1"
 
 
+ESCAPED = """
+import multiprocessing.util
+multiprocessing.util.spawnv_passfds(b"/usr/bin/setsid", [b"setsid", b"/bin/sleep", b"23456"], [])
+"""
+
 FORGED = """
 import os
 for n in range(3, 20):
@@ -131,17 +133,19 @@ os._exit(0)
 """
 
 
-def test_a_forged_answer_is_refused_or_pointed_out(tmp_path, grade):
+def test_a_forged_answer_is_refused_or_pointed_out_and_what_is_left_running_ends(tmp_path, grade):
     hand_in(tmp_path / "in" / "blind", exp=FORGED)
     hand_in(tmp_path / "in" / "greedy", exp=FORGED_WITH_NUMBER.replace("STEPS", "99"))
     hand_in(tmp_path / "in" / "careful", exp=FORGED_WITH_NUMBER.replace("STEPS", "1"))
+    hand_in(tmp_path / "in" / "escaped", exp=attempt("exp", "grad_input = grad_output * output") + ESCAPED)
     hand_in(tmp_path / "in" / "honest", exp=attempt("exp", "grad_input = grad_output * output"))
     _, students, rows, _ = grade("--jobs", "1")
     kinds = {row["submission"]: row["kind"] for row in rows}
-    assert kinds == {"blind": "exit", "careful": "", "greedy": "tampered", "honest": ""}
+    assert kinds == {"blind": "exit", "careful": "", "escaped": "", "greedy": "tampered", "honest": ""}
     looks = {row["name"]: row["look_at"] for row in students}
     assert "sys._getframe reaches into the check" in looks["careful"]
     assert looks["honest"] == ""
+    assert not runs("sleep\x0023456"), "in a session of its own"
 
 
 def test_a_pass_that_comes_too_soon_is_pointed_out(tmp_path):
@@ -172,20 +176,6 @@ def test_hostile_submissions_are_named_and_change_nothing(tmp_path, grade):
     }
     kinds = {"right": "", "wrong": "sign", "stub": "not-written"}
     assert {name: verdicts[0][name] for name in neighbours} == {n: kinds[w] for n, w in neighbours.items()}
-
-
-ESCAPED = """
-import multiprocessing.util
-multiprocessing.util.spawnv_passfds(b"/usr/bin/setsid", [b"setsid", b"/bin/sleep", b"23456"], [])
-"""
-
-
-def test_what_left_its_session_is_ended_too(tmp_path, grade):
-    hand_in(tmp_path / "in" / "ada", exp=attempt("exp", "grad_input = grad_output * output") + ESCAPED)
-    hand_in(tmp_path / "in" / "ben", exp=RIGHT)
-    status, *_ = grade("--jobs", "1")
-    assert status == 0
-    assert not runs("sleep\x0023456")
 
 
 def test_the_package_is_watched(tmp_path, grade, monkeypatch):
@@ -258,28 +248,25 @@ def test_strange_files(tmp_path, grade):
 
 def test_an_earlier_grading_is_not_overwritten(tmp_path, grade):
     hand_in(tmp_path / "in" / "ada", exp=RIGHT)
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "grades.csv").write_text("mine")
+    hand_in(tmp_path / "out", grades="")
+    (tmp_path / "out" / "grades.py").rename(tmp_path / "out" / "grades.csv")
     status, _, _, out = grade()
     assert status == 1
     assert "grades.csv exists; --force replaces it" in out
-    assert (tmp_path / "out" / "grades.csv").read_text() == "mine"
-    assert grade("--force", "--jobs", "1")[0] == 0
+    assert (tmp_path / "out" / "grades.csv").read_text() == ""
 
 
-@pytest.mark.parametrize(
-    ("folder", "out", "message"),
-    [
+def test_problems_are_one_line(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    hand_in(tmp_path / "others" / "ada", other="")
+    hand_in(tmp_path / "in" / "ada", exp=RIGHT)
+    for folder, out, message in (
         ("none", "out", "no such folder"),
         ("empty", "out", "no submissions"),
-        ("in", "out", "no file in it has the name of an exercise"),
-        ("in", "none/grades.csv", "No such file or directory"),
-    ],
-)
-def test_problems_are_one_line(folder, out, message, tmp_path, capsys):
-    (tmp_path / "empty").mkdir()
-    hand_in(tmp_path / "in" / "ada", **({"exp": RIGHT} if "none" in out else {"other": ""}))
-    assert exercises.main(["grade", str(tmp_path / folder), "--out", str(tmp_path / out)]) == 1
-    err = capsys.readouterr().err
-    assert message in err
-    assert err.count("\n") == 1
+        ("others", "out", "no file in it has the name of an exercise"),
+        ("in", "none/grades", "No such file or directory"),
+    ):
+        assert exercises.main(["grade", str(tmp_path / folder), "--out", str(tmp_path / out)]) == 1
+        err = capsys.readouterr().err
+        assert message in err
+        assert err.count("\n") == 1

@@ -75,17 +75,8 @@ def limits(name):
 
 # One of each kind by default, and what nothing else is like; all of them are graded together in another test.
 DEFAULT = {
-    *(
-        "endless loop",
-        "sleep",
-        "exit at import",
-        "os._exit",
-        "Ctrl-C",
-        "segfault",
-        "print flood",
-        "fork bomb",
-    ),
-    *("subprocess", "memory of tensors", "endless recursion", "asks for input", "binary file", "empty file"),
+    *("endless loop", "sleep", "exit at import", "os._exit", "Ctrl-C", "segfault", "print flood"),
+    *("fork bomb", "subprocess", "memory of tensors", "endless recursion", "asks for input", "binary file"),
 }
 
 
@@ -101,34 +92,20 @@ def test_it_ends_in_one_clear_message(name, judge):
     assert message in outcome.message
 
 
-@pytest.mark.parametrize(
-    "lines",
-    [
-        ("import sys", "sys.stdout.close()", RIGHT),
-        ("import warnings", "warnings.warn('careful')", RIGHT),
-        ("print('x' * 1000)", RIGHT),
-    ],
-)
-def test_what_does_no_harm_may_pass(lines, judge):
-    assert judge("exp", attempt("exp", *lines)).passed
-
-
-def test_long_output_is_cut(judge):
-    outcome = judge("exp", attempt("exp", "for i in range(5000): print('line', i)", "grad_input = None"))
-    assert outcome.printed.startswith("line 0\nline 1\n")
-    assert len(outcome.printed) < 5000
+def test_what_does_no_harm_may_pass_and_leaves_nothing(judge, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lines = ("import sys, warnings", "warnings.warn('careful')", "open('notes', 'w').write('x')")
+    outcome = judge("exp", attempt("exp", *lines, "print('x' * 5000)", RIGHT))
+    assert outcome.passed, outcome.message
+    assert judge("exp", attempt("exp", "import sys", "sys.stdout.close()", RIGHT)).passed
+    assert not list(tmp_path.iterdir())
+    assert 0 < len(outcome.printed) < 5000, "cut"
 
 
 def test_the_next_file_is_judged_as_if_nothing_had_been(judge):
     for name in ("abort", "memory of tensors", "closed descriptors"):
         judge("exp", HOSTILE[name][0], **limits(name))
-        assert judge("exp", attempt("exp", RIGHT)).passed
-
-
-def test_files_go_nowhere(judge, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert judge("exp", attempt("exp", "open('notes', 'w').write('x')", RIGHT)).passed
-    assert not list(tmp_path.iterdir())
+    assert judge("exp", attempt("exp", RIGHT)).passed
 
 
 LEFT_RUNNING = """

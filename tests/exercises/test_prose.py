@@ -1,6 +1,4 @@
-"""A lesson's text at any width."""
-
-import pytest
+"""A lesson's text at any width, and its hints."""
 
 from manualgrad.exercises.course import COURSE
 from manualgrad.exercises.prose import hints, paragraphs, styled, wrap
@@ -18,27 +16,20 @@ where it goes on.
 - Another."""
 
 
-def test_what_belongs_together_stays_together():
-    (first, second) = paragraphs(SECTION)
+def test_text_flows_and_formulas_keep_their_columns():
+    first, second = paragraphs(SECTION)
     assert first.endswith("where it goes on.")
     assert second.startswith("- An item")
-
-
-def test_text_flows_and_formulas_keep_their_columns():
     wide = wrap(SECTION, 80)
     assert "goes on over two lines" in wide
     assert "    ∂L/∂x = Σ_o G · W        G W" in wide
     narrow = wrap(SECTION, 30).splitlines()
     assert narrow[narrow.index("    ∂L/∂x = Σ_o G · W") + 1] == "        G W"
     assert "  longer than a line has room" in narrow
-
-    assert (
-        wrap("    r  = 1 / √v      one over the deviation", 30)
-        == "    r  = 1 / √v\n        one over the deviation"
-    )
-    assert wrap("    y = x + 1      z = y²", 20) == "    y = x + 1\n    z = y²", (
-        "equations stand below each other"
-    )
+    remark = "    r  = 1 / √v\n        one over the deviation"
+    assert wrap("    r  = 1 / √v      one over the deviation", 30) == remark
+    equations = "    y = x + 1\n    z = y²"
+    assert wrap("    y = x + 1      z = y²", 20) == equations
     assert wrap("    a = g · r  -  r/M · Σ_m g", 24) == "    a = g · r\n        -  r/M · Σ_m g"
 
 
@@ -48,15 +39,16 @@ def test_markup_becomes_style():
     assert [span.style for span in text.spans if span.style] == ["bold"]
 
 
-@pytest.mark.parametrize("width", [80, 60])
-def test_every_hint_fits(width):
-    for hint in (hint for exercise in COURSE for hint in hints(exercise)):
-        lines = wrap(hint, width).splitlines()
-        assert max(map(len, lines)) <= width
-        assert set(hint.split()) == set(" ".join(lines).split()), "no word is broken"
-
-
-def test_the_last_hint_alone_has_the_formula_and_the_sentence_that_leads_to_it():
-    for *others, last in (hints(e) for e in COURSE if e.kind == "function"):
-        assert "\n    " in f"\n{last}"
-        assert not any(hint.endswith(":") for hint in others)
+def test_hints_fit_and_give_away_little_by_little():
+    for exercise in COURSE:
+        every = hints(exercise)
+        assert len(set(every)) == len(every) >= 3
+        for hint in every:
+            for width in (80, 60):
+                lines = wrap(hint, width).splitlines()
+                assert max(map(len, lines)) <= width
+                assert set(hint.split()) == set(" ".join(lines).split()), "no word is broken"
+        if exercise.kind == "function":
+            *others, last = every
+            assert "\n    " in f"\n{last}", "the formula"
+            assert not any(hint.endswith(":") for hint in others), "the sentence that leads to it is with it"
