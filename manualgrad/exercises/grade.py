@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, replace
@@ -117,8 +116,7 @@ class Grader:
         with ThreadPoolExecutor(self.jobs) as pool:
             waiting = {pool.submit(self.grade_one, *item): item for item in work}
             try:
-                console = Console(stderr=True, force_terminal=False if not sys.stderr.isatty() else None)
-                finished = as_completed(waiting)
+                finished, console = as_completed(waiting), Console(stderr=True)
                 for future in track(finished, "grading", len(waiting), console=console, transient=True):
                     if future.result().kind == "lost":
                         lost.append(waiting[future])

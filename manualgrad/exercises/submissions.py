@@ -105,23 +105,26 @@ def look(exercise: Exercise, source: bytes) -> str:
 
     What stands in the exercise's own text is not held against the student.
     """
-    names, given = _names(source), _names(write_stub(exercise, Folder()).encode())
+    try:
+        names, given = _names(source), _names(write_stub(exercise, Folder()).encode())
+    except (SyntaxError, ValueError):
+        return ""
+    except (RecursionError, MemoryError):
+        return "is nested too deeply to be looked through"
+    begun = {name.rpartition(".")[0] for name in names}  # what only leads to a longer name
     found = []
-    for name, line in names.items():
-        if name not in given and not any(longer.startswith(f"{name}.") for longer in names):
-            reasons = [why for pattern, why in WATCHED.items() if re.match(pattern, name)]
-            found += [(line, f"line {line}: {name} {why}") for why in reasons[:1]]
-    return "; ".join(text for _, text in sorted(found))
+    for name, line in sorted(names.items(), key=lambda item: item[1]):
+        reasons = [why for pattern, why in WATCHED.items() if re.match(pattern, name)]
+        if reasons and name not in given and name not in begun:
+            found.append(f"line {line}: {name} {reasons[0]}")
+    return "; ".join(found)
 
 
 def _names(source: bytes) -> dict[str, int]:
     """Return every name that a file imports or reads, in full, with the line that has it first."""
-    try:
-        nodes = list(ast.walk(ast.parse(source)))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return {}
     names: dict[str, int] = {}
     in_full: dict[str, str] = {}
+    nodes = list(ast.walk(ast.parse(source)))
     for node in nodes:
         if isinstance(node, ast.Import | ast.ImportFrom):
             module = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
