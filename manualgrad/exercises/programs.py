@@ -27,7 +27,7 @@ def judge_network(exercise: Exercise, path: Path) -> Verdict:
     for arguments in _inputs():
         ours, _ = run_by_line(network.by_hand, arguments)
         theirs, error = run_by_line(function, arguments)
-        for done, (name, (right, _)) in enumerate(ours.items()):
+        for name, (right, _) in ours.items():
             yours, line = theirs.get(name, (..., 0))
             if yours is not ...:
                 kind, message = "wrong-value", difference(name, yours, right)
@@ -39,13 +39,10 @@ def judge_network(exercise: Exercise, path: Path) -> Verdict:
                 kind, message = "not-written", f"{name} is not written yet"
             else:
                 kind, message = "raises", explain(error, path)
-            if done:
-                are = "are" if done > 1 else "is"
-                first = f"{name} is the first value that is not right; the {done} before it {are}."
-                message = f"{first}\n{message}"
-            step = int(name.startswith("grad_"))
-            title = exercise.steps[step].title
-            return Verdict(steps_done=step, step=title, kind=kind, message=message)
+            message = f"{name} is the first value that is not right.\n{message}"
+            done = int(name.startswith("grad_"))
+            title = exercise.steps[done].title
+            return Verdict(steps_done=done, step=title, kind=kind, message=message)
         if error is not None:  # after the last value: in the return
             raise FileError("raises", explain(error, path))
     return Verdict(passed=True, steps_done=len(exercise.steps))
