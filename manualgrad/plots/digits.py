@@ -13,11 +13,11 @@ from manualgrad.plots.figure import (
     SIGNED,
     VALUE,
     add_axes,
-    add_canvas,
     add_chart,
     draw_digit,
     draw_image,
     draw_scale,
+    new_canvas,
     new_figure,
     tile,
     to_array,
@@ -30,8 +30,7 @@ def plot_weights(weight: Tensor, when: str) -> Any:
     images = to_array(weight[largest]).reshape(-1, 28, 28)
     limit = max(float(np.quantile(np.abs(images), 0.995)), 1e-30)
     title = f"What do the first hidden units look for?\n{when}"
-    figure = new_figure(640, 770, title, "each tile: one hidden unit's 28 × 28 weights")
-    canvas = add_canvas(figure)
+    figure, canvas = new_canvas(640, 770, title, "each tile: one hidden unit's 28 × 28 weights")
     draw_image(canvas, tile(images, columns=7), (20, 90, 600, 600), SIGNED, -limit, limit)
     draw_scale(canvas, 90, 710, limit)
     return figure
@@ -40,22 +39,14 @@ def plot_weights(weight: Tensor, when: str) -> Any:
 def plot_worst_mistakes(images: Tensor, labels: Tensor, probabilities: Tensor, when: str) -> Any:
     """Draw the sixteen wrong predictions in which the network was most certain.
 
-    Parameters
-    ----------
-    images, labels : Tensor
-        (N, 28, 28) and (N,): test digits, and what they are.
-    probabilities : Tensor
-        (N, 10): what the network predicts.
-    when : str
-        For the title, such as ``"after epoch 3"``.
+    The images (N, 28, 28) have labels (N,); the network's probabilities are (N, 10).
     """
     confidences, predictions = probabilities.max(1)
     wrong = (predictions != labels).nonzero().flatten()
     worst = wrong[confidences[wrong].argsort(descending=True)][:16]
     title = f"Where is it wrong and yet sure?\n{len(wrong)} mistakes in {len(labels)}, {when}"
     height = max(1, -(-len(worst) // 4)) * 178 + 140
-    figure = new_figure(640, height, title, "label → prediction, and how sure", 22)
-    canvas = add_canvas(figure)
+    figure, canvas = new_canvas(640, height, title, "label → prediction, and how sure", 22)
     for number, index in enumerate(worst.tolist()):
         left, top = 20 + number % 4 * 153, 122 + number // 4 * 178
         draw_digit(canvas, images[index], left, top, 140)
@@ -86,16 +77,9 @@ def plot_confusion_matrix(labels: Tensor, predictions: Tensor, when: str) -> Any
 
 
 def plot_pixel_gradients(images: Tensor, labels: Tensor, gradients: Tensor, when: str) -> Any:
-    """Draw what gradient the pixels receive.
+    """Draw the gradient of each digit's own loss by its pixels.
 
-    Parameters
-    ----------
-    images, labels : Tensor
-        (N, 28, 28) and (N,), with all ten digits among them.
-    gradients : Tensor
-        (N, 28, 28): the gradient of each digit's own loss by its pixels.
-    when : str
-        For the title.
+    Images and gradients are (N, 28, 28), the labels (N,), with all ten digits among them.
     """
     first = [int((labels == digit).nonzero()[0]) for digit in range(10)]
     sizes = np.stack([to_array(gradients[labels == digit].abs().mean(0)) for digit in range(10)])
@@ -108,8 +92,7 @@ def plot_pixel_gradients(images: Tensor, labels: Tensor, gradients: Tensor, when
         "more ink on orange raises the loss, on purple lowers it\n"
         "below that: its mean size for all such digits"
     )
-    figure = new_figure(640, 930, f"Which pixels would change the loss?\n{when}", caption, 22)
-    canvas = add_canvas(figure)
+    figure, canvas = new_canvas(640, 930, f"Which pixels would change the loss?\n{when}", caption, 22)
     for half in (0, 1):
         digits = slice(5 * half, 5 * half + 5)
         top = 92 + 368 * half
@@ -124,8 +107,9 @@ def plot_predictions(names: Sequence[str], images: Tensor, probabilities: Tensor
     """Draw what a network saw of each picture (N, 28, 28), and how probable each digit is to it (N, 10)."""
     columns = min(3, len(names))
     width, height = max(columns * 400, 560), -(-len(names) // columns) * 215 + 110
-    figure = new_figure(width, height, "What did the network see?", "bars: how probable each digit is")
-    canvas = add_canvas(figure)
+    figure, canvas = new_canvas(
+        width, height, "What did the network see?", "bars: how probable each digit is"
+    )
     for number, (name, image, row) in enumerate(zip(names, images, probabilities.tolist(), strict=True)):
         left, top = 20 + number % columns * 400, 92 + number // columns * 215
         best = max(range(10), key=row.__getitem__)

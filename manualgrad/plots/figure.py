@@ -43,13 +43,15 @@ def add_axes(figure: Any, left: float, top: float, width: float, height: float) 
     return figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
 
 
-def add_canvas(figure: Any) -> Any:
-    """Add axes over the whole figure, whose coordinates are points, to draw images, text and lines on."""
-    width, height = figure.get_size_inches() * 72
-    axes = add_axes(figure, 0, 0, width, height)
-    axes.set_axis_off()
-    axes.set(xlim=(0, width), ylim=(height, 0), autoscale_on=False)
-    return axes
+def new_canvas(
+    width: float, height: float, title: str, caption: str = "", size: float = 20
+) -> tuple[Any, Any]:
+    """Return a figure, and axes over all of it whose coordinates are points, to draw on."""
+    figure = new_figure(width, height, title, caption, size)
+    canvas = add_axes(figure, 0, 0, width, height)
+    canvas.set_axis_off()
+    canvas.set(xlim=(0, width), ylim=(height, 0), autoscale_on=False)
+    return figure, canvas
 
 
 def add_chart(figure: Any, left: float, top: float, width: float, height: float, x: str, y: str) -> Any:
@@ -74,8 +76,14 @@ def draw_image(
 def draw_digit(canvas: Any, image: Tensor, left: float, top: float, side: float) -> None:
     """Draw a digit (28, 28), ink on paper, with an edge."""
     draw_image(canvas, to_array(image), (left, top, side, side), INK, 0, 1)
-    x, y = (left, left + side), (top, top + side)
-    canvas.plot([*x, *x[::-1], x[0]], [y[0], y[0], y[1], y[1], y[0]], color="#cccccc", linewidth=1)
+    draw_frame(canvas, left, top, side, "#cccccc", 1)
+
+
+def draw_frame(canvas: Any, left: float, top: float, side: float, colour: str, linewidth: float) -> None:
+    """Draw a square."""
+    right, bottom = left + side, top + side
+    x, y = (left, right, right, left, left), (top, top, bottom, bottom, top)
+    canvas.plot(x, y, color=colour, linewidth=linewidth)
 
 
 def draw_scale(canvas: Any, left: float, top: float, limit: float) -> None:

@@ -11,14 +11,7 @@ from manualgrad.plots.figure import SIGNED, to_array
 def plot_jacobians(title: str, argument: str, yours: Tensor, numeric: Tensor) -> Any:
     """Draw a Jacobian by backward, by central differences, and how they differ.
 
-    Parameters
-    ----------
-    title : str
-        What was checked.
-    argument : str
-        What the result is differentiated by.
-    yours, numeric : Tensor
-        (elements of the result, elements of the argument).
+    Both are (elements of the result, elements of the argument).
     """
     from matplotlib.figure import Figure
 

@@ -11,11 +11,11 @@ from manualgrad.plots.figure import (
     EDGE,
     PALETTE,
     SIGNED,
-    add_canvas,
     add_chart,
     draw_digit,
     draw_image,
     draw_scale,
+    new_canvas,
     new_figure,
     tile,
     to_array,
@@ -29,8 +29,7 @@ def plot_filters(weight: Tensor, when: str) -> Any:
     columns = min(len(filters), 8 if len(filters) > 16 else 4)
     height = -(-len(filters) // columns) * 600 / columns
     caption = f"each tile: one filter's {filters.shape[1]} × {filters.shape[2]} weights"
-    figure = new_figure(640, height + 165, f"What does each filter look for?\n{when}", caption)
-    canvas = add_canvas(figure)
+    figure, canvas = new_canvas(640, height + 165, f"What does each filter look for?\n{when}", caption)
     # A thin white line parts the tiles: each pixel is drawn as ten.
     sheet = tile(np.kron(filters, np.ones((10, 10))), columns, gap=3)
     draw_image(canvas, sheet, (20, 90, 600, height), SIGNED, -limit, limit)
@@ -39,23 +38,14 @@ def plot_filters(weight: Tensor, when: str) -> Any:
 
 
 def plot_feature_maps(image: Tensor, maps: Mapping[str, Tensor], label: str, when: str) -> Any:
-    """Draw what the layers of a convolutional network make of one digit.
+    """Draw what the layers of a convolutional network make of one digit (28, 28).
 
-    Parameters
-    ----------
-    image : Tensor
-        (28, 28).
-    maps : mapping
-        By layer's name: (channels, height, width), the outputs for this image; four of them are drawn.
-    label : str
-        For the title: what the image is, such as ``"7"``.
-    when : str
-        For the title, such as ``"after epoch 3"``.
+    By a layer's name stand its outputs, (channels, height, width), of which four are drawn. ``label`` says
+    what the image is, such as ``"7"``.
     """
     caption = "yellow: the filter found what it looks for\neach row on its own scale"
     title = f"What does each layer make of this {label}?\n{when}"
-    figure = new_figure(640, 190 + 150 * len(maps), title, caption, 21)
-    canvas = add_canvas(figure)
+    figure, canvas = new_canvas(640, 190 + 150 * len(maps), title, caption, 21)
     draw_digit(canvas, image, 20, 96, 120)
     for number, (name, values) in enumerate(maps.items()):
         top, shown = 96 + 150 * number, to_array(values)[:4]
@@ -70,12 +60,7 @@ def plot_feature_maps(image: Tensor, maps: Mapping[str, Tensor], label: str, whe
 def plot_gradient_through_time(norms: Mapping[str, Tensor], when: str) -> Any:
     """Draw what is left of a gradient on its way back through the steps of a recurrent network.
 
-    Parameters
-    ----------
-    norms : mapping
-        By cell's name: (steps,), the norm of the loss's gradient by the hidden state of each step.
-    when : str
-        For the title.
+    By a cell's name stand the norms of the loss's gradient by the hidden state of each step: (steps,).
     """
     caption = "where it is tiny, what was read early is not learnt"
     figure = new_figure(640, 640, f"Does the gradient reach the first step?\n{when}", caption, 21)
@@ -94,21 +79,14 @@ def plot_gradient_through_time(norms: Mapping[str, Tensor], when: str) -> Any:
 
 
 def plot_attention(images: Tensor, attention: Tensor, labels: Tensor, when: str) -> Any:
-    """Draw which patches of an image attention looks at.
+    """Draw which patches of its image attention looks at.
 
-    Parameters
-    ----------
-    images, labels : Tensor
-        (N, height, width) and (N,): digits, and what they are.
-    attention : Tensor
-        (N, patches): how much each patch of a square grid counts, summing to 1 over the patches.
-    when : str
-        For the title.
+    The images (N, height, width) have labels (N,). How much each patch of a square grid counts is
+    (N, patches), and sums to 1 over the patches.
     """
     caption = "the brighter a patch, the more it looks at it\neach digit on its own scale"
     height = 130 + -(-len(images) // 4) * 175
-    figure = new_figure(640, height, f"Where does it look? ({when})", caption, 21)
-    canvas = add_canvas(figure)
+    figure, canvas = new_canvas(640, height, f"Where does it look? ({when})", caption, 21)
     for number, (image, weight) in enumerate(zip(to_array(images), to_array(attention), strict=True)):
         left, top = 20 + number % 4 * 153, 84 + number // 4 * 175
         side = round(len(weight) ** 0.5)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from manualgrad.plots.figure import EDGE, GRADIENT, VALUE, add_canvas, new_figure, to_array
+from manualgrad.plots.figure import EDGE, GRADIENT, VALUE, new_canvas, to_array
 
 NODE, BETWEEN = 220, 190  # pixels: the width of a node, and between two columns
 LINE, GAP = 21, 95  # the height of a line in a node, and between the nodes of a column
@@ -32,23 +32,10 @@ class Link(NamedTuple):
 def plot_network(
     title: str, columns: Sequence[Sequence[Node]], links: Sequence[Link], gradient_of: str
 ) -> Any:
-    """Draw nodes in columns from input to output, each with its values and gradients.
-
-    Parameters
-    ----------
-    title : str
-        The question.
-    columns : sequence
-        Nodes from left to right; those of a column from top to bottom.
-    links : sequence of Link
-        From node to node.
-    gradient_of : str
-        What is differentiated: ``"E"`` or ``"y"``.
-    """
+    """Draw nodes in columns from input to output, each with its values and the gradients of ``"E"``, say."""
     tallest = max(sum(_height(node) + GAP for node in column) for column in columns)
     width, height = len(columns) * (NODE + BETWEEN) - BETWEEN + 40, tallest + 90
-    figure = new_figure(width, height, title, size=18)
-    axes = add_canvas(figure)
+    figure, axes = new_canvas(width, height, title, size=18)
     places: dict[str, tuple[float, float, float]] = {}  # left, top, height
     for number, column in enumerate(columns):
         free = (tallest - sum(map(_height, column))) / len(column)
@@ -67,21 +54,11 @@ def plot_network(
     return figure
 
 
-def plot_sigmoid_network(
-    title: str,
-    tensors: dict[str, Tensor],
-    gradients: dict[str, Tensor],
-) -> Any:
-    """Draw two sigmoid layers under the error E.
+def plot_sigmoid_network(title: str, tensors: dict[str, Tensor], gradients: dict[str, Tensor]) -> Any:
+    """Draw two sigmoid layers under the error E, with every number and ∂E by it.
 
-    Parameters
-    ----------
-    title : str
-        The question.
-    tensors, gradients : dict
-        The network's numbers and ∂E by each. ``x``, ``net_h``, ``out_h``, ``net_o``, ``out_o`` are (N, units)
-        for N rows; ``W1`` and ``W2`` have a row for each unit; ``b1`` and ``b2``, () each, may be missing, as
-        may any gradient. ``E`` is ().
+    ``x``, ``net_h``, ``out_h``, ``net_o``, ``out_o`` are (N, units) for N rows; ``W1`` and ``W2`` have a row
+    for each unit; ``b1`` and ``b2``, () each, may be missing, as may any gradient. ``E`` is ().
     """
 
     def unit(letter: str, number: int, **names: str) -> Node:

@@ -14,8 +14,9 @@ from manualgrad.plots.figure import (
     VALUE,
     Array,
     add_axes,
-    add_canvas,
     add_chart,
+    draw_frame,
+    new_canvas,
     new_figure,
     to_array,
 )
@@ -28,23 +29,12 @@ Network = Callable[[Tensor], Tensor]
 
 
 def plot_decision_boundary(answer: Network, inputs: Tensor, targets: Tensor, when: str) -> Any:
-    """Draw the network's answer over the plane, with a line where it is one half.
-
-    Parameters
-    ----------
-    answer : callable
-        Maps (N, 2) to (N, 1): a number near 0 or 1.
-    inputs, targets : Tensor
-        (4, 2) and (4, 1): the truth table.
-    when : str
-        For the title, such as ``"after epoch 100"``.
-    """
+    """Draw the network's answer, (N, 2) -> (N, 1), over the plane, with a line where it is one half."""
     values = _over_plane(answer, inputs, 50)[0]
     low = _least(values)
     line = "white line: ½" if values.min() < 0.5 < values.max() else "no line: one answer everywhere"
     caption = f"yellow: answer 1, blue: {low}, {line}\n{POINTS}"
-    figure = new_figure(640, 740, f"Where does it draw its line?\n{when}", caption, 22)
-    canvas = add_canvas(figure)
+    figure, canvas = new_canvas(640, 740, f"Where does it draw its line?\n{when}", caption, 22)
     _draw_map(canvas, values, inputs, targets, (70, 92, 530), low, marker=24, line=5)
     style = {"ha": "center", "va": "center", "fontsize": 20}
     canvas.text(335, 648, "first input", **style)
@@ -58,8 +48,7 @@ def plot_hidden_units(hidden: Network, inputs: Tensor, targets: Tensor, when: st
     low = _least(maps)
     height = -(-len(maps) // 3) * 252 + 160
     caption = f"yellow: it puts out 1, blue: {low}\n{POINTS}"
-    figure = new_figure(740, height, f"What does each hidden unit see? ({when})", caption)
-    canvas = add_canvas(figure)
+    figure, canvas = new_canvas(740, height, f"What does each hidden unit see? ({when})", caption)
     for number, values in enumerate(maps):
         left, top = 20 + number % 3 * 240, 92 + number // 3 * 252
         _draw_map(canvas, values, inputs, targets, (left, top, 220), low, marker=13)
@@ -72,22 +61,10 @@ def plot_hidden_space(
 ) -> Any:
     """Draw how the hidden layer moves the four points, and the line by which the output unit parts them.
 
-    The horizontal axis is the direction of the output unit's weights, so that its line is vertical: to the
-    right of it the answer is above one half. The vertical axis is the direction across it in which the points
-    lie furthest apart.
-
-    Parameters
-    ----------
-    path : sequence of Tensor
-        (4, H) each: the hidden units' outputs for each row of the truth table, the last one now.
-    inputs, targets : Tensor
-        (4, 2) and (4, 1): the truth table.
-    unit : Linear
-        The output unit, H inputs and one output, as it is now.
-    half : float
-        Its net input at which the answer is one half.
-    when : str
-        For the title.
+    The path has the hidden units' outputs for each row of the truth table, (4, H) each, the last one now. The
+    horizontal axis is the direction of the output unit's weights, so that its line is vertical: to the right
+    of it the unit's net input is above ``half``, and the answer above one half. The vertical axis is the
+    direction across it in which the points lie furthest apart.
     """
     points = np.stack([to_array(hidden) for hidden in path])  # (T, 4, H)
     weight = to_array(unit.weight[0])
@@ -127,8 +104,7 @@ def plot_many_boundaries(answers: Mapping[int, Network], inputs: Tensor, targets
         failed = {seed for seed, answer in answers.items() if not answer(inputs).round().equal(targets)}
     title = f"Who learns XOR? {len(answers) - len(failed)} of {len(answers)} networks"
     caption = f"framed: not learnt    white line: answer ½    {POINTS}"
-    figure = new_figure(830, -(-len(answers) // 5) * 180 + 105, title, caption, 19)
-    canvas = add_canvas(figure)
+    figure, canvas = new_canvas(830, -(-len(answers) // 5) * 180 + 105, title, caption, 19)
     for number, (seed, answer) in enumerate(answers.items()):
         left, top = 15 + number % 5 * 163, 78 + number // 5 * 180
         values = _over_plane(answer, inputs, 40)[0]
@@ -136,8 +112,7 @@ def plot_many_boundaries(answers: Mapping[int, Network], inputs: Tensor, targets
         colour = GRADIENT if seed in failed else "black"
         canvas.text(left + 72, top - 5, f"seed {seed}", fontsize=20, ha="center", color=colour)
         if seed in failed:
-            x, y = (left, left + 145), (top, top + 145)
-            canvas.plot([*x, *x[::-1], x[0]], [y[0], y[0], y[1], y[1], y[0]], color=colour, linewidth=6)
+            draw_frame(canvas, left, top, 145, colour, 6)
     return figure
 
 
