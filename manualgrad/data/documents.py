@@ -37,11 +37,8 @@ class Comparison(NamedTuple):
     @property
     def metrics(self) -> dict[str, Any]:
         """Return what goes into a run's ``metrics.json``."""
-        return {
-            "figures": self.figures,
-            "figures_compared": len(self.figures),
-            "figures_differing": len(self.differences),
-        }
+        counts = {"figures_compared": len(self.figures), "figures_differing": len(self.differences)}
+        return {"figures": self.figures} | counts
 
     def raise_if_different(self) -> None:
         """Raise a UserError that names the first figure that differs."""
@@ -59,15 +56,10 @@ def load(system: str) -> Document:
 
 
 def compare(system: str, ours: Mapping[str, Tensor | Sequence[float] | float]) -> Comparison:
-    """Print our figures beside the document's.
+    """Print our figures beside those that a system of ``documents.toml`` prints.
 
-    Parameters
-    ----------
-    system : str
-        Its name in ``documents.toml``.
-    ours : mapping
-        Our figures under the document's names, lists and tensors in full. A name may be missing: a short
-        run does not reach every figure. What the document does not print is left out.
+    Ours stand under the document's names, lists and tensors in full. A name may be missing: a short run does
+    not reach every figure. What the document does not print is left out.
     """
     document = load(system)
     figures, rows, differences = {}, [], []

@@ -31,12 +31,8 @@ Examples = tuple[Tensor, Tensor]  # images (N, 28, 28) and labels (N,)
 class MNIST(NamedTuple):
     """The whole data set on one device.
 
-    Attributes
-    ----------
-    train_images, test_images : Tensor
-        (60000, 28, 28) and (10000, 28, 28) float32: 0 is paper, 1 is ink.
-    train_labels, test_labels : Tensor
-        (60000,) and (10000,) int64: the digits.
+    The images are (60000, 28, 28) and (10000, 28, 28) float32, where 0 is paper and 1 is ink; the labels are
+    the digits, (60000,) and (10000,) int64.
     """
 
     train_images: Tensor
@@ -60,17 +56,8 @@ class MNIST(NamedTuple):
 def load_mnist(data_dir: Path | None = None, device: torch.device | str = "cpu") -> MNIST:
     """Load MNIST onto a device, and fetch missing files.
 
-    Parameters
-    ----------
-    data_dir : Path, optional
-        A folder that is there: it holds ``MNIST/raw``, or gets it. None takes ``default_data_dir()``.
-    device : torch.device or str
-        Where the tensors go.
-
-    Raises
-    ------
-    UserError
-        If there is no such folder, it cannot be written, or no route can fetch a missing file.
+    The folder must be there; it holds ``MNIST/raw``, or gets it. None takes ``default_data_dir()``. That it
+    is missing, that it cannot be written, and that no route can fetch a file, is a UserError.
     """
     if data_dir is not None and not data_dir.is_dir():
         raise UserError(f"{data_dir}: there is no such folder; make it first to have MNIST fetched into it")
@@ -95,7 +82,7 @@ def default_data_dir() -> Path:
     return Path(os.environ.get("MANUALGRAD_DATA") or platformdirs.user_cache_path("manualgrad"))
 
 
-def _fetch(missing: list[str], raw: Path) -> dict[str, bytearray]:
+def _fetch(missing: list[str], raw: Path) -> dict[str, bytearray | None]:
     """Fetch files into a folder aside, then move each to its name, and return their contents.
 
     However many processes do this at once, and wherever one is killed, a name holds a whole file or none.
@@ -109,18 +96,15 @@ def _fetch(missing: list[str], raw: Path) -> dict[str, bytearray]:
                 try:
                     fetched = fetch(Path(aside))
                     contents = {name: _read_verified(fetched / name) for name in missing}
+                    if wrong := [name for name, content in contents.items() if content is None]:
+                        raise RuntimeError(f"wrong checksum of {', '.join(wrong)}")
                 except Exception as error:  # whatever a route fails of, the next one may work
                     reason = str(error).strip() or type(error).__name__
                     failures.append(f"{route}: {reason.splitlines()[-1]}")
                     continue
-                whole = {name: content for name, content in contents.items() if content is not None}
-                if len(whole) < len(missing):
-                    wrong = ", ".join(name for name in missing if name not in whole)
-                    failures.append(f"{route}: wrong checksum of {wrong}")
-                    continue
                 for name in missing:
                     os.replace(fetched / name, raw / name)
-                return whole
+                return contents
     except OSError as error:
         raise UserError(
             f"{raw} cannot be written ({error.strerror}); name another folder with --data-dir"

@@ -32,22 +32,10 @@ LEAST_CONTRAST = 0.08  # of ink on paper; 1 is from black to white
 
 
 def read_digit(path: Path) -> tuple[Tensor, list[str]]:
-    """Read one digit from a picture.
+    """Read one digit from a PNG or JPEG file, with paper around it; return also what is unusual about it.
 
-    Parameters
-    ----------
-    path : Path
-        A PNG or JPEG file with one digit and some paper around it.
-
-    Returns
-    -------
-    (Tensor, list of str)
-        (28, 28) float32, where 0 is paper and 1 is ink; and what is unusual about the picture.
-
-    Raises
-    ------
-    UserError
-        If the file is missing or no whole picture, or shows no digit.
+    The digit is (28, 28) float32, where 0 is paper and 1 is ink. A file that is missing, no whole picture, or
+    shows no digit, is a UserError.
     """
     contrast = _contrast(_open(path))
     noise = 4 * np.quantile(contrast, 0.2)  # ink covers less than half: these deviations are the paper's

@@ -64,15 +64,11 @@ def backward_graph(loss: Tensor, model: nn.Sequential) -> Any:
     return graph
 
 
-def hand_written(loss: Tensor) -> list[type]:
-    """Return the hand-written Functions on the way back from a loss, each once, nearest first."""
-    return list(dict.fromkeys(function for node in walk_back(loss) if (function := _function_of(node))))
-
-
-def lesson(function: type) -> str:
-    """Return the lesson of a hand-written Function: its file's docstring, if there is one."""
-    module = sys.modules.get(function.__module__)  # a student's file may not be there
-    return inspect.cleandoc((module and module.__doc__) or "")
+def lessons(loss: Tensor) -> dict[str, str]:
+    """Return the docstrings of the files of the hand-written Functions on the way back, nearest first."""
+    functions = [function for node in walk_back(loss) if (function := _function_of(node))]
+    modules = {function.__name__: sys.modules.get(function.__module__) for function in functions}
+    return {name: inspect.getdoc(module) or "" for name, module in modules.items() if module}
 
 
 def walk_back(loss: Tensor) -> list[Any]:

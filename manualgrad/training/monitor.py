@@ -12,7 +12,7 @@ from torch import Tensor
 import manualgrad.nn as nn
 from manualgrad.training import charts, parallel
 from manualgrad.training.answers import answer
-from manualgrad.training.backward_graph import backward_graph, hand_written, lesson
+from manualgrad.training.backward_graph import backward_graph, lessons
 from manualgrad.training.layers import STICKY, layer_outputs, split_into_layers, stuck_parts
 from manualgrad.training.metrics import Metrics
 from manualgrad.training.run_dir import RunDir, log_times, to_table
@@ -157,8 +157,8 @@ class TrainingMonitor:
 
         graph = backward_graph(loss, self.model)
         writer.file_writer.add_event(Event(graph_def=graph.SerializeToString()))
-        for function in hand_written(loss):
-            writer.add_text(f"lessons/{function.__name__}", lesson(function))
+        for function, lesson in lessons(loss).items():
+            writer.add_text(f"lessons/{function}", lesson)
 
     def _norms(self, tag: str, tensors: Sequence[Sequence[Tensor]]) -> dict[str, float]:
         norms = torch.stack([_norm(of_layer) for of_layer in tensors]).tolist()  # one wait for the device

@@ -43,7 +43,7 @@ class RunDir:
         self.descriptions: dict[str, str] = {}  # of charts, by their tags
         self._writers: dict[str, Any] = {}
         self._purge_step: int | None = None
-        self._started, self._seconds_before = time.perf_counter(), 0.0
+        self._started = time.perf_counter()  # of a resumed run as if there had been no pause
         versions = {"python": platform.python_version(), "torch": torch.__version__}
         self._content = {
             "experiment": experiment,
@@ -125,11 +125,8 @@ class RunDir:
             writer.flush()
 
     def finish(self, metrics: dict[str, Any]) -> dict[str, Any]:
-        """Write ``metrics.json``, print where the run is and how to look at it, and return the metrics.
-
-        Among them are ``seconds``: the time since the run began; of one that was resumed, without pauses.
-        """
-        metrics = metrics | {"seconds": round(self._seconds(), 3)}
+        """Write ``metrics.json``, with the seconds that the run took; print where it is, and return the metrics."""
+        metrics = metrics | {"seconds": round(self.state_dict()["seconds"], 3)}
         if self.logs:
             from torch.utils.tensorboard import summary
 
@@ -148,18 +145,15 @@ class RunDir:
 
     def state_dict(self) -> dict[str, Any]:
         """Return how long the run has taken."""
-        return {"seconds": self._seconds()}
+        return {"seconds": time.perf_counter() - self._started}
 
     def load_state_dict(self, state: dict[str, Any], step: int) -> None:
         """Go on after a step: what the run logged behind it goes, as do the figures of an earlier end."""
-        self._seconds_before = state["seconds"]
+        self._started -= state["seconds"]
         self._purge_step = step + 1
         if parallel.is_first():
             write_json(self.path / "config.json", self._content)  # with more epochs, say
             (self.path / "metrics.json").unlink(missing_ok=True)
-
-    def _seconds(self) -> float:
-        return self._seconds_before + time.perf_counter() - self._started
 
     def _command(self) -> str:
         return f"tensorboard --logdir {shlex.quote(str(self.path.parent))}"
