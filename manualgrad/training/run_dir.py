@@ -125,7 +125,7 @@ class RunDir:
             writer.flush()
 
     def finish(self, metrics: dict[str, Any]) -> dict[str, Any]:
-        """Write ``metrics.json``, with the seconds that the run took; print where it is; return the metrics."""
+        """Write ``metrics.json``, with the seconds that the run took, say where it is, return the metrics."""
         metrics = metrics | {"seconds": round(self.state_dict()["seconds"], 3)}
         if self.logs:
             from torch.utils.tensorboard import summary

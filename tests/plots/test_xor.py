@@ -56,12 +56,6 @@ def test_points_of_each_target_have_their_own_mark():
     assert (marks["o"] - (LEFT, TOP)).tolist() == [[near, near], [far, far]]
 
 
-@pytest.mark.parametrize(("answer", "low"), [(torch.sigmoid, 0), (torch.tanh, -1)])
-def test_the_scale_reaches_as_far_as_the_activation(answer, low):
-    image = plots.plot_decision_boundary(lambda x: answer(5 * x[:, :1]), *DATA, "").axes[0].images[0]
-    assert image.get_clim() == (low, 1)
-
-
 @pytest.mark.parametrize("units", [1, 9])
 def test_each_hidden_unit_has_a_map(units):
     figure = plots.plot_hidden_units(lambda x: x[:, :1] * torch.arange(1.0, units + 1), *DATA, "now")
@@ -84,14 +78,6 @@ def test_points_lie_on_the_side_of_the_line_that_they_are_answered_with(bias, nu
     right = [line.get_xdata()[-1] > border.get_xdata()[0] for line in lines[1::2]]
     assert right == (unit(path[-1]).flatten() > 0.1).tolist()
     check_layout(figure)
-
-
-def test_distances_in_hidden_space_along_the_weights_are_true():
-    unit = torch.nn.Linear(2, 1, bias=False)
-    unit.weight.data = torch.tensor([[3.0, 4.0]])
-    path = [torch.zeros(4, 2), torch.tensor([[0.0, 0], [1, 0], [0, 1], [1, 1]])]
-    lines = plots.plot_hidden_space(path, *DATA, unit, 0.0, "").axes[0].lines
-    assert [line.get_xdata()[-1] for line in lines[2::2]] == pytest.approx([0, 0.6, 0.8, 1.4])
 
 
 def test_networks_that_fail_are_framed():

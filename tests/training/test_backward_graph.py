@@ -60,16 +60,6 @@ def test_a_card_tells_where_the_backward_is_written(graph):
     assert graph[f"{LAST}/bias"].attr["parameter"].s == b"2.bias"
 
 
-def test_a_tensor_that_is_used_twice_has_two_edges():
-    x = torch.randn(3, requires_grad=True)
-    (input,) = [
-        node
-        for node in backward_graph((F.tanh(x) * F.sigmoid(x)).sum(), nn.Sequential()).node
-        if node.op == "Gradient"
-    ]
-    assert sorted(input.input) == ["Sigmoid/by_hand", "Tanh/by_hand"]
-
-
 def test_a_weight_that_every_step_uses_comes_behind_all_of_them():
     cell, state = nn.LSTMCell(4, 3), None
     for input in torch.randn(3, 2, 4):

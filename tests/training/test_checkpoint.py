@@ -109,15 +109,6 @@ def test_killed_before_any_step_and_resumed_it_ends_as_if_nothing_had_been(confi
         assert outcome(broken, train(resumed(broken))) == whole
 
 
-def test_killed_again_and_again(config, whole):
-    with pytest.raises(Killed):
-        train(config, kill, 5)
-    for at in (1, 2, 2, 4):
-        with pytest.raises(Killed):
-            train(resumed(config), kill, at)
-    assert outcome(config, train(resumed(config))) == whole
-
-
 def test_killed_between_the_last_step_and_the_test(config, whole, monkeypatch):
     monkeypatch.setattr(mnist, "evaluate_digits", lambda *_: kill())
     with pytest.raises(Killed):

@@ -59,19 +59,6 @@ def test_the_first_lines_and_the_last_say_where_to_look(config, capsys):
     assert metrics["seconds"] >= 0
 
 
-def test_training_and_validation_are_two_runs_of_one_chart(config):
-    with open_run(config) as run:
-        run.descriptions["loss"] = "What it loses."
-        run.log_scalars(1, {"loss": 0.5, "accuracy": 0.25})
-        run.log_scalars(2, {"loss": 0.25})
-        run.log_scalars(2, {"loss": 0.75}, part="validation")
-    assert curve(run.path, "loss") == [(1, 0.5), (2, 0.25)]
-    assert curve(run.path / "validation", "loss") == [(2, 0.75)]
-    events = EventAccumulator(str(run.path))
-    events.Reload()
-    assert events.SummaryMetadata("loss").summary_description == "What it loses."
-
-
 def test_what_a_log_level_leaves_out(config, tmp_path):
     for level, images in (("full", ["red"]), ("scalars", []), ("none", None)):
         with open_run(Config(runs_dir=tmp_path / level, log=level)) as run:
