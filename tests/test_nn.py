@@ -93,10 +93,6 @@ CALLS = [  # a module's name, its constructor's arguments, and what draws an inp
     ("BCEWithLogitsLoss", (), {"pos_weight": CLASS_WEIGHT, "reduction": "sum"}, with_target),
 ]
 LAYERS = sorted({name for name, *_ in CALLS})
-every_call = pytest.mark.parametrize(
-    ("name", "args", "kwargs", "draw"),
-    [pytest.param(*call, id=f"{call[0]}-{number}") for number, call in enumerate(CALLS)],
-)
 
 
 def both(name, args, kwargs):
@@ -118,7 +114,7 @@ def test_constructor_arguments_are_torchs():
         assert issubclass(getattr(nn, name), getattr(torch.nn, name))
 
 
-@every_call
+@pytest.mark.parametrize(("name", "args", "kwargs", "draw"), CALLS)
 def test_same_repr_state_output_and_gradients(name, args, kwargs, draw):
     ours, theirs = both(name, args, kwargs)
     assert repr(ours) == repr(theirs)
@@ -192,13 +188,13 @@ def test_a_training_script_gives_the_same_losses():
     assert ours[-1] < ours[0] / 1.5
 
 
-@every_call
-def test_copies_and_pickles_compute_the_same(name, args, kwargs, draw):
-    module = getattr(nn, name)(*args, **kwargs).eval()
-    arguments = draw_inputs(draw, kwargs)
-    for twin in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
-        assert type(twin) is type(module)
-        torch.testing.assert_close(twin(*arguments), module(*arguments), rtol=0, atol=0)
+def test_copies_and_pickles_compute_the_same():
+    for name, args, kwargs, draw in CALLS:
+        module = getattr(nn, name)(*args, **kwargs).eval()
+        arguments = draw_inputs(draw, kwargs)
+        for twin in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
+            assert type(twin) is type(module)
+            torch.testing.assert_close(twin(*arguments), module(*arguments), rtol=0, atol=0)
 
 
 def test_weight_norm_and_hooks():
@@ -218,8 +214,7 @@ def test_layers_move_between_dtypes_and_devices():
     assert nn.Linear(4, 5, device="meta")(torch.empty(3, 4, device="meta")).shape == (3, 5)
 
 
-@pytest.mark.parametrize("name", ["LSTMCell", "GRUCell"])
-def test_a_cell_takes_no_whole_sequence(name):
-    for library in (nn, torch.nn):
-        with pytest.raises(ValueError, match=name):
-            getattr(library, name)(3, 4)(torch.randn(5, 2, 3))
+def test_a_cell_takes_no_whole_sequence():
+    for cell in (nn.LSTMCell, nn.GRUCell):
+        with pytest.raises(ValueError, match=cell.__name__):
+            cell(3, 4)(torch.randn(5, 2, 3))

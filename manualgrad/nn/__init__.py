@@ -22,15 +22,10 @@ from torch.nn import (
 
 from manualgrad.nn.activation import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
 from manualgrad.nn.attention import MultiheadAttention
-from manualgrad.nn.batchnorm import BatchNorm1d, BatchNorm2d
-from manualgrad.nn.conv import Conv2d
-from manualgrad.nn.dropout import Dropout
-from manualgrad.nn.linear import Linear
+from manualgrad.nn.layers import AvgPool2d, Conv2d, Dropout, Embedding, Linear, MaxPool2d
 from manualgrad.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss, NLLLoss
-from manualgrad.nn.normalization import GroupNorm, LayerNorm, RMSNorm
-from manualgrad.nn.pooling import AvgPool2d, MaxPool2d
+from manualgrad.nn.normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm
 from manualgrad.nn.rnn import GRUCell, LSTMCell
-from manualgrad.nn.sparse import Embedding
 
 __all__ = [
     "GELU", "AvgPool2d", "BCEWithLogitsLoss", "BatchNorm1d", "BatchNorm2d", "Conv2d", "CrossEntropyLoss",
