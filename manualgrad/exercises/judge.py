@@ -7,6 +7,7 @@ import inspect
 import io
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,17 @@ from manualgrad.exercises.course import find
 from manualgrad.exercises.exercise import Exercise, Step
 from manualgrad.exercises.given import info_of
 from manualgrad.exercises.programs import judge_network, judge_script
-from manualgrad.exercises.slips import name_slip
+from manualgrad.exercises.slips import name_slip, recording
 from manualgrad.exercises.student import explain, find_class, frame_in, in_place_of_ours, meaning
 from manualgrad.exercises.verdict import Request, Verdict
 from manualgrad.gradcheck import Finding, Report, gradcheck
+from manualgrad.gradcheck.running import differentiate
 from manualgrad.loading import FileError, load_module
+
+# The kinds that the edit which explains them tells better.
+SLIPS = {
+    "unknown", "missing-terms", "input-for-output", "wrong-region", "scale", "transposed", "swapped-inputs", "wrong-shape", "sign", "non-finite", "ignores-upstream", "second-order",
+}  # fmt: skip
 
 
 def judge(request: Request) -> Verdict:
@@ -117,7 +124,7 @@ class Attempt:
             finding = replace(finding, message=finding.message + meaning(finding.message))
         if finding.kind == "unknown" and step.arguments:
             finding = self._alone(finding, step, sample)
-        finding = self._with_slip(finding, sample)
+        finding = self._with_slip(finding, step, sample)
         rows = [
             replace(row, verdict=finding.kind) if row.argument == finding.argument else row
             for row in report.rows
@@ -148,8 +155,8 @@ class Attempt:
 
     def _run(
         self, sample: SampleInput, upstream: tuple[Tensor, ...] = ()
-    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        """Run forward and backward; return the values, which have gradients then, and the upstream."""
+    ) -> None:
+        """Run forward and backward."""
         call, values = sample.bind(self.info.function)
         generator = torch.Generator().manual_seed(0)
         with in_place_of_ours(self.info, self.theirs):
@@ -158,8 +165,7 @@ class Attempt:
             upstream = upstream or tuple(
                 torch.randn(output.shape, generator=generator, dtype=output.dtype) for output in outputs
             )
-            torch.autograd.backward(outputs, upstream)
-        return values, upstream
+            differentiate(outputs, values, upstream)
 
     def _check(self, sample: SampleInput, thorough: bool) -> Report:
         """Gradcheck the function with the student's class in it, against the function with ours."""
@@ -185,18 +191,39 @@ class Attempt:
         closer = _first_wrong(self._check(replace(sample, args=tuple(args)), thorough=False), step)
         return finding if closer is None or closer.kind == "raises" else closer
 
-    def _with_slip(self, finding: Finding, sample: SampleInput) -> Finding:
-        """Say it in the words of the exercise where it knows the slip; the figures stay."""
-        links = getattr(importlib.import_module(self.exercise.module), "LINKS", ())
-        if not links or finding.kind not in ("unknown", "missing-terms", "input-for-output"):
+    def _with_slip(self, finding: Finding, step: Step, sample: SampleInput) -> Finding:
+        """Say which edit of the code it is, where one explains it; the figures stay."""
+        if finding.kind not in SLIPS:
             return finding
-        (x,), (upstream,) = self._run(sample)
-        slip = None if x.grad is None else name_slip(links, x.detach(), upstream, x.grad)
+        slip = self._slip(sample, (finding.argument,) if finding.argument is not None else step.arguments)
         if slip is None:
             return finding
         kind, sentence = slip
+        if not kind:
+            return replace(finding, message=f"{finding.message} {sentence}") if finding.kind in ("unknown", "wrong-shape") else finding
+        kind = kind if finding.kind in ("unknown", "missing-terms", "input-for-output") else finding.kind
         figures = f" {finding.figures}." if finding.figures else ""
         return replace(finding, kind=kind, message=f"{sentence}{figures}")
+
+    def _slip(self, sample: SampleInput, arguments: Sequence[Any]) -> tuple[str, str] | None:
+        """Look for one edit that explains the gradients of some arguments; without names, of all."""
+        ours = self.info.function_class
+        names = list(inspect.signature(ours.forward).parameters)
+        passed = [each for each in self.info.samples() if each.name in self.reports and each is not sample]
+        first, others, later = [], [], []
+        for each in self.info.samples():
+            calls = first if each.name == sample.name else others if each.name in self.reports else later
+            with in_place_of_ours(self.info, recording(ours, calls)):
+                call, values = each.bind(self.info.function)
+                result = call(*(value.requires_grad_() for value in values))
+                outputs = result if isinstance(result, tuple) else (result,)
+                generator = torch.Generator().manual_seed(0)
+                differentiate(outputs, values, [torch.randn(o.shape, generator=generator, dtype=o.dtype) for o in outputs])
+        right = first[0].right
+        places = [k for k, g in enumerate(right) if isinstance(g, Tensor) and (not arguments or names[k] in arguments)]
+        if not places:
+            return None
+        return name_slip(ours, self.theirs, first + others, later, places)
 
     def _without_rows(self, sample: SampleInput) -> SampleInput | None:
         """Return a sample with an empty batch; None if the function does not take one."""

@@ -39,7 +39,6 @@ import torch
 from torch import Tensor
 
 from manualgrad.cases import FunctionInfo, SampleInput, TensorFactory
-from manualgrad.exercises.slips import Link
 from manualgrad.functions._checks import explain_errors
 from manualgrad.functions._function import Function, apply
 
@@ -95,9 +94,4 @@ def _samples(make: TensorFactory) -> Iterator[SampleInput]:
     yield SampleInput("x = 2", (torch.tensor(2.0, dtype=make.dtype, device=make.device, requires_grad=True),))
 
 
-LINKS = (
-    Link("da/dx", lambda x: x**3, lambda x: 3 * x**2),
-    Link("db/da", torch.exp, torch.exp),
-    Link("dy/db", torch.sin, torch.cos),
-)
 INFO = FunctionInfo(chain_of_three, ChainOfThree, _reference, _samples)
