@@ -1,24 +1,26 @@
-"""The edits that students make of a right formula: every version of a function that differs by one of them."""
+"""The slips that students make: every version of a function's source that differs by one edit."""
 
 # ruff: noqa: B023  every function is called in the round of the loop that makes it
 
 import ast
 import inspect
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any, NamedTuple
 
 MOST_SHOWN = 24  # characters of a part that two expressions share
 DEPTH = 3  # how many operations one edit may leave out
-CONSTANTS = (0, 1, 2, 3, -1, -2, 0.5)
+CONSTANTS = (0, -1, 1, 2, 3, -2, 0.5)
 EXCHANGED = (
     "sum mean", "sqrt rsqrt", "sin cos", "exp log", "sigmoid tanh", "softmax log_softmax", "erf tanh",
     "scatter scatter_add", "scatter_ scatter_add_", "index_copy index_add", "zeros_like ones_like",
     "amax amin", "sinh cosh", "reciprocal square",
 )  # fmt: skip
+# Kinds of edits: a part in the place of the whole, a branch always taken or never, another number.
+PART, CONDITION, NUMBER = "part", "condition", "number"
 OPERATORS: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
     ast.Add: (ast.Sub, ast.Mult),
     ast.Sub: (ast.Add,),
@@ -34,7 +36,7 @@ LEFT_OUT = {
 # What may be missing around a tensor.
 AROUND = (
     "-{}", "1 - {}", "{} ** 2", "1 / {}", "{}.mT", "{}.exp()", "{}.log()", "{}.sqrt()", "{}.abs()",
-    "{}.flip(-1)", "{}.flip(-2, -1)", "{}.transpose(0, 1)", "{}.unsqueeze(-1)", "{}.sum(0)",
+    "{}.flip(-1)", "{}.flip(-2)", "{}.flip(-2, -1)", "{}.transpose(0, 1)", "{}.unsqueeze(-1)", "{}.sum(0)",
     "{}.sum(-1, keepdim=True)", "torch.sigmoid({})", "torch.tanh({})",
 )  # fmt: skip
 
@@ -61,8 +63,7 @@ class Edit:
     surprise: int
     changes: tuple[Change, ...]
     shown: tuple[Any, Any]  # a container and a key
-    is_left_out: bool = False  # whether a part takes the place of the whole
-    is_condition: bool = False  # whether a branch is always taken, or never
+    kind: str = "input-for-output"  # PART, CONDITION, NUMBER, or a kind of finding
 
     def apply(self) -> tuple[Change, ...]:
         """Make the change, and return what undoes it."""
@@ -85,6 +86,7 @@ class Code:
     tree: ast.Module
     names: dict[str, Any]
     function: str
+    kept: list[ast.AST] = field(default_factory=list)  # what edits may change
 
     def compile(self) -> Callable[..., Any]:
         """Return the function as the tree is now."""
@@ -103,50 +105,49 @@ class Code:
     def stored(self) -> list[str]:
         """Return the names that the function itself gives something, its arguments first."""
         stored = [a.arg for a in self.main.args.args[1:]]
-        stored += [n.id for n in ast.walk(self.main) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+        stored += [
+            n.id for n in ast.walk(self.main) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+        ]
         return [name for name in dict.fromkeys(stored) if not name.endswith("_grad") and name != "_"]
 
     def keep(self, places: list[int]) -> None:
-        """Leave out the statements that do not concern these places of what is returned."""
+        """Let no edit change what does not concern these places of what is returned."""
         needed: set[str] = set()
         for node in ast.walk(self.main):
             if isinstance(node, ast.Return) and node.value is not None:
                 parts = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
                 for k, part in enumerate(parts):
                     if k in places or len(parts) <= max(places):
-                        needed |= _names_in(part)
-                    else:
-                        parts[k] = ast.copy_location(ast.Constant(None), part)
-            elif isinstance(node, ast.If | ast.While | ast.For | ast.With):
-                heads = [item.context_expr for item in node.items] if isinstance(node, ast.With) else []
-                heads += [head for name in ("test", "iter", "target") if (head := getattr(node, name, None))]
-                needed |= set().union(*map(_names_in, heads))
+                        needed |= names_in(part)
+        statements = [n for n in ast.walk(self.main) if isinstance(n, ast.Assign | ast.AugAssign | ast.Expr)]
         known = None
         while known != needed:
             known = set(needed)
-            for node in ast.walk(self.main):
-                if isinstance(node, ast.Assign | ast.AugAssign | ast.Expr) and needed & _changed_by(node):
-                    needed |= _names_in(node)
-        for node in ast.walk(self.main):
-            for body in (getattr(node, "body", ()), getattr(node, "orelse", ())):
-                for k, statement in enumerate(body if isinstance(body, list) else ()):
-                    if isinstance(statement, ast.Assign | ast.AugAssign | ast.Expr):
-                        if not needed & _changed_by(statement):
-                            body[k] = ast.copy_location(ast.Pass(), statement)
+            for node in statements:
+                if needed & _changed_by(node):
+                    is_plain = isinstance(node, ast.Assign) and "[" not in "".join(
+                        map(ast.unparse, node.targets)
+                    )
+                    needed |= names_in(node.value if is_plain else node)
+        aside = [node for node in statements if not needed & _changed_by(node)]
+        self.kept = [
+            node for node in ast.walk(self.tree) if node not in {n for one in aside for n in ast.walk(one)}
+        ]
 
 
 def _changed_by(node: ast.Assign | ast.AugAssign | ast.Expr) -> set[str]:
     """Return the names that a statement may change: of a call any."""
     if isinstance(node, ast.Assign):
-        return set().union(*map(_names_in, node.targets))
-    return _names_in(node.target if isinstance(node, ast.AugAssign) else node)
+        return set().union(*map(names_in, node.targets))
+    return names_in(node.target if isinstance(node, ast.AugAssign) else node)
 
 
-def _names_in(node: ast.AST) -> set[str]:
+def names_in(node: ast.AST) -> set[str]:
+    """Return every name in a piece of code."""
     return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
-def read(function: FunctionType) -> Code:
+def read(function: Any) -> Code:
     """Read a function's source, and that of the helpers from the same package or file."""
     names: dict[str, Any] = {}
     tree, functions = ast.Module([], []), [function]
@@ -170,48 +171,55 @@ def read(function: FunctionType) -> Code:
     return Code(tree, names, function.__name__)
 
 
-def edits(code: Code, known: list[str], is_theirs: bool) -> Iterator[Edit]:
+def edits(code: Code, known: list[str], called: set[str], is_theirs: bool) -> Iterator[Edit]:
     """Yield every edit: of our code what a student may leave out, of theirs also what may be added.
 
-    ``known`` are the names that may stand for each other.
+    ``known`` are the names that may stand for each other, ``called`` the functions that theirs calls.
     """
     stored = code.stored()
-    for parent, container, key in _places(code.tree):
+    for parent, container, key in _places(code.kept):
         node = container[key]
 
-        def exchange(surprise: int, new: Any, shown: Any = None) -> Edit:
-            return Edit(surprise, (_change(container, key, new),), shown or (container, key))
+        def exchange(surprise: int, new: Any, shown: Any = None, kind: str = "input-for-output") -> Edit:
+            return Edit(surprise, (_change(container, key, new),), shown or (container, key), kind)
 
         yield from _parts(container, key, is_theirs)
-        if isinstance(node, ast.Name) and node.id in stored:
-            for other in known:
+        if isinstance(node, ast.Name) and node.id in (stored if is_theirs else known):
+            is_part = isinstance(parent, ast.Attribute)
+            for other in known if not isinstance(parent, ast.Return) else ():
                 if other != node.id:
-                    yield exchange(1 if is_theirs else 2, _parse(other))
-        if (number := _number(node)) is not None and not isinstance(parent, ast.UnaryOp):
+                    yield exchange(1 if is_theirs else 2, _parse(other), ([parent], 0) if is_part else None)
+        if (number := _number(node)) is not None and not isinstance(
+            parent, ast.UnaryOp | ast.Assign | ast.Subscript
+        ):
             numbers = (not number,) if isinstance(number, bool) else (*CONSTANTS, -number)
-            others: list[ast.expr] = [ast.Constant(n) for n in dict.fromkeys(numbers) if n != number]
+            others = [_parse(repr(n)) for n in dict.fromkeys(numbers) if n != number]
             if type(number) is int and is_theirs and isinstance(parent, ast.Call | ast.keyword):
-                others += map(_parse, known)
-            for other in others:
-                yield exchange(2, other, ([parent], 0))
+                others += map(_parse, [*known, "(0, 2)", "(0, 2, 3)"])
+            for new in others:
+                is_dim = isinstance(parent, ast.Call | ast.keyword | ast.Tuple) and type(number) is int
+                yield exchange(2, new, ([parent], 0), kind="transposed" if is_dim else NUMBER)
         if isinstance(node, ast.BinOp):
             yield from _exchanged(node, container, key)
         if isinstance(node, ast.Compare) and isinstance(node.ops[0], COMPARISONS):
             for operator in COMPARISONS:
                 if not isinstance(node.ops[0], operator):
-                    yield Edit(2, (_change(node.ops, 0, operator()),), (container, key))
+                    yield Edit(0, (_change(node.ops, 0, operator()),), (container, key))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            yield from _calls(node, node.func, is_theirs)
+            yield from _calls(node, node.func, is_theirs, called)
         if is_theirs and isinstance(node, ast.Name | ast.Call) and not isinstance(parent, ast.keyword):
             text = ast.unparse(node)
             for form in AROUND:
-                yield exchange(3, _parse(form.format(text)))
+                is_order = any(sign in form for sign in (".mT", ".flip", ".transpose"))
+                yield exchange(
+                    3, _parse(form.format(text)), kind="transposed" if is_order else "input-for-output"
+                )
     yield from _dimensions(code, known)
-    for node in ast.walk(code.tree):
+    for node in code.kept:
         if isinstance(node, ast.If | ast.IfExp):
             place = vars(node), "test"
             for always in (True, False):
-                yield Edit(2, (_change(*place, ast.Constant(always)),), place, is_condition=True)
+                yield Edit(4, (_change(*place, ast.Constant(always)),), place, CONDITION)
         match node:  # x[:, index] is all rows
             case ast.Subscript(slice=ast.Tuple(elts=[ast.Slice(), ast.Name(id=index)] as parts)) if is_theirs:
                 rows = _parse(f"torch.arange(len({index}))")
@@ -220,7 +228,7 @@ def edits(code: Code, known: list[str], is_theirs: bool) -> Iterator[Edit]:
 
 def _dimensions(code: Code, known: list[str]) -> Iterator[Edit]:
     """Yield the same dimension exchanged in several calls."""
-    calls = [n for n in ast.walk(code.main) if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)]
+    calls = [n for n in code.kept if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)]
     found = [
         (call, call.args, k)
         for call in calls
@@ -237,15 +245,19 @@ def _dimensions(code: Code, known: list[str]) -> Iterator[Edit]:
                 yield Edit(3, changes, ([places[0][0]], 0))
 
 
-def _places(tree: ast.Module) -> Iterator[tuple[ast.AST, Any, Any]]:
+def _places(nodes: list[ast.AST]) -> Iterator[tuple[ast.AST, Any, Any]]:
     """Yield where an expression stands that is read: its parent, and the field or the item."""
-    for parent in ast.walk(tree):
-        for field, value in ast.iter_fields(parent):
-            container, keys = (value, range(len(value))) if isinstance(value, list) else (vars(parent), [field])
-            for key in keys:
-                node = value[key] if isinstance(value, list) else value
+    for parent in nodes:
+        for name, value in ast.iter_fields(parent):
+            is_list = isinstance(value, list)
+            container: Any = value if is_list else vars(parent)
+            for key in range(len(value)) if is_list else [name]:
+                node = value[key] if is_list else value
                 is_stored = isinstance(getattr(node, "ctx", None), ast.Store)
                 is_called = isinstance(parent, ast.Call) and key == "func"
+                is_called |= (
+                    isinstance(parent, ast.Subscript) and isinstance(parent.ctx, ast.Store) and key == "value"
+                )
                 if isinstance(node, ast.expr) and not is_stored and not is_called:
                     yield parent, container, key
 
@@ -257,7 +269,10 @@ def _parts(container: Any, key: Any, is_theirs: bool) -> Iterator[Edit]:
         level = [part for node in level for part in _operands(node)]
         for part in level:
             surprise = 2 * depth - (not is_theirs) + isinstance(part, ast.Constant)
-            yield Edit(surprise, (_change(container, key, part),), (container, key), is_left_out=True)
+            surprise -= isinstance(container[key], ast.BinOp) and isinstance(
+                container[key].op, ast.Add | ast.Sub
+            )
+            yield Edit(surprise, (_change(container, key, part),), (container, key), kind=PART)
 
 
 def _operands(node: ast.expr) -> list[ast.expr]:
@@ -276,8 +291,12 @@ def _operands(node: ast.expr) -> list[ast.expr]:
 
 def _exchanged(node: ast.BinOp, container: Any, key: Any) -> Iterator[Edit]:
     """Yield another operator, the operands exchanged, and the parentheses elsewhere."""
+    is_number = ast.Constant in (type(node.left), type(node.right))
     for operator in OPERATORS.get(type(node.op), ()):
-        changes, inner = (_change(vars(node), "op", operator()),), node.left
+        if is_number and operator in (ast.Div, ast.Mult):
+            continue  # a factor 4 may be a size
+        changes: tuple[Change, ...] = (_change(vars(node), "op", operator()),)
+        inner = node.left
         yield Edit(2, changes, (container, key))
         while isinstance(inner, ast.BinOp) and type(inner.op) is type(node.op):  # a + b + c as a whole
             changes, inner = (*changes, _change(vars(inner), "op", operator())), inner.left
@@ -293,11 +312,11 @@ def _exchanged(node: ast.BinOp, container: Any, key: Any) -> Iterator[Edit]:
         yield Edit(2, (_change(container, key, other),), (container, key))
 
 
-def _calls(node: ast.Call, called: ast.Attribute, is_theirs: bool) -> Iterator[Edit]:
+def _calls(node: ast.Call, called: ast.Attribute, is_theirs: bool, used: set[str]) -> Iterator[Edit]:
     """Yield a related function, and in a variance N for N - 1."""
     for group in EXCHANGED:
         for other in group.split():
-            if called.attr in group.split() and other != called.attr:
+            if called.attr in group.split() and other != called.attr and (is_theirs or other in used):
                 yield Edit(2, (_change(vars(called), "attr", other),), ([node], 0))
     if is_theirs and called.attr in ("var", "std"):
         keywords = [k for k in node.keywords if k.arg not in ("correction", "unbiased")]
@@ -319,48 +338,59 @@ def _parse(text: str) -> ast.expr:
     return ast.parse(text, mode="eval").body
 
 
-def tell(edit: Edit, is_theirs: bool, names: dict[str, str]) -> str:
-    """Say what the slip is: in their code what belongs in its place, or what of ours they left out.
+def tell(edit: Edit, is_theirs: bool, names: dict[str, str], helpers: Container[str]) -> tuple[str, str]:
+    """Return a kind and a sentence: what in their code belongs elsewhere, or what of ours they left out.
 
     ``names`` are theirs for ours.
     """
     container, key = edit.shown
     line = f"Line {container[key].lineno}: " if is_theirs else ""
-    before = _copy(container[key], names)
+    before = _copy(container[key], names, helpers)
     undo = edit.apply()
-    after = _copy(container[key], names)
+    after = _copy(container[key], names, helpers)
     edit.undo(undo)
-    if edit.is_condition:
-        holds = "when it holds" if ast.unparse(after) == "True" else "when it does not hold"
+    if edit.kind == CONDITION:
+        test, holds = ast.unparse(before), ast.unparse(after) == "True"
         if is_theirs:
-            return f"{line}what belongs {holds} belongs always: `{ast.unparse(before)}` is too much."
-        return f"`{ast.unparse(before)}` is not asked: backward does in each case what is right {holds}."
-    what, beside = _left_out(before, after) if edit.is_left_out else ("", "")
-    if what and (not is_theirs or what.startswith("The ")):
-        if is_theirs:
-            return f"{line}{what}{beside} is too much: without it the gradient is right."
-        return f"{what}{beside} is missing."
+            return (
+                "wrong-region",
+                f"{line}`{test}` is too much: what comes {'if' if holds else 'else'} belongs always.",
+            )
+        elsewhere, there = ("does not hold", "holds") if holds else ("holds", "does not hold")
+        return (
+            "wrong-region",
+            f"Where `{test}` {elsewhere}, another formula belongs: yours is that for where it {there}.",
+        )
+    left_out = _left_out(before, after) if edit.kind == PART else ""
+    if left_out and not is_theirs:
+        return "missing-terms", f"{left_out} is missing."
+    if left_out.startswith("The"):
+        return "missing-terms", f"{line}{left_out} is too much: without it the gradient is right."
     _shorten(before, after)
     stands, belongs = ast.unparse(before), ast.unparse(after)
     if not is_theirs:
         stands, belongs = belongs, stands
     note = " (`correction=1`, the default, divides by M − 1.)" if "correction=0" in belongs else ""
-    return f"{line}`{stands}` stands where `{belongs}` belongs.{note}"
+    kind = edit.kind if "-" in edit.kind or edit.kind == "transposed" else "input-for-output"
+    return kind, f"{line}`{stands}` stands where `{belongs}` belongs.{note}"
 
 
-def _left_out(whole: ast.expr, part: ast.expr) -> tuple[str, str]:
-    """Return what of the whole is left out, and beside which part."""
-    beside = f" beside `{ast.unparse(part)}`" if len(ast.unparse(part)) <= MOST_SHOWN else ""
+def _left_out(whole: ast.expr, part: ast.expr) -> str:
+    """Say what of the whole is left out, and beside which part."""
+    text = ast.unparse(part)
+    beside = f" beside `{text}`" if len(text) <= MOST_SHOWN else ""
     if isinstance(whole, ast.UnaryOp):
-        return f"The minus of `{_text(part)}`", ""
+        return f"The minus of `{_text(part)}`"
     if isinstance(whole, ast.BinOp):
-        is_left = ast.dump(whole.left) == ast.dump(part)
-        is_right = ast.dump(whole.right) == ast.dump(part)
+        is_left, is_right = (ast.dump(side) == ast.dump(part) for side in (whole.left, whole.right))
+        if is_left and is_right and isinstance(whole.op, ast.Mult):
+            return f"The square of `{text}`"
         if is_left or (is_right and isinstance(whole.op, ast.Mult | ast.MatMult | ast.Add)):
-            other = whole.right if is_left else whole.left
-            return LEFT_OUT[type(whole.op)].format(_text(other)), beside
+            return LEFT_OUT[type(whole.op)].format(_text(whole.right if is_left else whole.left)) + beside
     shown = ast.unparse(_replaced(whole, part))
-    return f"`{shown}`", f" around `{_text(part)}`"
+    if shown.startswith("… * "):
+        return f"The factor `{shown[4:]}`{beside}"
+    return f"`{shown}` around `{_text(part)}`"
 
 
 def _replaced(whole: ast.expr, part: ast.expr) -> ast.expr:
@@ -376,20 +406,23 @@ def _replaced(whole: ast.expr, part: ast.expr) -> ast.expr:
 
 def _shorten(a: ast.AST, b: ast.AST) -> None:
     """Put … in the place of what two expressions share, where it is long."""
-    for field, x in ast.iter_fields(a):
-        y = getattr(b, field, None)
+    for name, x in ast.iter_fields(a):
+        y = getattr(b, name, None)
         pairs = zip(x, y, strict=False) if isinstance(x, list) and isinstance(y, list) else [(x, y)]
         for k, (mine, other) in enumerate(pairs):
             if not isinstance(mine, ast.AST) or not isinstance(other, ast.AST):
                 continue
             if ast.dump(mine) != ast.dump(other):
                 _shorten(mine, other)
+            elif isinstance(mine, ast.Attribute) and isinstance(other, ast.Attribute):
+                if len(ast.unparse(mine.value)) > MOST_SHOWN:
+                    mine.value = other.value = ast.Name("…")
             elif isinstance(mine, ast.expr) and len(ast.unparse(mine)) > MOST_SHOWN:
                 for node in (a, b):
                     if isinstance(x, list):
-                        getattr(node, field)[k] = ast.Name("…")
+                        getattr(node, name)[k] = ast.Name("…")
                     else:
-                        setattr(node, field, ast.Name("…"))
+                        setattr(node, name, ast.Name("…"))
 
 
 def _text(node: ast.AST) -> str:
@@ -397,9 +430,16 @@ def _text(node: ast.AST) -> str:
     return text if len(text) <= 3 * MOST_SHOWN else f"{text[: 3 * MOST_SHOWN]}…"
 
 
-def _copy(node: Any, names: dict[str, str]) -> Any:
-    node = deepcopy(node)
-    for name in ast.walk(node):
-        if isinstance(name, ast.Name):
-            name.id = names.get(name.id, name.id)
-    return node
+def _copy(node: Any, names: dict[str, str], helpers: Container[str] = ()) -> Any:
+    """Copy a piece of code with their names, and with what our helpers are given in the helpers' place."""
+
+    class Rename(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> Any:
+            return _parse(names.get(node.id, node.id)) if isinstance(node.ctx, ast.Load) else node
+
+        def visit_Call(self, node: ast.Call) -> Any:
+            self.generic_visit(node)
+            is_helper = isinstance(node.func, ast.Name) and node.func.id in helpers
+            return node.args[0] if is_helper and node.args else node
+
+    return Rename().visit(deepcopy(node))

@@ -12,9 +12,11 @@ from functools import partial
 from manualgrad.gradcheck.diagnoses import formulas, paths, plain, regions, replay
 from manualgrad.gradcheck.diagnoses.case import Case
 
-# What singles out a region by a comparison with zero, an index or a target comes before the diagnoses that
-# hold everywhere; a mere threshold comes after them.
-DIAGNOSES: list[tuple[str, Callable[[Case], str | None]]] = [
+# A caller who knows the right source adds what that shows: given the case and the kind of a plain diagnosis,
+# a kind and a sentence, or None. What follows compares with many candidates.
+EXPERTS: list[Callable[[Case, str], tuple[str, str] | None]] = []
+
+PLAIN: list[tuple[str, Callable[[Case], str | None]]] = [
     ("missing-gradient", plain.missing_gradient),
     ("non-finite", plain.non_finite),
     ("unknown", plain.no_dependence),
@@ -23,13 +25,17 @@ DIAGNOSES: list[tuple[str, Callable[[Case], str | None]]] = [
     ("scale", plain.scale),
     ("sign", plain.conjugated),
     ("transposed", plain.rearranged),
+    ("missing-terms", paths.diagonal),
+    ("missing-terms", paths.overwritten),
+]
+# What singles out a region by a comparison with zero, an index or a target comes before the diagnoses that
+# hold everywhere; a mere threshold comes after them.
+OTHERS: list[tuple[str, Callable[[Case], str | None]]] = [
     ("transposed", replay.rearranged_operand),
     ("transposed", paths.jacobian_not_transposed),
     ("ignores-upstream", paths.uniform_upstream),
     ("missing-terms", paths.output_weighted),
-    ("missing-terms", paths.diagonal),
     ("missing-terms", paths.part_of_the_result),
-    ("missing-terms", paths.overwritten),
     ("wrong-region", regions.condition),
     ("swapped-inputs", plain.swapped_inputs),
     ("wrong-region", regions.mask),
@@ -50,11 +56,21 @@ DIAGNOSES: list[tuple[str, Callable[[Case], str | None]]] = [
 
 def diagnose(case: Case) -> tuple[str, str]:
     """Return the kind of the first diagnosis that fits, and its sentence; ``unknown`` where none does."""
-    for kind, diagnosis in DIAGNOSES:
+    kind, sentence = _first(PLAIN, case) or ("", "")
+    if not kind or kind in ("sign", "scale", "transposed", "missing-terms"):
+        for expert in EXPERTS:
+            if (told := expert(case, kind)) is not None:
+                return (kind, f"{sentence} {told[1]}") if kind else told
+    unknown = f"The gradient of {case.name} matches no known mistake. {case.worst_elements()}."
+    return (kind, sentence) if kind else _first(OTHERS, case) or ("unknown", unknown)
+
+
+def _first(diagnoses: list[tuple[str, Callable[[Case], str | None]]], case: Case) -> tuple[str, str] | None:
+    for kind, diagnosis in diagnoses:
         try:
             sentence = diagnosis(case)
         except Exception:  # an operation on unusual numbers: a diagnosis that cannot be made
             continue
         if sentence is not None:
             return kind, f"The gradient of {case.name} {sentence}."
-    return "unknown", f"The gradient of {case.name} matches no known mistake. {case.worst_elements()}."
+    return None
