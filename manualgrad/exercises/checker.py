@@ -20,7 +20,6 @@ from manualgrad.exercises.verdict import Limits, Request, Verdict
 PRELOAD = ["torch", "manualgrad.exercises.judge"]
 LOST = 255  # the exit code of a process whose server was killed
 MOST_PRINTED = 4000  # bytes that are shown
-LARGEST_ANSWER = 2**22  # bytes
 
 LOCK = threading.Lock()  # a process is started, and its exit code read, by one thread at a time
 
@@ -72,18 +71,15 @@ class Check:
             self._process.join()
             code = self._process.exitcode if in_time else None
         seconds = round(time.monotonic() - self._started, 3)
-        answer = os.pread(self._answer.fileno(), LARGEST_ANSWER, 0)
-        printed = os.pread(self._printed.fileno(), MOST_PRINTED, 0).decode("utf-8", "replace")
-        self._answer.close()
-        self._printed.close()
-        self._folder.cleanup()
+        with self._folder, self._answer, self._printed:
+            answer, printed = self._answer.read(), self._printed.read(MOST_PRINTED)
         verdict = self._read(answer)
         if verdict is None:
             late = code == -signal.SIGKILL and seconds >= self.request.limits.cpu_seconds
             verdict = explain(None if late else code, self.request.limits)
         if verdict.kind in ENDINGS:
             verdict = replace(verdict, message=f"{self.request.file.name} {verdict.message}")
-        return replace(verdict, printed=printed, seconds=seconds)
+        return replace(verdict, printed=printed.decode("utf-8", "replace"), seconds=seconds)
 
     def stop(self) -> None:
         """Kill the process and all that it has started in its session."""
@@ -97,10 +93,11 @@ class Check:
         """Return what the process answered; None if it has not, or somebody else has written there."""
         try:
             content = json.loads(answer)
-            verdict = Verdict(**content["result"])
+            text = json.dumps(content["result"], ensure_ascii=False).encode("utf-8", "replace")
+            verdict = Verdict(**json.loads(text))  # in characters that can be printed and written
             sound = all(type(getattr(verdict, f.name)) is type(f.default) for f in fields(Verdict))
             return verdict if sound and content["token"] == self._token else None
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return None
 
 

@@ -64,6 +64,7 @@ HOSTILE = {
         "time",
         "a loop that never ends",
     ),
+    "no character": (attempt("exp", r"raise ValueError('\ud800')"), "raises", "ValueError: ?"),
     "asks for input": (attempt("exp", "input()"), "raises", "EOFError"),
 }
 
@@ -76,7 +77,7 @@ def limits(name):
 # One of each kind by default, and what nothing else is like; all of them are graded together in another test.
 DEFAULT = {
     *("endless loop", "sleep", "exit at import", "os._exit", "Ctrl-C", "segfault", "print flood"),
-    *("fork bomb", "subprocess", "memory of tensors", "endless recursion", "asks for input", "binary file"),
+    *("fork bomb", "subprocess", "memory of tensors", "endless recursion", "asks for input", "no character"),
 }
 
 

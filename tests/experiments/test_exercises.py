@@ -27,19 +27,6 @@ def test_start_write_check(tmp_path):
     assert "✓ square is right" in done.stdout
 
 
-def test_help_shows_the_verbs(tmp_path):
-    done = type_in(tmp_path, "--help")
-    assert done.returncode == 0
-    for verb in ("list", "start", "check", "watch", "hint", "solution", "reset", "grade"):
-        assert f"    {verb}" in done.stdout
-
-
-def test_a_wrong_argument(tmp_path):
-    done = type_in(tmp_path, "chekc")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.count("\n") == 1
-
-
 def test_a_closed_output_is_no_traceback(tmp_path):
     """As in ``exercises.py list | head -1``."""
     command = f"{sys.executable} {SCRIPT} list | head -1"
