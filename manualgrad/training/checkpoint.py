@@ -155,7 +155,10 @@ class Checkpointer:
                 raise UserError(f"{flag(name)} {settings.get(name)}: the run was begun with {was}")
         load_model(self.model, content, self._last)
         try:
-            self._check_steps(content["loader"]["step"])
+            done, last = content["loader"]["step"], self.config.epochs * len(self.loader)
+            tested = (self.run.path / "metrics.json").exists()
+            if done > last or (done == last and tested):
+                raise UserError(f"{self.run.path} is finished; --epochs with more trains it further")
             torch.set_rng_state(content["generators"]["cpu"])
             for index, state in enumerate(content["generators"]["cuda"][: torch.cuda.device_count()]):
                 torch.cuda.set_rng_state(state, index)
@@ -165,16 +168,6 @@ class Checkpointer:
             self.run.load_state_dict(content["run"], self.loader.step)  # the last: it changes files
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as reason:
             raise UserError(f"{self._last} does not fit this run: {reason}") from reason
-
-    def _check_steps(self, done: int) -> None:
-        """Refuse a run that has done all its epochs; only its test may be missing."""
-        epochs, steps = self.config.epochs, self.config.epochs * len(self.loader)
-        if done > steps:
-            raise UserError(f"--epochs {epochs}: {self.run.path} has done more already")
-        if done == steps and (self.run.path / "metrics.json").exists():
-            raise UserError(
-                f"{self.run.path} is finished; --epochs with more than {epochs} trains it further"
-            )
 
 
 def load_best(path: Path, model: Module) -> None:

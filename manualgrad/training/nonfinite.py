@@ -1,5 +1,6 @@
 """Stop before a loss or a gradient that is not finite reaches the weights, and name where it arose."""
 
+import copy
 from collections.abc import Callable
 
 import torch
@@ -39,10 +40,10 @@ def check_finite(
 def locate_nonfinite(
     model: Module, loss_function: LossFunction, inputs: Tensor, targets: Tensor
 ) -> str | None:
-    """Run a batch again, with hooks, and say what is the first not to be finite, if anything is."""
+    """Run a batch again through a copy with hooks; say what is the first not to be finite, if anything is."""
     if not inputs.isfinite().all():
         return "the batch's inputs are not finite"
-    found: list[str] = []
+    model, found = copy.deepcopy(model), []
 
     def note(what: str, tensor: Tensor | None) -> None:
         if tensor is not None and not tensor.isfinite().all():
@@ -58,16 +59,12 @@ def locate_nonfinite(
 
         return after_forward
 
-    names = [(name, module) for name, module in model.named_modules() if not any(module.children())]
-    handles = [module.register_forward_hook(watch(name)) for name, module in names]
-    try:
-        with torch.enable_grad():
-            loss = loss_function(model(inputs), targets)
-            note("every module's output is finite, and the loss", loss)
-            gradients = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
-    finally:
-        for handle in handles:
-            handle.remove()
+    for name, module in model.named_modules():
+        if not any(module.children()):
+            module.register_forward_hook(watch(name))
+    loss = loss_function(model(inputs), targets)
+    note("every module's output is finite, and the loss", loss)
+    gradients = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
     for (name, _), gradient in zip(model.named_parameters(), gradients, strict=True):
         note(f"the gradient of {name}", gradient)
     return found[0] if found else None
