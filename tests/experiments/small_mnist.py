@@ -1,14 +1,49 @@
 """experiments/mnist.py on 500 images of ten noisy patterns, for the tests: as functions, and as a script."""
 
+import json
 import sys
 
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from experiments import mnist, mnist_by_hand
 from manualgrad.data.mnist import MNIST
 from manualgrad.training import launch
 
 COMMAND = [sys.executable, "-W", "ignore", "-m", "tests.experiments.small_mnist"]
+
+
+def outcome(folder):
+    """Return all that a run comes to, but for how long things took: figures, what is shown, checkpoints."""
+    shown = {}
+    for part in sorted({path.parent for path in folder.rglob("events*")}):
+        events = EventAccumulator(str(part), size_guidance={"images": 0, "scalars": 0, "histograms": 0})
+        events.Reload()
+        tags, name = events.Tags(), str(part.relative_to(folder))
+        for tag in tags["scalars"]:
+            shown[name, tag] = [(point.step, point.value) for point in events.Scalars(tag)]
+        for tag in tags["images"]:
+            shown[name, tag] = [(image.step, image.encoded_image_string) for image in events.Images(tag)]
+        for tag in tags["histograms"]:
+            shown[name, tag] = [(item.step, item.histogram_value) for item in events.Histograms(tag)]
+    metrics = json.loads((folder / "metrics.json").read_text())
+    del metrics["seconds"]
+    states = [torch.load(folder / "checkpoints" / name) for name in ("last.pt", "best.pt")]
+    parts = ("model", "optimizer", "loader", "generators")
+    return metrics, shown, [list(flatten(state.get(part, {}))) for state in states for part in parts]
+
+
+def flatten(state):
+    """Yield every value of nested dicts, lists and tuples, tensors as their bytes."""
+    if isinstance(state, dict):
+        for name, part in state.items():
+            yield name
+            yield from flatten(part)
+    elif isinstance(state, list | tuple):
+        for part in state:
+            yield from flatten(part)
+    else:
+        yield state.numpy().tobytes() if isinstance(state, torch.Tensor) else state
 
 
 def the_folder(runs_dir, experiment="mnist"):

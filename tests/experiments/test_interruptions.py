@@ -1,6 +1,5 @@
 """Whatever ends a process, and whenever: resumed, the run comes to the same weights, figures and curves."""
 
-import json
 import os
 import random
 import signal
@@ -9,10 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tests.experiments.small_mnist import COMMAND, the_folder
+from tests.experiments.small_mnist import COMMAND, outcome, the_folder
 
 RUNS = {  # settings, and the seed of what happens to the run
     "mnist, saved by the epoch": (["--log", "scalars", "--seed", "3", "--epochs", "240"], 0),
@@ -31,43 +28,6 @@ def start(runs_dir, *argv):
         text=True,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
     )
-
-
-def outcome(folder):
-    """Return all that a run comes to, but for how long things took."""
-    shown = {}
-    for part in sorted({path.parent for path in folder.rglob("events*")}):
-        events = EventAccumulator(str(part), size_guidance={"images": 0, "scalars": 0, "histograms": 0})
-        events.Reload()
-        tags, name = events.Tags(), part.relative_to(folder)
-        for tag in tags["scalars"]:
-            if "second" not in tag:
-                shown[name, tag] = [(point.step, point.value) for point in events.Scalars(tag)]
-        for tag in tags["images"]:
-            shown[name, tag] = [(image.step, image.encoded_image_string) for image in events.Images(tag)]
-        for tag in tags["histograms"]:
-            shown[name, tag] = [(item.step, item.histogram_value) for item in events.Histograms(tag)]
-    metrics = json.loads((folder / "metrics.json").read_text())
-    del metrics["seconds"]
-    states = [torch.load(folder / "checkpoints" / name) for name in ("last.pt", "best.pt")]
-    return (
-        metrics,
-        shown,
-        [list(flatten(state.get(part, {}))) for state in states for part in ("model", "optimizer", "loader")],
-    )
-
-
-def flatten(state):
-    """Yield every value of nested dicts, lists and tuples, tensors as their bytes."""
-    if isinstance(state, dict):
-        for name, part in state.items():
-            yield name
-            yield from flatten(part)
-    elif isinstance(state, list | tuple):
-        for part in state:
-            yield from flatten(part)
-    else:
-        yield state.numpy().tobytes() if isinstance(state, torch.Tensor) else state
 
 
 @pytest.mark.slow

@@ -134,14 +134,6 @@ class Torchrun:
             env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         )
 
-    def worker(self, rank):
-        """The process with that rank."""
-        pid = self.process.pid
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            if f"RANK={rank}" in Path(f"/proc/{child}/environ").read_text().split("\0"):
-                return int(child)
-        raise LookupError(rank)
-
     def end(self):
         """Wait for the end: the lines on standard output and error that are the script's own, and seconds."""
         began = time.monotonic()
@@ -173,20 +165,6 @@ def under_way(tmp_path):
     finally:
         run.process.kill()
         run.process.communicate()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("rank", [0, 1])
-def test_when_one_dies_the_other_ends_and_the_run_can_be_resumed(under_way, rank):
-    run, folder = under_way
-    os.kill(run.worker(rank), signal.SIGKILL)
-    _, _, seconds = run.end()
-    assert seconds < SOON
-    assert run.process.returncode == 1
-    done = torch.load(folder / "checkpoints" / "last.pt")["loader"]["step"]
-    epochs = done // STEPS + 2
-    argv = ["--runs-dir", str(folder.parents[1]), "--resume", str(folder), "--epochs", str(epochs)]
-    assert subprocess.run([*small_mnist.COMMAND, *argv], cwd=ROOT).returncode == 0
 
 
 @pytest.mark.slow
