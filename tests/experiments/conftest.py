@@ -47,20 +47,6 @@ def perform(tmp_path, capsys):
 
 
 @pytest.fixture
-def plant(tmp_path, monkeypatch):
-    """Put a wrong figure in the place of a printed one."""
-
-    def plant(right, wrong):
-        text = documents.FILE.read_text(encoding="utf-8")
-        assert f'"{right}"' in text
-        file = tmp_path / "planted.toml"
-        file.write_text(text.replace(f'"{right}"', f'"{wrong}"', 1), encoding="utf-8")
-        monkeypatch.setattr(documents, "FILE", file)
-
-    return plant
-
-
-@pytest.fixture
 def reproduces():
     """Check that a run has every figure of a document, to its digits."""
 

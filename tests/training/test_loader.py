@@ -3,6 +3,7 @@ from itertools import chain
 import pytest
 import torch
 
+from manualgrad.errors import UserError
 from manualgrad.training import BatchLoader
 
 INPUTS = torch.arange(10.0).view(10, 1)
@@ -54,3 +55,10 @@ def test_resumed_between_two_epochs_no_epoch_comes_twice():
     resumed = BatchLoader(INPUTS, LABELS, 4, seed=0)
     resumed.load_state_dict(loader.state_dict())
     assert list(resumed.epochs(3)) == [3]
+
+
+def test_rows_that_have_no_equal_parts_for_the_processes(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    message = "a batch of 5 rows has no 2 equal parts: choose another --batch-size"
+    with pytest.raises(UserError, match=message):
+        next(iter(BatchLoader(INPUTS, LABELS, 5, seed=0)))

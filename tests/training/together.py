@@ -11,8 +11,6 @@ from typing import Any
 
 import torch
 
-from manualgrad.training import parallel
-
 
 @contextmanager
 def processes(most: int) -> Iterator[Callable[..., list[Any]]]:
@@ -24,15 +22,6 @@ def processes(most: int) -> Iterator[Callable[..., list[Any]]]:
             return list(pool.map(partial(_as_torchrun, size, _free_port(), work, arguments), range(size)))
 
         yield together
-
-
-def joined(work: Callable[..., Any], *arguments: Any) -> Any:
-    """Run a function as one of the processes."""
-    parallel.join(torch.device("cpu"))
-    try:
-        return work(*arguments)
-    finally:
-        parallel.leave()
 
 
 def _as_torchrun(
