@@ -21,7 +21,7 @@ from torch import Tensor
 import manualgrad.functions as F
 from manualgrad.data.documents import compare, load
 from manualgrad.errors import UserError
-from manualgrad.plots import Link, Node, plot_network
+from manualgrad.plots.network import Link, Node, plot_network
 from manualgrad.table import print_table
 from manualgrad.training import Config as BaseConfig
 from manualgrad.training import RunDir, launch, setup

@@ -20,7 +20,7 @@ from torch import Tensor
 import manualgrad.functions as F
 from manualgrad.data.documents import compare, load
 from manualgrad.data.xor import xor
-from manualgrad.plots import plot_sigmoid_network
+from manualgrad.plots.network import plot_sigmoid_network
 from manualgrad.table import print_table
 from manualgrad.training import Config as BaseConfig
 from manualgrad.training import RunDir, check_range, launch, setup

@@ -28,7 +28,7 @@ import manualgrad.nn as nn
 from manualgrad.data.mnist import load_mnist
 from manualgrad.data.photographs import read_digit
 from manualgrad.errors import UserError
-from manualgrad.plots import plot_predictions
+from manualgrad.plots.digits import plot_predictions
 from manualgrad.table import print_table
 from manualgrad.training import Config as BaseConfig
 from manualgrad.training import RunDir, evaluate, launch, load_best, setup

@@ -23,7 +23,7 @@ from torch import Tensor
 import manualgrad.functions as F
 from manualgrad.data.documents import compare, load
 from manualgrad.errors import UserError
-from manualgrad.plots import plot_sigmoid_network
+from manualgrad.plots.network import plot_sigmoid_network
 from manualgrad.table import print_table
 from manualgrad.training import Config as BaseConfig
 from manualgrad.training import GradientDescent, RunDir, check_range, launch, setup

@@ -22,9 +22,9 @@ from torch import Tensor
 
 import manualgrad.functions as F
 import manualgrad.nn as nn
-from manualgrad import plots
 from manualgrad.data.documents import compare, load
 from manualgrad.data.xor import draw_xor_weights, xor
+from manualgrad.plots import xor as plots
 from manualgrad.progress import track
 from manualgrad.training import Config as BaseConfig
 from manualgrad.training import RunDir, TrainingMonitor, check_range, launch, log_times, setup

@@ -16,7 +16,7 @@ import torch
 from manualgrad.by_hand.xor import train_xor
 from manualgrad.data.documents import compare, load
 from manualgrad.data.xor import draw_xor_weights, xor
-from manualgrad.plots import plot_decision_boundary
+from manualgrad.plots.xor import plot_decision_boundary
 from manualgrad.training import Config as BaseConfig
 from manualgrad.training import RunDir, check_range, launch, log_times, setup
 

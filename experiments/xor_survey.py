@@ -17,7 +17,7 @@ from torch import Tensor
 from manualgrad.by_hand.many import train_many
 from manualgrad.by_hand.xor import Activation
 from manualgrad.data.xor import xor
-from manualgrad.plots import plot_survey
+from manualgrad.plots.xor import plot_survey
 from manualgrad.progress import track
 from manualgrad.table import print_table
 from manualgrad.training import Config as BaseConfig

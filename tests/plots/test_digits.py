@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from manualgrad import plots
+from manualgrad.plots import digits as plots
 from tests.plots.conftest import check_layout, images_of, words_of
 
 LABELS = torch.arange(20) % 10

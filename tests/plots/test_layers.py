@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from manualgrad import plots
+from manualgrad.plots import layers as plots
 from tests.plots.conftest import check_layout, images_of, words_of
 
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from manualgrad.plots import Link, Node, plot_network, plot_sigmoid_network
 from manualgrad.plots.figure import GRADIENT, VALUE
+from manualgrad.plots.network import Link, Node, plot_network, plot_sigmoid_network
 
 
 def colours_of(figure):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from manualgrad import plots
 from manualgrad.data.xor import xor
+from manualgrad.plots import xor as plots
 from manualgrad.plots.figure import GRADIENT, VALUE
 from tests.plots.conftest import check_layout, images_of, words_of
 
