@@ -1,6 +1,7 @@
 """The values of a gradient: judged at the caller's inputs, and named where they are wrong."""
 
 import torch
+from torch import Tensor
 
 from manualgrad.gradcheck.diagnoses import diagnose
 from manualgrad.gradcheck.diagnoses.case import Case
@@ -11,6 +12,7 @@ from manualgrad.gradcheck.session import Session, forward_difference
 from manualgrad.gradcheck.subject import MisuseError, real
 from manualgrad.gradcheck.tolerance import first_index
 
+MOST = 2_000  # elements of an argument that a diagnosis looks at
 SURROGATE = "If backward is meant to be another function's gradient (straight-through), pass it as surrogate."
 
 
@@ -76,11 +78,12 @@ def name_wrong(session: Session, run: Run, probe: str = "") -> None:
         index = first_index(gradient.numeric.kink & ~gradient.wrong)
         if index is not None and position not in session.named and not probe:
             session.find("kink", position, _kink(session, gradient, position, index), index, wrong=False)
-    suspects = [i for i, m in run.measured.items() if m.is_wrong and i not in session.named]
-    runs = [run, *_more_runs(session, run)] if suspects else []
-    for position in suspects:
-        _name(session, [r for r in runs if r.measured[position].is_wrong], position, probe)
-        session.named.add(position)
+    for position, measurement in run.measured.items():
+        if measurement.is_wrong and position not in session.named:
+            first = _first_rows(session, run, position)
+            runs = [first, *_more_runs(session, first)]
+            _name(session, [r for r in runs if r.measured[position].is_wrong], position, probe)
+            session.named.add(position)
 
 
 def _name(session: Session, runs: list[Run], position: int, probe: str) -> None:
@@ -116,6 +119,23 @@ def _kink(session: Session, gradient: Measurement, position: int, index: tuple[i
         theirs = float(gradient.reference[index]) + 0.0
         return f"{says}. Yours is {yours:.6g}, the reference has {theirs:.6g}."
     return f"{says}. Yours, {yours:.6g}, does not lie between them."
+
+
+def _first_rows(session: Session, run: Run, position: int) -> Run:
+    """Run on the first rows of a big argument: a diagnosis tries much. If they are right, it looks at all."""
+    value = run.values[position]
+    rows = max(3, MOST * len(value) // value.numel()) if value.numel() > MOST else 0
+    for shared in (1, value.dim()) if rows else ():  # of the sizes: what has as many rows is cut, too
+        is_like = [isinstance(v, Tensor) and v.shape[:shared] == value.shape[:shared] for v in run.values]
+        try:
+            fewer = session.run(
+                [v[:rows] if like else v for v, like in zip(run.values, is_like, strict=True)]
+            )
+        except SubjectError:
+            continue
+        if fewer.is_finite and session.judge(fewer).measured[position].is_wrong:
+            return fewer
+    return run
 
 
 def _more_runs(session: Session, run: Run) -> list[Run]:
