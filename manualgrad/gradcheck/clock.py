@@ -1,5 +1,6 @@
 """End a check that takes too long: between two calls of the subject, and as a last resort within one."""
 
+import _thread
 import ctypes
 import threading
 import time
@@ -18,9 +19,7 @@ class Clock:
     def __init__(self, limit: float | None) -> None:
         self.limit = float("inf") if limit is None else limit
         self._end = time.monotonic() + self.limit
-        wait = min(GRACE * self.limit, threading.TIMEOUT_MAX)
-        self._timer = threading.Timer(wait, _interrupt, [threading.get_ident()])
-        self._timer.daemon = True
+        self._over = threading.Event()
 
     def check(self) -> None:
         """Raise if the time is over."""
@@ -28,16 +27,17 @@ class Clock:
             raise OutOfTimeError
 
     def __enter__(self) -> "Clock":
-        self._timer.start()
+        # A threading.Timer would wait for its own start.
+        _thread.start_new_thread(self._interrupt, (threading.get_ident(),))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._timer.cancel()
+        self._over.set()
 
-
-def _interrupt(thread: int) -> None:
-    # An endless loop in the subject comes to no check: the interpreter raises there.
-    error = ctypes.py_object(OutOfTimeError)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), error)
+    def _interrupt(self, thread: int) -> None:
+        # An endless loop in the subject comes to no check: the interpreter raises there.
+        if not self._over.wait(min(GRACE * self.limit, threading.TIMEOUT_MAX)):
+            error = ctypes.py_object(OutOfTimeError)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), error)

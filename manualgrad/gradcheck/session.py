@@ -56,6 +56,15 @@ class Session:
         if finding not in self.report.findings:
             self.report.findings.append(finding)
 
+    def find_element(
+        self, kind: str, position: int, what: str, index: tuple[int, ...], yours: Tensor, right: Tensor
+    ) -> None:
+        """Report an argument's gradient by one element, and nothing else of that argument from now on."""
+        name, entry = self.subject.name_of(position), self.subject.entry(position, index)
+        numbers = f"{entry} is {yours[index]:.6g}, should be {right[index]:.6g}"
+        self.find(kind, position, f"The gradient of {name} {what}: {numbers}.", index)
+        self.named.add(position)
+
     def run(self, values: Sequence[Any], upstream: Upstream | None = None, **options: Any) -> Run:
         """Run forward and backward; draw the upstream at random if there is none."""
         upstream = self.generator if upstream is None else upstream
@@ -145,6 +154,11 @@ class Session:
         """Return the tolerance in a function that is as noisy as this."""
         return self.tolerance or Tolerance.of(max(noise, self.eps))
 
+    @cached_property
+    def base_floor(self) -> float:
+        """The floor at the caller's inputs."""
+        return self.floor(self.base)
+
     def floor(self, run: Run) -> float:
         """Return the difference that is rounding alone, beside the largest gradient of all arguments."""
         return max(FLOOR, 4 * self.eps) * max(largest(m.right) for m in run.measured.values())
@@ -193,16 +207,16 @@ class Session:
             base, value = self.base.measured[position], self.base.values[position]
             theirs = base.yours if like is None else as_gradient(like.gradients[position], value)
             got, right = as_gradient(gradient, value), factor * theirs
+            if torch.equal(got, right):
+                continue
             size = scale * max(largest(theirs), largest(base.yours))
-            bound = self.tolerance_at(base.noise).bound(right, 0.0, size) + scale * self.floor(self.base)
+            bound = self.tolerance_at(base.noise).bound(right, 0.0, size) + scale * self.base_floor
             index = first_index(~((got - right).abs() <= bound) & right.isfinite())
             if index is not None and position not in self.named:
-                name, entry = self.subject.name_of(position), self.subject.entry(position, index)
-                numbers = f"{entry} is {got[index]:.6g}, should be {right[index]:.6g}"
                 is_missing = kind == "unknown" and not bool(got.any())
-                told = "missing-gradient" if is_missing else kind
-                self.find(told, position, f"The gradient of {name} {what}: {numbers}.", index)
-                self.named.add(position)
+                self.find_element(
+                    "missing-gradient" if is_missing else kind, position, what, index, got, right
+                )
 
     def show(self, run: Run) -> None:
         """Let the table be about a judged run."""

@@ -25,5 +25,5 @@ WHILE_RIGHT: list[Check] = [
     conduct.works_twice,
     use.layouts,
 ]
-MAGNITUDES: list[Check] = [probes.magnitudes, probes.zeros, probes.ties, probes.agreeing]
+MAGNITUDES: list[Check] = [probes.other_inputs]
 SECOND_ORDER: list[Check] = [second_order.second_order]
