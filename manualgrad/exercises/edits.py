@@ -27,6 +27,7 @@ OPERATORS: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
     ast.Mult: (ast.Div, ast.Add, ast.MatMult),
     ast.Div: (ast.Mult,),
     ast.MatMult: (ast.Mult,),
+    ast.BitXor: (ast.Pow,),
 }
 COMPARISONS = (ast.Gt, ast.GtE, ast.Lt, ast.LtE)
 LEFT_OUT = {
@@ -215,6 +216,14 @@ def edits(code: Code, known: list[str], called: set[str], is_theirs: bool) -> It
                     3, _parse(form.format(text)), kind="transposed" if is_order else "input-for-output"
                 )
     yield from _dimensions(code, known)
+    uses: dict[str, list[tuple[Any, Any]]] = {}
+    for _, container, key in _places(code.kept):
+        if isinstance(node := container[key], ast.Name) and node.id in (stored if is_theirs else known):
+            uses.setdefault(node.id, []).append((container, key))
+    for old, places in uses.items():
+        for name in known if len(places) > 1 else ():
+            if name != old:
+                yield Edit(1, tuple(_change(*place, _parse(name)) for place in places), places[0])
     for node in code.kept:
         if isinstance(node, ast.If | ast.IfExp):
             place = vars(node), "test"
@@ -362,7 +371,8 @@ def tell(edit: Edit, is_theirs: bool, names: dict[str, str], helpers: Container[
             f"Where `{test}` {elsewhere}, another formula belongs: yours is that for where it {there}.",
         )
     left_out = _left_out(before, after) if edit.kind == PART else ""
-    if left_out and not is_theirs:
+    is_short = len(ast.unparse(before)) <= 2 * MOST_SHOWN and not left_out.startswith("The")
+    if left_out and not is_theirs and not is_short:
         return "missing-terms", f"{left_out} is missing."
     if left_out.startswith("The"):
         return "missing-terms", f"{line}{left_out} is too much: without it the gradient is right."
@@ -371,6 +381,8 @@ def tell(edit: Edit, is_theirs: bool, names: dict[str, str], helpers: Container[
     if not is_theirs:
         stands, belongs = belongs, stands
     note = " (`correction=1`, the default, divides by M − 1.)" if "correction=0" in belongs else ""
+    if left_out and not is_theirs:
+        return "missing-terms", f"`{stands}` stands where `{belongs}` belongs."
     kind = edit.kind if "-" in edit.kind or edit.kind == "transposed" else "input-for-output"
     return kind, f"{line}`{stands}` stands where `{belongs}` belongs.{note}"
 
@@ -385,7 +397,8 @@ def _left_out(whole: ast.expr, part: ast.expr) -> str:
         is_left, is_right = (ast.dump(side) == ast.dump(part) for side in (whole.left, whole.right))
         if is_left and is_right and isinstance(whole.op, ast.Mult):
             return f"The square of `{text}`"
-        if is_left or (is_right and isinstance(whole.op, ast.Mult | ast.MatMult | ast.Add)):
+        is_known = is_left and type(whole.op) in LEFT_OUT
+        if is_known or (is_right and isinstance(whole.op, ast.Mult | ast.MatMult | ast.Add)):
             return LEFT_OUT[type(whole.op)].format(_text(whole.right if is_left else whole.left)) + beside
     shown = ast.unparse(_replaced(whole, part))
     if shown.startswith("… * "):

@@ -23,7 +23,7 @@ from manualgrad.exercises.exercise import Exercise, Step
 from manualgrad.exercises.given import info_of
 from manualgrad.exercises.programs import judge_network, judge_script
 from manualgrad.exercises.slips import Slips, record
-from manualgrad.exercises.student import explain, find_class, frame_in, in_place_of_ours, meaning
+from manualgrad.exercises.student import cut, explain, find_class, frame_in, in_place_of_ours, meaning
 from manualgrad.exercises.verdict import Request, Verdict
 from manualgrad.gradcheck import Finding, Report, gradcheck
 from manualgrad.gradcheck.diagnoses import EXPERTS
@@ -108,7 +108,9 @@ class Attempt:
         """Return what is wrong with a sample's gradients as far as they concern a step."""
         if sample.name not in self.reports:
             if verdict := self._try(sample):
-                return verdict
+                slips = self._slips(sample, step.arguments) if verdict.kind == "raises" else None
+                slip = slips.find() if slips else None
+                return replace(verdict, message=f"{verdict.message}\n{slip[1]}") if slip else verdict
             # Other sizes of input and second derivatives concern the formula, not the sample.
             self.reports[sample.name] = self._check(sample, thorough=not self.reports)
         report = self.reports[sample.name]
@@ -119,6 +121,9 @@ class Attempt:
         self._try(sample, report.upstream)
         if finding.kind == "raises":
             finding = replace(finding, message=finding.message + meaning(finding.message))
+            if place := re.search(r"at position (\d+)", finding.message):
+                name = list(inspect.signature(self.info.function_class.forward).parameters)[int(place[1]) - 1]
+                finding = replace(finding, message=f"{finding.message} Here that is {name}.")
         if finding.kind == "unknown" and step.arguments:
             finding = self._alone(finding, step, sample)
         if finding.kind in ("wrong-shape", "second-order", "unknown"):
@@ -206,7 +211,7 @@ class Attempt:
         elif slip := slips.find():
             added = slip[1]
         else:
-            added = slips.unread(with_right=False) if finding.kind == "wrong-shape" else ""
+            added = slips.unread(with_right=False) if finding.kind == "wrong-shape" else cut(self.theirs)
         return replace(finding, message=f"{finding.message} {added}".rstrip())
 
     def _slips(self, sample: SampleInput, arguments: tuple[Any, ...]) -> Slips | None:

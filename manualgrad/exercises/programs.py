@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import itertools
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor
 from manualgrad.data.xor import xor
 from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.lessons import network
+from manualgrad.exercises.slips import Call, Slips, line_of
 from manualgrad.exercises.student import explain
 from manualgrad.exercises.verdict import Verdict
 from manualgrad.gradcheck.tolerance import index_of_largest
@@ -34,7 +36,7 @@ def judge_network(exercise: Exercise, path: Path) -> Verdict:
                 if not message:
                     continue
                 code = path.read_text(encoding="utf-8").splitlines()[line - 1].strip()
-                message = f"{path.name}, line {line}: {code}\n{message}"
+                message = f"{path.name}, line {line}: {code}\n{message}{_slip(name, function, line)}"
             elif error is None or name in theirs:  # what is missing makes the lines that read it raise
                 kind, message = "not-written", f"{name} is not written yet"
             else:
@@ -46,6 +48,20 @@ def judge_network(exercise: Exercise, path: Path) -> Verdict:
         if error is not None:  # after the last value: in the return
             raise FileError("raises", explain(error, path))
     return Verdict(passed=True, steps_done=len(exercise.steps))
+
+
+def _slip(name: str, function: FunctionType, line: int) -> str:
+    """Say which edit of a line makes its value right, or of ours gives theirs, if one does."""
+    calls, known = [], dict[str, Tensor]()
+    for arguments in _inputs():
+        ours, _ = run_by_line(network.by_hand, arguments)
+        before = itertools.takewhile(lambda one: one != name, ours)
+        known = arguments | {one: ours[one][0] for one in before}
+        calls.append(Call({"saved_tensors": ()}, tuple(known.values()), (ours[name][0],)))
+    places = ((network.by_hand, ours[name][1]), (function, line))
+    codes = [line_of(f.__code__.co_filename, at, list(known), f.__globals__) for f, at in places]
+    slip = Slips(codes[0], codes[1], calls, [], [0]).find()
+    return f"\n{slip[1]}" if slip else ""
 
 
 def run_by_line(

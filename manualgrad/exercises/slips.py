@@ -8,6 +8,7 @@ import itertools
 import warnings
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -243,6 +244,16 @@ class Slips:
         for name, value in facts.items():
             if isinstance(value, bool | int | float | str | tuple | Tensor):
                 yield name, value
+
+
+def line_of(path: str, line: int, names: Sequence[str], known: dict[str, Any]) -> Code:
+    """Return what an assignment at a line computes, as a function of the names that it may read."""
+    tree = ast.parse(f"def line(ctx, {', '.join(names)}): return 0")
+    (written,) = (n for n in ast.walk(tree) if isinstance(n, ast.Return))
+    for node in ast.walk(ast.parse(Path(path).read_bytes())):
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.lineno <= line <= (node.end_lineno or line):
+            written.value = node.value
+    return Code(tree, known, "line")
 
 
 def _is_equal(a: Any, b: Any) -> bool:

@@ -2,6 +2,7 @@
 
 import ast
 import difflib
+import inspect
 import re
 import sys
 import types
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.autograd import Function
 
@@ -78,17 +80,43 @@ MEANINGS = {
     "does not require grad": "`.backward()` walks a whole program's graph. Here you write the formula.",
     "is ambiguous": "`if` asks one question of the whole tensor; torch.where asks each element.",
     "be converted to Python scalars": "Python's math takes one number; torch's functions take a tensor.",
+    "must be Tensor, not": "torch's functions take tensors; for a plain number Python's math has them.",
+    "'float' object has no attribute": "It is a plain number, no tensor: Python's math has its functions.",
+    "'tuple' object has no attribute": "ctx.saved_tensors is a tuple, also of one: unpack it.",
+    "values to unpack": "The names on the left are as many as forward saved, or as the shape has sizes.",
     "shapes cannot be multiplied": (
         "Is one of them to be transposed? `@` multiplies matrices, `*` goes element by element."
     ),
-    "must match the size": (
-        "`*` goes element by element, `@` multiplies matrices; keepdim=True keeps a dimension that is summed."
+    "must match the size": "`*`, `+` and `-` go element by element: sizes are equal, or 1 (keepdim=True).",
+    "Dimension out of range": "The tensor has fewer dimensions than that.",
+    "is invalid for input of size": "To reshape keeps the number of elements.",
+    "Given groups=": (
+        "conv2d sums over dimension 1 of both. transpose(0, 1) brings the batch there, to be summed."
     ),
+    "can't be greater than actual input": "Zeros are missing around it: for a kernel k wide k - 1.",
+    "out of bounds": "An index counts the places along one dimension. For which tensor was this one made?",
+    "same number of dimensions": "An index has as many dimensions as what it points into (unsqueeze).",
+    "used as indices": "An index is a tensor of whole numbers (int64) or of bool.",
+    "expected dtype int64": "The index comes second, what is written third.",
     "object is not callable": "A tensor and parentheses are read as a call: is a `*` missing between them?",
     **dict.fromkeys(("(Float)", "Float and", "self.dtype to be equal"), _FLOAT),
     "keyword argument 'axis'": "NumPy does not know tensors: write it with torch, where axis is dim.",
     "of a 0-d tensor": "It is one number here: there is no batch.",
 }
+
+# What cuts a gradient off from the graph, and why.
+CUTS = {
+    "torch.autograd": "lets PyTorch differentiate: the exercise is to write the formula.",
+    "torch.tensor(": "copies numbers into a new tensor.",
+    **dict.fromkeys((".detach()", ".data", "no_grad"), "leaves the graph."),
+    **dict.fromkeys((".item()", ".tolist()", "float(", ".numpy()"), "makes plain numbers of tensors."),
+}
+
+
+def cut(function_class: type[Function]) -> str:
+    """Say what in a backward cuts its result off from the graph; empty if nothing is known to."""
+    source = inspect.getsource(function_class.backward)
+    return next((f"`{sign.rstrip('(')}` {why}" for sign, why in CUTS.items() if sign in source), "")
 
 
 def meaning(message: str) -> str:
@@ -113,6 +141,11 @@ def explain(error: BaseException, path: Path) -> str:
         tensors = {name: known[name] for name in names if isinstance(known.get(name), Tensor)}
         shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in tensors.items())
         parts += [f"Shapes: {shapes}."] if shapes else []
+        labels = [name for name, t in tensors.items() if not t.is_floating_point() and t.dtype != torch.bool]
+        if labels and "must match the size" in str(error):
+            parts.append(
+                f"{labels[0]} holds labels, one number a row: torch.nn.functional.one_hot makes rows."
+            )
         if any(0 in tensor.shape for tensor in tensors.values()):
             parts.append("The batch is empty here: it has no rows.")
     return "\n".join(parts)
