@@ -75,7 +75,7 @@ def main(config: Config) -> dict[str, float]:
                 metrics.reset()
                 monitor.after_epoch(loader.step, training, validation)
                 print(f"epoch {epoch:2}  train {training}  val {validation}")
-                if epoch in (1, config.epochs):
+                if epoch == config.epochs:
                     when = f"after epoch {epoch}"
                     run.log_figure("first layer", loader.step, plot_weights, model[1].weight, when)
                 checkpointer.end_epoch(training, validation)
