@@ -69,12 +69,6 @@ def test_shapes_values_and_labels(fetched, small_set, tmp_path):
     assert data.test_labels.dtype == torch.int64
 
 
-def test_a_broken_file_is_fetched_again(fetched, tmp_path):
-    load_mnist(tmp_path)
-    (fetched / LABELS).write_bytes(b"half a file")
-    assert load_mnist(tmp_path).test_labels.shape == (TEST,)
-
-
 def test_a_folder_that_is_not_there_is_not_made(fetched, tmp_path):
     with pytest.raises(UserError, match="typo: there is no such folder"):
         load_mnist(tmp_path / "typo")

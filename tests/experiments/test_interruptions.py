@@ -63,23 +63,3 @@ def test_interrupted_at_random_it_ends_as_if_nothing_had_been(tmp_path, argv, se
     assert ours[1] == theirs[1], how
     assert ours[2] == theirs[2], how
     print(*how)
-
-
-@pytest.mark.slow
-def test_the_message_is_how_to_resume(tmp_path):
-    process = start(tmp_path, "--epochs", "1000", "--checkpoint-steps", "5")
-    while process.poll() is None and not list(tmp_path.glob("mnist/*/checkpoints/best.pt")):
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    out, complaint = process.communicate()
-    folder = the_folder(tmp_path)
-    assert process.returncode == 130
-    script = Path(__file__).with_name("small_mnist.py")
-    assert complaint.splitlines() == [
-        "",
-        "stopping after this step (once more: at once)",
-        "mnist: interrupted",
-        f"to resume: python {script} --resume {folder}",
-    ]
-    assert "epoch  1" in out
-    assert not list(folder.rglob("*.part"))
