@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.gradcheck import checks
+from manualgrad.gradcheck.checks import conduct, precision, probes, returned, use, values
+from manualgrad.gradcheck.checks.second_order import differentiate_again
 from manualgrad.gradcheck.clock import Clock, OutOfTimeError
 from manualgrad.gradcheck.report import HINTS, Report
 from manualgrad.gradcheck.session import Session
@@ -16,6 +17,27 @@ from manualgrad.gradcheck.subject import MisuseError, Subject
 from manualgrad.gradcheck.tolerance import Tolerance
 
 SMALL = 100_000  # elements
+
+Check = Callable[[Session], None]
+
+# Cheap and decisive first: what is found early explains what would be found late.
+ALWAYS: list[Check] = [
+    conduct.first_run,
+    values.at_the_inputs,
+    conduct.repeats,
+    values.forward_agrees,
+    returned.shapes_and_dtypes,
+    values.values_are_right,
+]
+# Only while nothing is wrong: each of these would find the same mistake again.
+WHILE_RIGHT: list[Check] = [
+    use.proportional,
+    precision.own_dtype,
+    use.each_input_alone,
+    use.each_result_alone,
+    conduct.works_twice,
+    use.layouts,
+]
 
 
 def gradcheck(
@@ -105,11 +127,11 @@ def gradcheck(
         torch.Generator().manual_seed(seed),
         Report(subject.title, seed=seed),
     )
-    while_right = [*checks.WHILE_RIGHT, *checks.MAGNITUDES * magnitudes, *checks.SECOND_ORDER * second_order]
+    later = [*WHILE_RIGHT, *[probes.other_inputs] * magnitudes, *[differentiate_again] * second_order]
     with _alone(subject), clock, warnings.catch_warnings():
         try:
-            for check in (*checks.ALWAYS, *while_right):
-                if not session.done and (session.report.ok or check in checks.ALWAYS):
+            for check in (*ALWAYS, *later):
+                if not session.done and (session.report.ok or check in ALWAYS):
                     _attempt(check, session)
                     warnings.simplefilter("ignore")  # what the subject has to warn of, it has by now
         except OutOfTimeError:
@@ -118,7 +140,7 @@ def gradcheck(
     return session.report
 
 
-def _attempt(check: checks.Check, session: Session) -> None:
+def _attempt(check: Check, session: Session) -> None:
     """Run one check; what the checker itself stumbles over is told as that, not as the subject's fault."""
     try:
         check(session)

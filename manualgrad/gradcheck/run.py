@@ -102,6 +102,15 @@ class Measurement:
         return torch.where(self.reference.isfinite(), self.reference, self.numeric.value)
 
     @property
+    def name(self) -> str:
+        """How a sentence refers to the argument."""
+        return self.run.subject.name_of(self.position)
+
+    def entry(self, index: tuple[int, ...]) -> str:
+        """Return how a sentence refers to one element."""
+        return self.run.subject.entry(self.position, index)
+
+    @property
     def is_wrong(self) -> bool:
         """Whether it is wrong somewhere."""
         return bool(self.wrong.any())

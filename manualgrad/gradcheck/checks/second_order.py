@@ -22,7 +22,7 @@ REFUSED = (
 )
 
 
-def second_order(session: Session) -> None:
+def differentiate_again(session: Session) -> None:
     """Compare the derivative of ``<w, gradient>`` with numeric differences of the gradient."""
     base, positions = session.base, session.subject.checked
     if session.named or session.surrogate or sum(base.values[i].numel() for i in positions) > BIG:

@@ -13,7 +13,6 @@ from manualgrad.gradcheck.subject import MisuseError, real
 from manualgrad.gradcheck.tolerance import first_index
 
 MOST = 2_000  # elements of an argument that a diagnosis looks at
-SURROGATE = "If backward is meant to be another function's gradient (straight-through), pass it as surrogate."
 
 
 def at_the_inputs(session: Session) -> None:
@@ -42,44 +41,45 @@ def forward_agrees(session: Session) -> None:
 
 def values_are_right(session: Session) -> None:
     """Name what is wrong at the caller's inputs, and count what could not be judged."""
+    measured = {i: m for i, m in session.base.measured.items() if i not in session.named}
+    for position, m in measured.items():
+        index = first_index(m.numeric.kink & ~m.wrong)
+        if index is not None:
+            session.find("kink", position, _kink(m, index), index, wrong=False)
     name_wrong(session, session.base)
-    for position in session.subject.checked:
+    for position, m in measured.items():
         if position not in session.named:
-            _count_unjudged(session, position)
+            _count_unjudged(session, m)
     session.judged = True
 
 
-def _count_unjudged(session: Session, position: int) -> None:
-    gradient, name = session.base.measured[position], session.subject.name_of(position)
-    unknown = ~gradient.right.isfinite()
+def _count_unjudged(session: Session, m: Measurement) -> None:
+    unknown = ~m.right.isfinite()
     index = first_index(unknown)
     if index is None:
         return
     count, total = int(unknown.sum()), unknown.numel()
-    if gradient.noise >= STAIRCASE and gradient.reference is None:
+    if m.noise >= STAIRCASE and m.reference is None:
         message = (
-            f"{name} moves the result in steps coarser than float32's: it has no derivative to compare with."
+            f"{m.name} moves the result in steps coarser than float32's: it has no derivative to compare "
+            "with. If backward is meant to be another function's gradient (straight-through), pass it as "
+            "surrogate."
         )
-        session.find("unknown", position, f"{message} {SURROGATE}")
-    elif count == total and bool(gradient.numeric.error.isfinite().all()):
-        message = f"The gradient of {name} could not be judged: the function is too noisy."
-        session.find("unknown", position, f"{message} Pass a reference, or rtol.")
+        session.find("unknown", m.position, message)
+    elif count == total and bool(m.numeric.error.isfinite().all()):
+        message = f"The gradient of {m.name} could not be judged: the function is too noisy."
+        session.find("unknown", m.position, f"{message} Pass a reference, or rtol.")
     elif total <= 1024 or count < total // 2:  # of a big tensor a sample is looked at, and the rest is as it
-        value, yours = float(real(session.base.values[position])[index]), float(gradient.yours[index])
-        where = f"{session.subject.entry(position, index)} = {value:.4g}; yours is {yours:.4g}"
+        value, yours = float(real(m.run.values[m.position])[index]), float(m.yours[index])
+        where = f"{m.entry(index)} = {value:.4g}; yours is {yours:.4g}"
         message = f"{count} of {total} elements could not be judged: the slope is not known at {where}."
-        session.find("kink", position, message, index, wrong=False)
+        session.find("kink", m.position, message, index, wrong=False)
 
 
 def name_wrong(session: Session, run: Run, probe: str = "") -> None:
     """Say what is wrong in a judged run, argument by argument; a probe says how its inputs were changed."""
-    for position in session.subject.checked:
-        gradient = run.measured[position]
-        index = first_index(gradient.numeric.kink & ~gradient.wrong)
-        if index is not None and position not in session.named and not probe:
-            session.find("kink", position, _kink(session, gradient, position, index), index, wrong=False)
-    for position, measurement in run.measured.items():
-        if measurement.is_wrong and position not in session.named:
+    for position, m in run.measured.items():
+        if m.is_wrong and position not in session.named:
             first = _first_rows(session, run, position)
             runs = [first, *_more_runs(session, first)]
             _name(session, [r for r in runs if r.measured[position].is_wrong], position, probe)
@@ -87,38 +87,33 @@ def name_wrong(session: Session, run: Run, probe: str = "") -> None:
 
 
 def _name(session: Session, runs: list[Run], position: int, probe: str) -> None:
-    gradient = runs[0].measured[position]
+    m = runs[0].measured[position]
     where = f"Right at the inputs as they are; with {probe}: " if probe else ""
-    elsewhere = gradient.wrong & ~(gradient.numeric.kink & gradient.yours.isfinite())
-    index = first_index(gradient.wrong)
-    if index is not None and not bool(elsewhere.any()):
-        session.find("kink", position, where + _kink(session, gradient, position, index), index)
+    elsewhere = m.wrong & ~(m.numeric.kink & m.yours.isfinite())
+    index = m.worst_index()
+    if not bool(elsewhere.any()):
+        session.find("kink", position, where + _kink(m, index), index)
         return
     case = Case(session, position, runs)
     kind, sentence = diagnose(case)
-    index = gradient.worst_index()
     figures = case.element(index)
     worked_out = "" if "no known mistake" in sentence else f" {figures}."
     # A probe may lie out of the domain, where the function is constant or otherwise another one.
-    is_flat = not bool(gradient.right[elsewhere].any())
+    is_flat = not bool(m.right[elsewhere].any())
     wrong = not probe or (kind != "unknown" and not is_flat) or kind == "non-finite"
     session.find(kind, position, f"{where}{sentence}{worked_out}", index, wrong=wrong, figures=figures)
 
 
-def _kink(session: Session, gradient: Measurement, position: int, index: tuple[int, ...]) -> str:
+def _kink(m: Measurement, index: tuple[int, ...]) -> str:
     """Set the element's gradient beside the slopes on its left and right."""
-    estimate, yours = gradient.numeric, float(gradient.yours[index])
-    left, right = float(estimate.left[index]) + 0.0, float(estimate.right[index]) + 0.0  # no minus zero
-    says = (
-        f"{session.subject.entry(position, index)} is at a kink: the slope is {left:.6g} from the left and "
-        f"{right:.6g} from the right"
-    )
-    if not bool(gradient.wrong[index]):
-        return f"{says}. Yours, {yours:.6g}, lies between them and is allowed."
-    if gradient.reference is not None:
-        theirs = float(gradient.reference[index]) + 0.0
-        return f"{says}. Yours is {yours:.6g}, the reference has {theirs:.6g}."
-    return f"{says}. Yours, {yours:.6g}, does not lie between them."
+    left, right = float(m.numeric.left[index]) + 0.0, float(m.numeric.right[index]) + 0.0  # no minus zero
+    slopes = f"the slope is {left:.6g} from the left and {right:.6g} from the right"
+    yours = f"{m.entry(index)} is at a kink: {slopes}. Yours, {float(m.yours[index]):.6g},"
+    if not bool(m.wrong[index]):
+        return f"{yours} lies between them and is allowed."
+    if m.reference is not None:
+        return f"{yours} is not the reference's, {float(m.reference[index]) + 0.0:.6g}."
+    return f"{yours} does not lie between them."
 
 
 def _first_rows(session: Session, run: Run, position: int) -> Run:
@@ -126,11 +121,12 @@ def _first_rows(session: Session, run: Run, position: int) -> Run:
     value = run.values[position]
     rows = max(3, MOST * len(value) // value.numel()) if value.numel() > MOST else 0
     for shared in (1, value.dim()) if rows else ():  # of the sizes: what has as many rows is cut, too
-        is_like = [isinstance(v, Tensor) and v.shape[:shared] == value.shape[:shared] for v in run.values]
+        values = list(run.values)
+        for i, other in enumerate(values):
+            if isinstance(other, Tensor) and other.shape[:shared] == value.shape[:shared]:
+                values[i] = other[:rows]
         try:
-            fewer = session.run(
-                [v[:rows] if like else v for v, like in zip(run.values, is_like, strict=True)]
-            )
+            fewer = session.run(values)
         except SubjectError:
             continue
         if fewer.is_finite and session.judge(fewer).measured[position].is_wrong:
