@@ -17,11 +17,14 @@ def first_run(session: Session) -> None:
     """Run forward and backward on the caller's own values."""
     try:
         session.subject.fix_randomness()
-        if session.reference is not None:
-            session.reference.seed = session.subject.seed  # so that it draws the same
-        native = session.native
     except (Exception, SystemExit) as error:
-        return _raised(session, error if isinstance(error, SubjectError) else SubjectError("forward", error))
+        return _raised(session, SubjectError("forward", error))
+    if session.reference is not None:
+        session.reference.seed = session.subject.seed  # so that it draws the same
+    try:
+        native = session.native
+    except SubjectError as error:
+        return _raised(session, error)
     _finite_forward(session)
     for what in dict.fromkeys(native.changed):
         session.find("mutates", None, f"{what}: others still need the old values.")
