@@ -19,31 +19,19 @@ LESSONS = PACKAGE / "exercises" / "lessons"
 
 
 class Lesson:
-    """A page of the book: module docstring, Function class, wrapper."""
+    """A page of the book: module docstring with its sections, Function class, wrapper."""
 
     def __init__(self, source: str) -> None:
-        self._lines = source.splitlines()
-        self._tree = ast.parse(source)
+        self._lines, self._tree = source.splitlines(), ast.parse(source)
+        docstring = ast.get_docstring(self._tree) or ""
+        self.title = docstring.partition("\n")[0]
+        pieces = re.split(r"^(\w[\w ]*)\n-{3,}\n", docstring, flags=re.MULTILINE)
+        self.sections = {
+            heading: body.strip("\n") for heading, body in zip(pieces[1::2], pieces[2::2], strict=True)
+        }
         nodes = list(ast.walk(self._tree))
         self._functions = {node.name: node for node in nodes if isinstance(node, ast.FunctionDef)}
-        self._classes = [node.name for node in nodes if isinstance(node, ast.ClassDef)]
-
-    @property
-    def title(self) -> str:
-        """The docstring's first line."""
-        return (ast.get_docstring(self._tree) or "").partition("\n")[0]
-
-    @cached_property
-    def sections(self) -> dict[str, str]:
-        """Each heading of the docstring with the text below it."""
-        text = ast.get_docstring(self._tree) or ""
-        pieces = re.split(r"^(\w[\w ]*)\n-{3,}\n", text, flags=re.MULTILINE)
-        return {heading: body.strip("\n") for heading, body in zip(pieces[1::2], pieces[2::2], strict=True)}
-
-    @property
-    def class_name(self) -> str:
-        """The name of the page's Function class."""
-        return self._classes[0]
+        self.class_name = next((node.name for node in nodes if isinstance(node, ast.ClassDef)), "")
 
     def code(self, name: str) -> str:
         """Return the source of a function or a method, without its decorators."""
@@ -80,11 +68,7 @@ class Lesson:
 
     def shapes(self) -> list[tuple[str, str]]:
         """Return the wrapper's tensor parameters and its result, each with the text that gives its shape."""
-        wrapper = next(
-            node
-            for node in self._tree.body
-            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
-        )
+        wrapper = next(node for name, node in self._functions.items() if not name.startswith("_"))
         docstring = ast.get_docstring(wrapper) or ""
         text = r"((?:\n {4}.+)+)"
         parameters = re.findall(rf"^(\w+) : Tensor.*{text}", docstring, flags=re.MULTILINE)

@@ -11,8 +11,7 @@ from pathlib import Path
 from manualgrad.errors import UserError
 from manualgrad.exercises.course import COURSE
 from manualgrad.exercises.exercise import Exercise
-from manualgrad.exercises.folder import PROGRESS, Folder
-from manualgrad.exercises.stub import write_stub
+from manualgrad.exercises.folder import PROGRESS
 
 LARGEST_FILE = 2**20  # bytes
 
@@ -103,10 +102,10 @@ def _attempts(record: Path) -> int | None:
 def look(exercise: Exercise, source: bytes) -> str:
     """Name the lines that a person should look at: a gradient that was not derived, a way into the check.
 
-    What stands in the exercise's own text is not held against the student.
+    What the lesson's own page uses is not held against the student.
     """
     try:
-        names, given = _names(source), _names(write_stub(exercise, Folder()).encode())
+        names, given = _names(source), _names(exercise.lesson.body().encode())
     except (SyntaxError, ValueError):
         return ""
     except (RecursionError, MemoryError):

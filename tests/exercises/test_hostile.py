@@ -1,12 +1,16 @@
 """Whatever a student's code does to its process, the check ends with one clear message."""
 
+import os
+import signal
 import time
 from contextlib import suppress
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
 
 from manualgrad.exercises.sandbox import landlock_version
+from manualgrad.exercises.verdict import Request
 from tests.exercises.attempts import attempt
 
 RIGHT = "grad_input = grad_output * output"
@@ -107,6 +111,20 @@ def test_the_next_file_is_judged_as_if_nothing_had_been(judge):
     for name in ("abort", "memory of tensors", "closed descriptors"):
         judge("exp", HOSTILE[name][0], **limits(name))
     assert judge("exp", attempt("exp", RIGHT)).passed
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # files of a check that never began
+def test_a_killed_server_costs_its_own_checks_only(server, tmp_path):
+    request = Request("exp", tmp_path / "exp.py", attempt("exp", RIGHT).encode())
+    running = server.Check(request)
+    os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
+    assert running.wait().kind == "lost"
+    while (verdict := server.check(request)).kind == "lost":  # until the system has noticed
+        time.sleep(0.1)
+    assert verdict.passed
 
 
 LEFT_RUNNING = """
