@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import os
+import statistics
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, replace
@@ -17,14 +18,13 @@ from manualgrad.exercises import gradebook, sandbox
 from manualgrad.exercises.checker import check
 from manualgrad.exercises.course import COURSE
 from manualgrad.exercises.exercise import PACKAGE, Exercise
-from manualgrad.exercises.folder import Folder
 from manualgrad.exercises.gradebook import Grade
-from manualgrad.exercises.stub import our_solution, write_stub
 from manualgrad.exercises.submissions import File, Submission, find_submissions, look, read_submission
 from manualgrad.exercises.verdict import Limits, Request, Verdict
 from manualgrad.table import print_table
 
-HONEST_SHARE = 0.1  # of the time that our own solution takes
+QUICK = 0.5  # of the median: forged passes of two exercises took 0.1 to 0.54 of it, honest ones 0.58 and more
+TOO_SOON = "it passed much sooner than the others"
 MISSING = File(Path(), problem=("not-submitted", "It was not handed in."))
 CONFINED = "submissions can write in a scratch folder only, and reach no other process"
 EXPOSED = (
@@ -50,11 +50,12 @@ def grade_class(
     with rows.open("w", newline="", encoding="utf-8") as file:  # each row as it comes, for a kill on the way
         writer = csv.writer(file)
         writer.writerows(gradebook.details(known))
-        for grade in Grader(exercises, jobs, limits).grade(submissions, known):
+        for grade in grade_all(submissions, exercises, jobs, limits, known):
             grades[grade.submission, grade.exercise] = grade
             writer.writerow(asdict(grade).values())
             file.flush()
     ordered = [grades[submission.name, exercise.name] for submission in submissions for exercise in exercises]
+    ordered = look_at_the_quick(ordered)
     write_atomically(rows, gradebook.table(gradebook.details(ordered)))
     write_atomically(table, gradebook.table(gradebook.students(submissions, ordered)))
     texts.mkdir(exist_ok=True)
@@ -75,7 +76,7 @@ def grade_submission(
     """Return the grades of one submission, in the exercises' order."""
     submission = read_submission(folder)
     exercises = chosen or handed_in([submission], folder)
-    grades = {grade.exercise: grade for grade in Grader(exercises, jobs, limits).grade([submission])}
+    grades = {grade.exercise: grade for grade in grade_all([submission], exercises, jobs, limits)}
     return [grades[exercise.name] for exercise in exercises]
 
 
@@ -87,87 +88,76 @@ def handed_in(submissions: Sequence[Submission], folder: Path) -> list[Exercise]
     return [exercise for exercise in COURSE if exercise.name in names]
 
 
-class Grader:
-    """Check submissions, some at once: as many as there are processors, unless told otherwise."""
+def grade_all(
+    submissions: Sequence[Submission],
+    exercises: Sequence[Exercise],
+    jobs: int | None,
+    limits: Limits,
+    known: Sequence[Grade] = (),
+) -> Iterator[Grade]:
+    """Check what no earlier grading of the same file knows, and yield the grades as they come."""
+    done = {(grade.submission, grade.exercise, grade.digest) for grade in known}
+    work = [(submission, exercise) for submission in submissions for exercise in exercises]
+    work = [(s, e) for s, e in work if (s.name, e.name, s.files.get(e.name, MISSING).digest) not in done]
+    package, lost = fingerprint(), []
+    sandbox.adopt_orphans()
+    with ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
+        waiting = {pool.submit(grade_one, *item, limits, package): item for item in work}
+        try:
+            finished, console = as_completed(waiting), Console(stderr=True)
+            for future in track(finished, "grading", len(waiting), console=console, transient=True):
+                if future.result().kind == "lost":
+                    lost.append(waiting[future])
+                else:
+                    yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    for item in lost:  # a check took the server down: alone, it is found out which
+        yield grade_one(*item, limits, package)
 
-    def __init__(self, exercises: Sequence[Exercise], jobs: int | None, limits: Limits) -> None:
-        self.exercises, self.jobs, self.limits = exercises, jobs or os.cpu_count() or 1, limits
-        self.package = fingerprint()
-        sandbox.adopt_orphans()
-        overhead = check(Request(exercises[0].name, Path("empty.py"), b"", limits)).seconds
-        self.shortest = {
-            exercise.name: overhead + HONEST_SHARE * (self._time_ours(exercise) - overhead)
-            for exercise in exercises
-        }
 
-    def _time_ours(self, exercise: Exercise) -> float:
-        """Return how long the check of our own solution takes."""
-        verdict = check(Request(exercise.name, Path("ours.py"), ours(exercise).encode(), self.limits))
-        if not verdict.passed:
-            raise UserError(f"our own solution of {exercise.name} does not pass here: {verdict.message}")
-        return verdict.seconds
-
-    def grade(self, submissions: Sequence[Submission], known: Sequence[Grade] = ()) -> Iterator[Grade]:
-        """Check what no earlier grading of the same file knows, and yield the grades as they come."""
-        done = {(grade.submission, grade.exercise, grade.digest) for grade in known}
-        work = [(submission, exercise) for submission in submissions for exercise in self.exercises]
-        work = [(s, e) for s, e in work if (s.name, e.name, s.files.get(e.name, MISSING).digest) not in done]
-        lost = []
-        with ThreadPoolExecutor(self.jobs) as pool:
-            waiting = {pool.submit(self.grade_one, *item): item for item in work}
-            try:
-                finished, console = as_completed(waiting), Console(stderr=True)
-                for future in track(finished, "grading", len(waiting), console=console, transient=True):
-                    if future.result().kind == "lost":
-                        lost.append(waiting[future])
-                    else:
-                        yield future.result()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-        for item in lost:  # a check took the server down: alone, it is found out which
-            yield self.grade_one(*item)
-
-    def grade_one(self, submission: Submission, exercise: Exercise) -> Grade:
-        """Check one exercise of one submission."""
-        steps, file = len(exercise.steps), submission.files.get(exercise.name, MISSING)
-        grade = Grade(submission.name, exercise.name, 0, steps, notes=file.notes, digest=file.digest)
-        if file.problem is not None:
-            kind, message = file.problem
-            return replace(grade, kind=kind, message=message, report=message)
-        verdict = check(Request(exercise.name, file.path.resolve(), file.source, self.limits, width=80))
-        sandbox.end_orphans()
-        if fingerprint() != self.package:
-            raise UserError(
-                f"the package's own files changed while {file.path} was checked: the grading has stopped; "
-                "install the package anew, and look at that file"
-            )
-        reasons = [look(exercise, file.source)]
-        if verdict.steps_done > steps or verdict.passed != (verdict.steps_done == steps):
-            verdict = Verdict(kind="tampered", message=f"{file.path.name} reports points that there are not.")
-            reasons.append("the answer was written by the file itself")
-        if verdict.passed and verdict.seconds < self.shortest[exercise.name]:
-            reasons.append("it passed in less than a tenth of the time that a check takes")
-        return replace(
-            grade,
-            points=verdict.steps_done,
-            kind=verdict.kind,
-            message=" ".join(verdict.message.split()),
-            seconds=verdict.seconds,
-            look_at="; ".join(filter(None, reasons)),
-            report="right" if verdict.passed else verdict.report or verdict.message,
+def grade_one(submission: Submission, exercise: Exercise, limits: Limits, package: str) -> Grade:
+    """Check one exercise of one submission; the package's files have to stay what they were."""
+    steps, file = len(exercise.steps), submission.files.get(exercise.name, MISSING)
+    grade = Grade(submission.name, exercise.name, 0, steps, notes=file.notes, digest=file.digest)
+    if file.problem is not None:
+        kind, message = file.problem
+        return replace(grade, kind=kind, message=message, report=message)
+    verdict = check(Request(exercise.name, file.path.resolve(), file.source, limits, width=80))
+    sandbox.end_orphans()
+    if fingerprint() != package:
+        raise UserError(
+            f"the package's own files changed while {file.path} was checked: the grading has stopped; "
+            "install the package anew, and look at that file"
         )
+    reasons = [look(exercise, file.source)]
+    if verdict.steps_done > steps or verdict.passed != (verdict.steps_done == steps):
+        verdict = Verdict(kind="tampered", message=f"{file.path.name} reports points that there are not.")
+        reasons.append("the answer was written by the file itself")
+    return replace(
+        grade,
+        points=verdict.steps_done,
+        kind=verdict.kind,
+        message=" ".join(verdict.message.split()),
+        seconds=verdict.seconds,
+        look_at="; ".join(filter(None, reasons)),
+        report="right" if verdict.passed else verdict.report or verdict.message,
+    )
 
 
-def ours(exercise: Exercise) -> str:
-    """Return a file that solves an exercise with the lesson's own code."""
-    if exercise.kind == "prediction":
-        return write_stub(exercise, Folder()).replace("prediction = ...", our_solution(exercise))
-    if exercise.kind != "function":
-        return exercise.lesson.body()
-    name = exercise.lesson.class_name
-    text = f"from {exercise.module} import {name} as Ours\nclass {name}(Ours):\n"
-    return f"{text}    backward = staticmethod(Ours.backward)\n"
+def look_at_the_quick(grades: Sequence[Grade]) -> list[Grade]:
+    """Point out the passes that came much sooner than the others of their exercise."""
+    seconds: dict[str, list[float]] = {}
+    for grade in grades:
+        seconds.setdefault(grade.exercise, []).extend([grade.seconds] * grade.passed)
+    found = []
+    for grade in grades:
+        quick = grade.passed and grade.seconds < QUICK * statistics.median(seconds[grade.exercise])
+        if quick and TOO_SOON not in grade.look_at:
+            grade = replace(grade, look_at="; ".join(filter(None, [grade.look_at, TOO_SOON])))
+        found.append(grade)
+    return found
 
 
 def fingerprint() -> str:

@@ -114,9 +114,7 @@ def test_the_next_file_is_judged_as_if_nothing_had_been(judge):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)  # files of a check that never began
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # its files
 def test_a_killed_server_costs_its_own_checks_only(server, tmp_path):
     request = Request("exp", tmp_path / "exp.py", attempt("exp", RIGHT).encode())
     running = server.Check(request)
