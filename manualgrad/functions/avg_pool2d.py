@@ -63,7 +63,15 @@ class AvgPool2d(Function):
         count_include_pad: bool,
         divisor_override: int | None,
     ) -> Tensor:
-        return _means(input, windows, ceil_mode, count_include_pad, divisor_override)
+        return torch.nn.functional.avg_pool2d(
+            input,
+            windows.kernel,
+            windows.stride,
+            windows.padding,
+            ceil_mode,
+            count_include_pad,
+            divisor_override,
+        )  # (..., H, W) -> (..., H', W')
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -88,22 +96,7 @@ class AvgPool2d(Function):
 
     @staticmethod
     def jvp(ctx: Any, input_tangent: Tensor, *constants: None) -> Tensor:
-        return _means(input_tangent, *ctx.options)
-
-
-def _means(
-    input: Tensor, windows: Windows, ceil_mode: bool, count_include_pad: bool, divisor_override: int | None
-) -> Tensor:
-    """Take the means, of the input or of a small change of it: (..., H, W) -> (..., H', W')."""
-    return torch.nn.functional.avg_pool2d(
-        input,
-        windows.kernel,
-        windows.stride,
-        windows.padding,
-        ceil_mode,
-        count_include_pad,
-        divisor_override,
-    )
+        return AvgPool2d.forward(input_tangent, *ctx.options)  # it is linear
 
 
 def _covered(
