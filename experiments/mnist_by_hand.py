@@ -78,9 +78,9 @@ def main(config: Config) -> dict[str, float]:
                 if epoch == config.epochs:
                     when = f"after epoch {epoch}"
                     run.log_figure("first layer", loader.step, plot_weights, model[1].weight, when)
-                checkpointer.end_epoch(training, validation)
-            figures = checkpointer.load_best_weights()
-        return evaluate_digits(run, model, monitor, test_set, loader.step, figures, config.require_accuracy)
+                checkpointer.end_epoch(validation.accuracy)
+            checkpointer.load_best_weights()
+        return evaluate_digits(run, model, monitor, test_set, loader.step, config.require_accuracy)
 
 
 if __name__ == "__main__":

@@ -96,9 +96,9 @@ def main(config: Config) -> dict[str, float]:
                 run.log_figure(
                     "convolutions/feature maps", loader.step, plot_feature_maps, probe[0], maps, label, when
                 )
-                checkpointer.end_epoch(training, validation)
-            figures = checkpointer.load_best_weights()
-        return evaluate_digits(run, model, monitor, test_set, loader.step, figures, config.require_accuracy)
+                checkpointer.end_epoch(validation.accuracy)
+            checkpointer.load_best_weights()
+        return evaluate_digits(run, model, monitor, test_set, loader.step, config.require_accuracy)
 
 
 def build_model() -> nn.Sequential:

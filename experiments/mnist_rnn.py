@@ -124,9 +124,9 @@ def main(config: Config) -> dict[str, float]:
                 monitor.after_epoch(loader.step, training, validation)
                 print(f"epoch {epoch:2}  train {training}  val {validation}")
                 log_gradients(run, model, validation_set, loader.step, f"after epoch {epoch}")
-                checkpointer.end_epoch(training, validation)
-            figures = checkpointer.load_best_weights()
-        return evaluate_digits(run, model, monitor, test_set, loader.step, figures, config.require_accuracy)
+                checkpointer.end_epoch(validation.accuracy)
+            checkpointer.load_best_weights()
+        return evaluate_digits(run, model, monitor, test_set, loader.step, config.require_accuracy)
 
 
 def build_model() -> nn.Sequential:

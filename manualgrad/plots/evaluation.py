@@ -18,14 +18,18 @@ def evaluate_digits(
     monitor: TrainingMonitor,
     test_set: Examples,
     step: int,
-    figures: dict[str, float],
     required: float | None = None,
 ) -> dict[str, float]:
     """Test a model that has its best weights, draw its mistakes, answer the five questions, finish the run.
 
-    The training took so many steps, its monitor has watched it, and its figures are what
-    ``Checkpointer.load_best_weights`` returned. Less accuracy than is required is a UserError.
+    The training took so many steps, and its monitor has watched it. Less accuracy than is required is a
+    UserError.
     """
+    accuracies = [epoch["validation_accuracy"] for epoch in monitor.epochs]
+    best = accuracies.index(max(accuracies))
+    figures: dict[str, float] = {"best_epoch": best + 1}
+    figures |= {name: value for name, value in monitor.epochs[best].items() if "validation" in name}
+    figures |= {name: value for name, value in monitor.epochs[-1].items() if "training" in name}
     images, labels = test_set
     model.eval()
     with torch.no_grad():
@@ -33,7 +37,7 @@ def evaluate_digits(
     predictions = logits.argmax(1)
     correct = (predictions == labels).sum().item()
     test = Metrics(nn.CrossEntropyLoss()(logits, labels).item(), correct / len(labels))
-    when = f"after epoch {figures['best_epoch']}"
+    when = f"after epoch {best + 1}"
     print(f"test accuracy {test.accuracy:.4f}, with the weights {when}")
     run.log_scalars(step, vars(test), part="test")
     if run.full:

@@ -37,7 +37,7 @@ def _learns(epochs: Records, accuracy: float, guessing: float, fine: bool) -> st
         correct = f"{accuracy:.4f} of the answers are correct; guessing gets {guessing:.4f}"
         return f"{much}: {correct}{_overfits(epochs)}"
     guess = f"no: {accuracy:.4f} is guessing ({guessing:.4f})"
-    if epochs and (training := epochs[-1]["training accuracy"]) > guessing + 0.05:
+    if epochs and (training := epochs[-1]["training_accuracy"]) > guessing + 0.05:
         return f"{guess}; of the training examples it knows {training:.4f} by heart: are the labels right?"
     advice = "; gradients and steps are fine: try more units, more epochs, or another rate"
     return guess + advice if fine else guess
@@ -45,11 +45,11 @@ def _learns(epochs: Records, accuracy: float, guessing: float, fine: bool) -> st
 
 def _overfits(epochs: Records) -> str:
     """Say since when the validation loss rises while the training loss falls, if it does."""
-    losses = [epoch["validation loss"] for epoch in epochs]
+    losses = [epoch["validation_loss"] for epoch in epochs]
     if not losses or losses[-1] < RISEN * min(losses):
         return ""
     best = losses.index(min(losses))
-    if epochs[-1]["training loss"] >= epochs[best]["training loss"]:
+    if epochs[-1]["training_loss"] >= epochs[best]["training_loss"]:
         return ""
     rise = f"from {losses[best]:.3g} to {losses[-1]:.3g}"
     return f"; it overfits after epoch {best + 1}: the validation loss rises {rise}, the training loss falls"

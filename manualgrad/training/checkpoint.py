@@ -19,11 +19,10 @@ from manualgrad.errors import UserError
 from manualgrad.training import parallel
 from manualgrad.training.config import TrainConfig, flag, hyper_parameters
 from manualgrad.training.loader import BatchLoader
-from manualgrad.training.metrics import Metrics
 from manualgrad.training.nonfinite import NonFiniteError
 from manualgrad.training.run_dir import RunDir
 
-FORMAT = "manualgrad checkpoint 2"
+FORMAT = "manualgrad checkpoint 3"
 
 
 class Interrupted(KeyboardInterrupt):
@@ -36,17 +35,8 @@ class Checkpointer:
     As a context manager it restores what ``--resume`` names, or saves the initial state. Ctrl-C and SIGTERM
     end the run after a whole step, saved; whoever reads an error is told how to resume.
 
-    Parameters
-    ----------
-    run : RunDir
-        The run that is saved; its settings are a ``TrainConfig``.
-    model : Module
-        The network whose weights are learnt.
-    loader : BatchLoader
-        The batches, which count the steps.
-    **others
-        Everything else that the next step depends on, such as the optimizer: whatever has ``state_dict`` and
-        ``load_state_dict``.
+    The run's settings are a ``TrainConfig``; the loader counts the steps. The others are all else that the
+    next step depends on, such as the optimizer: whatever has ``state_dict`` and ``load_state_dict``.
     """
 
     def __init__(self, run: RunDir, model: Module, loader: BatchLoader, **others: Any) -> None:
@@ -54,7 +44,7 @@ class Checkpointer:
         self.run, self.config, self.model, self.loader = run, run.config, model, loader
         self._parts: dict[str, Any] = {"loader": loader, "model": model, **others}
         self._last, self._best = (run.path / "checkpoints" / name for name in ("last.pt", "best.pt"))
-        self._figures: dict[str, float] = {}
+        self._best_accuracy = -1.0
         self._stop = False  # a signal has come
         self._handlers: dict[int, Any] = {}
 
@@ -96,33 +86,23 @@ class Checkpointer:
             if stop:
                 raise Interrupted
 
-    def end_epoch(self, training: Metrics, validation: Metrics) -> None:
-        """Keep the weights if they are the best on the validation images so far, and save.
+    def end_epoch(self, accuracy: float) -> None:
+        """Keep the weights if their accuracy on the validation images is the best so far, and save.
 
         Call it when the epoch's metrics are logged: a run that is resumed from here does not log them again.
         After a signal it then raises ``Interrupted``.
         """
-        self._figures |= {"training_accuracy": training.accuracy, "training_loss": training.loss}
-        if validation.accuracy > self._figures.get("validation_accuracy", -1.0):
-            self._figures |= {
-                "best_epoch": self.loader.epoch - 1,
-                "validation_accuracy": validation.accuracy,
-                "validation_loss": validation.loss,
-            }
+        if accuracy > self._best_accuracy:
+            self._best_accuracy = accuracy
             # First: last.pt may never know of better weights than there are.
             self._write(self._best, {"model": self.model.state_dict()})
         self._save()
         if parallel.any_rank(self._stop):
             raise Interrupted
 
-    def load_best_weights(self) -> dict[str, float]:
-        """Give the model its best weights, and return their ``best_epoch`` with its metrics.
-
-        They are ``validation_accuracy`` and ``validation_loss`` then, and ``training_accuracy`` and
-        ``training_loss`` of the last epoch.
-        """
+    def load_best_weights(self) -> None:
+        """Give the model its best weights."""
         load_best(self._best, self.model)
-        return self._figures
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         """Note that the run is to stop; in a process alone a second signal stops it at once."""
@@ -145,7 +125,7 @@ class Checkpointer:
     def _write(self, path: Path, content: dict[str, Any]) -> None:
         if parallel.is_first():
             header = {"experiment": self.run.experiment, "settings": hyper_parameters(self.config)}
-            write_checkpoint(path, header | {"figures": self._figures} | content)
+            write_checkpoint(path, header | {"best_accuracy": self._best_accuracy} | content)
 
     def _restore(self) -> None:
         content = read_checkpoint(self._last)
@@ -162,7 +142,7 @@ class Checkpointer:
             torch.set_rng_state(content["generators"]["cpu"])
             for index, state in enumerate(content["generators"]["cuda"][: torch.cuda.device_count()]):
                 torch.cuda.set_rng_state(state, index)
-            self._figures = dict(content["figures"])
+            self._best_accuracy = content["best_accuracy"]
             for name, part in self._parts.items():
                 part.load_state_dict(content[name])
             self.run.load_state_dict(content["run"], self.loader.step)  # the last: it changes files

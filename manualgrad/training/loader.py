@@ -12,16 +12,8 @@ from manualgrad.training import parallel
 class BatchLoader:
     """Cut data into batches, in another order each epoch.
 
-    By index, on the device: a DataLoader over the same tensors adds a fifth to MNIST's step.
-
-    Parameters
-    ----------
-    inputs, labels : Tensor
-        (N, ...) and (N,).
-    batch_size : int
-        Rows a batch; the last one may be shorter. Of several processes each gets its part of these rows.
-    seed : int
-        Of the shuffling.
+    By index, on the device: a DataLoader over the same tensors adds a fifth to MNIST's step. The last batch
+    may be shorter. Of several processes each gets its part of a batch's rows.
 
     Attributes
     ----------

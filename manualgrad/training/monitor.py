@@ -29,22 +29,8 @@ class TrainingMonitor:
     A record has norms and stuck units, a line a layer; at a few logarithmic times also distributions, and a
     check of the gradients against numeric ones.
 
-    Parameters
-    ----------
-    run : RunDir
-        Where to log; with ``--log none`` there are no records.
-    model : Sequential
-        The network.
-    loss_function : callable
-        The loss of its outputs and the targets.
-    optimizer : Optimizer
-        Tells the learning rate.
-    probe : Tensor
-        (N, ...): the inputs on which activations are observed, always the same.
-    every : int
-        Steps from one record to the next.
-    last : int
-        The training's last step.
+    The activations are observed on a probe (N, ...), inputs that are always the same. A record comes every so
+    many steps, up to the training's last; with ``--log none`` there is none.
     """
 
     def __init__(
@@ -115,8 +101,10 @@ class TrainingMonitor:
         """Record an epoch's loss and accuracy: two colours in each chart."""
         self.run.log_scalars(step, vars(training))
         self.run.log_scalars(step, vars(validation), part="validation")
-        losses = {"training loss": training.loss, "validation loss": validation.loss}
-        self.epochs.append(losses | {"training accuracy": training.accuracy})
+        parts = {"training": training, "validation": validation}
+        self.epochs.append(
+            {f"{of}_{name}": v for of, part in parts.items() for name, v in vars(part).items()}
+        )
 
     def report(self, accuracy: float, guessing: float) -> dict[str, str]:
         """Answer the five questions, on the terminal and in the Text tab.

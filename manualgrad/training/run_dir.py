@@ -88,11 +88,7 @@ class RunDir:
         return self._writers[part]
 
     def log_scalars(self, step: int, scalars: dict[str, float], part: str = "") -> None:
-        """Draw one point on each curve that ``scalars`` names, such as ``{"loss": 0.3}``, above a step.
-
-        The curves belong to a sub-run, such as ``part="validation"``, or to the run itself; its
-        ``descriptions`` explain them.
-        """
+        """Draw one point above a step on each curve of the run or of a sub-run: ``{"loss": 0.3}``."""
         if not self.logs:
             return
         from tensorboard.compat.proto import summary_pb2 as proto

@@ -15,7 +15,7 @@ from manualgrad.training.checkpoint import FORMAT, read_checkpoint, write_checkp
 CONTENT = {
     "experiment": "mnist",
     "settings": {"seed": 0, "runs_dir": "runs"},
-    "figures": {"best_epoch": 1, "validation_accuracy": 0.5},
+    "best_accuracy": 0.5,
     "model": torch.nn.Linear(3, 2).state_dict(),
     "optimizer": {"state": {0: {"step": torch.tensor(1.0)}}, "param_groups": [{"betas": (0.9, 0.999)}]},
 }

@@ -23,7 +23,7 @@ def records(gradients=(0.1, 0.2), updates=(1e-3, 3e-3), stuck=(0.1, 0.0), check=
 
 
 def epochs(training=(0.5, 0.2, 0.1), validation=(0.5, 0.3, 0.3), accuracy=0.9):
-    names = ("training loss", "validation loss", "training accuracy")
+    names = ("training_loss", "validation_loss", "training_accuracy")
     losses = zip(training, validation, strict=True)
     return [dict(zip(names, (*both, accuracy), strict=True)) for both in losses]
 
