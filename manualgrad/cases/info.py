@@ -20,18 +20,7 @@ class SampleInput:
     seed: int | None = None  # of the global generator, for a function that draws random numbers
 
     def seeded(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Seed the global generator before each call of a function that draws random numbers.
-
-        Parameters
-        ----------
-        function : callable
-            The function or its reference.
-
-        Returns
-        -------
-        callable
-            The function itself, if the sample has no seed.
-        """
+        """Seed the global generator before each call of a function that draws random numbers."""
         if self.seed is None:
             return function
 
@@ -43,27 +32,15 @@ class SampleInput:
         return call
 
     def bind(self, function: Callable[..., Any]) -> tuple[Callable[..., Tensor], tuple[Tensor, ...]]:
-        """Bind all arguments but those that are differentiated.
+        """Bind all arguments but those that are differentiated, and return the values of these, detached.
 
-        Parameters
-        ----------
-        function : callable
-            The function or its reference.
-
-        Returns
-        -------
-        callable
-            Takes the differentiated tensors alone, in their order, and returns one tensor: several
-            outputs are joined along their last dimension.
-        tuple of Tensor
-            Their values, detached.
+        The call takes them alone, in their order, and returns one tensor.
         """
         places = [
             place
             for place, value in enumerate(self.args)
             if isinstance(value, Tensor) and value.requires_grad
         ]
-
         seeded = self.seeded(function)
 
         def call(*values: Tensor) -> Tensor:
@@ -76,33 +53,12 @@ class SampleInput:
 
 
 def join_outputs(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
-    """Join what a function returns to one tensor, along the last dimension.
-
-    Parameters
-    ----------
-    outputs : Tensor or tuple of Tensor
-        Of any function of the list.
-
-    Returns
-    -------
-    Tensor
-        The output itself, if there is only one.
-    """
+    """Join what a function returns to one tensor, along the last dimension."""
     return outputs if isinstance(outputs, Tensor) else torch.cat(outputs, dim=-1)
 
 
 class TensorFactory:
-    """Make seeded random tensors of one dtype on one device.
-
-    Parameters
-    ----------
-    dtype : torch.dtype
-        Of all floating-point tensors.
-    device : str
-        Where they are.
-    seed : int
-        Same seed, same numbers, on every device.
-    """
+    """Make seeded random tensors of one dtype; the same seed gives the same numbers on every device."""
 
     def __init__(self, dtype: torch.dtype, device: str, seed: int) -> None:
         self.dtype, self.device = dtype, device
@@ -132,17 +88,7 @@ class TensorFactory:
 
 @dataclass(frozen=True)
 class FunctionInfo:
-    """Describe one function.
-
-    Attributes
-    ----------
-    function : callable
-        The lower-case wrapper.
-    function_class : type
-        Its ``torch.autograd.Function``.
-    reference : callable
-        PyTorch's own, with the same arguments.
-    """
+    """Describe one function: its wrapper, its class, PyTorch's own with the same arguments, its samples."""
 
     function: Callable[..., Any]
     function_class: type[Function]
@@ -157,20 +103,5 @@ class FunctionInfo:
     def samples(
         self, dtype: torch.dtype = torch.float64, device: str = "cpu", seed: int = 0
     ) -> list[SampleInput]:
-        """Fresh samples; the first is the plainest.
-
-        Parameters
-        ----------
-        dtype : torch.dtype
-            Of all floating-point tensors.
-        device : str
-            Where the tensors are.
-        seed : int
-            Same seed, same numbers.
-
-        Returns
-        -------
-        list of SampleInput
-            Tensors that are differentiated have ``requires_grad`` set.
-        """
+        """Make fresh samples, the plainest first; tensors that are differentiated want a gradient."""
         return list(self._sample_inputs(TensorFactory(dtype, device, seed)))
