@@ -89,9 +89,9 @@ class Session:
         )
 
     def conclude(self, exercise: Exercise, verdict: Verdict) -> None:
-        """Show a verdict and remember it."""
-        show_verdict(self.console, exercise, verdict)
+        """Remember a verdict, and show it."""
         self.folder.note_check(exercise, verdict.passed, verdict.steps_done)
+        show_verdict(self.console, exercise, verdict)
         if verdict.passed:
             self.say(f"ours beside yours: {self.folder.command('solution', exercise)}")
 
