@@ -18,7 +18,7 @@ from torch.autograd import Function
 
 from manualgrad.cases import FunctionInfo, SampleInput
 from manualgrad.exercises.course import find
-from manualgrad.exercises.edits import NUMBER, read
+from manualgrad.exercises.edits import read
 from manualgrad.exercises.exercise import Exercise, Step
 from manualgrad.exercises.given import info_of
 from manualgrad.exercises.programs import judge_network, judge_script
@@ -182,7 +182,7 @@ class Attempt:
 
         def expert(case: Case, kind: str) -> tuple[str, str] | None:
             slips = self._slips(sample, (case.name,))
-            return slips.find(4 if kind else 3, NUMBER if kind == "scale" else "") if slips else None
+            return slips.find(4 if kind else 3, kind == "scale") if slips else None
 
         EXPERTS[:] = [expert]
         with contextlib.redirect_stdout(io.StringIO()):  # one run's prints are enough
@@ -208,6 +208,8 @@ class Attempt:
             if slip := slips.find() or slips.find_two():
                 return replace(finding, kind=slip[0], message=f"{slip[1]} {finding.figures}.")
             added = slips.unread(with_right=True)
+            if "does not read" in added:
+                return replace(finding, message=f"{added} {finding.figures}.")
         elif slip := slips.find():
             added = slip[1]
         else:
@@ -228,7 +230,7 @@ class Attempt:
             if isinstance(gradient, Tensor) and (not arguments or names[k] in arguments)
         ]
         try:
-            codes = read(ours.backward), read(self.theirs.backward)
+            codes = read(ours.backward, False), read(self.theirs.backward, True)
         except (OSError, TypeError, ValueError):
             return None
         if re.search(

@@ -58,8 +58,10 @@ def _slip(name: str, function: FunctionType, line: int) -> str:
         before = itertools.takewhile(lambda one: one != name, ours)
         known = arguments | {one: ours[one][0] for one in before}
         calls.append(Call({"saved_tensors": ()}, tuple(known.values()), (ours[name][0],)))
-    places = ((network.by_hand, ours[name][1]), (function, line))
-    codes = [line_of(f.__code__.co_filename, at, list(known), f.__globals__) for f, at in places]
+    codes = [
+        line_of(f.__code__.co_filename, at, list(known), f.__globals__, is_theirs=f is function)
+        for f, at in ((network.by_hand, ours[name][1]), (function, line))
+    ]
     slip = Slips(codes[0], codes[1], calls, [], [0]).find()
     return f"\n{slip[1]}" if slip else ""
 

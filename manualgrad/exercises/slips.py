@@ -6,7 +6,7 @@ import dataclasses
 import io
 import itertools
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,15 +16,16 @@ import torch
 from torch import Tensor
 
 from manualgrad.cases import FUNCTIONS, FunctionInfo, SampleInput
-from manualgrad.exercises.edits import Code, Edit, edits, names_in, tell
+from manualgrad.exercises.edits import NUMBER, Code, Edit, edits, names_in, parse, put
 from manualgrad.exercises.student import in_place_of_ours
+from manualgrad.exercises.wording import tell
 from manualgrad.gradcheck.forward_backward import differentiate
 from manualgrad.gradcheck.tolerance import Tolerance, same
 
 EXACT = Tolerance(1e-7, 1e-9)
 MOST_SURPRISE = 6
 MEANINGLESS = {"dropout"}  # its backward multiplies by whatever was saved
-MOST_PAIRED = 40  # likely edits of one source, of which all pairs are tried
+MOST_PAIRED = 36  # likely edits of one source, of which all pairs are tried
 LONGEST_DEFINITION = 50  # characters
 UNPACKED = ("ctx.saved_tensors", "ctx.options")
 NO_FACTS = ("saved_tensors", "needs_input_grad", "options", "shape")
@@ -81,120 +82,122 @@ def _copy(value: Any) -> Any:
 class Slips:
     """A search for the edit that explains the gradients at some places of what a backward returns.
 
-    The calls are where they are wrong. Of those before, what is right has to stay so.
+    An edit of ours has to make it return what theirs does, an edit of theirs what is right: in the calls
+    where theirs is wrong, and in those before where it is right.
     """
 
     def __init__(
         self, ours: Code, theirs: Code, calls: list[Call], before: list[Call], places: list[int]
     ) -> None:
-        self.codes, self.places = (ours, theirs), places
-        for code in self.codes:
+        self.ours, self.theirs, self.places = ours, theirs, places
+        for code in (ours, theirs):
             code.keep(places)
-        self._given = [a.arg for a in theirs.main.args.args]
-        self._helpers = [f.name for f in ours.tree.body if isinstance(f, ast.FunctionDef)]
         backward = theirs.compile()
         self.calls = calls + [call for call in before if _fits(call.run(backward), call.right, places)]
-        # An edit of ours has to give what theirs returns, an edit of theirs what is right.
-        self.goals = [call.run(backward) for call in self.calls], [call.right for call in self.calls]
-        self.is_right = _fits(self.goals[0][0], calls[0].right, places)
+        self.right = [call.right for call in self.calls]
+        self.yours = [call.run(backward) for call in self.calls]
 
-    def find(self, most: int = MOST_SURPRISE, without: str = "") -> tuple[str, str] | None:
-        """Return a kind and a sentence for the least surprising edit that explains it; None without one."""
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if self.is_right:
+    def find(self, most: int = MOST_SURPRISE, is_scale: bool = False) -> tuple[str, str] | None:
+        """Return a kind and a sentence for the least surprising edit that explains it; None without one.
+
+        Of a mere factor a number that is not ours explains nothing: it may be a size.
+        """
+        if _fits(self.yours[0], self.right[0], self.places):
+            return None
+        source = ast.unparse(self.ours.tree)
+        numbers = {ast.unparse(n) for n in ast.walk(self.ours.tree) if isinstance(n, ast.Constant)}
+        for surprise, candidates in itertools.groupby(self._edits, lambda edit: edit.surprise):
+            if surprise > most:
                 return None
-            for surprise, edits_of_it in itertools.groupby(self._edits, lambda one: one[1].surprise):
-                if surprise > most:
-                    break
-                found = [one for one in edits_of_it if one[1].kind != without and self._fit((one,))]
-                if found:
-                    # Of several, what then stands in ours is the likeliest.
-                    source = ast.unparse(self.codes[0].tree)
-                    told = [self._tell(one) for one in found]
-                    return min(told, key=lambda one: one[1].split("`")[-2] not in source)
-            if most < MOST_SURPRISE:
-                return None
-            for name, info in FUNCTIONS.items():
-                if name not in MEANINGLESS and self._explain(info.function_class.backward, 0):
-                    return "input-for-output", f"This is the backward of {name}."
+            found = [
+                edit
+                for edit in candidates
+                if not (is_scale and edit.kind == NUMBER and ast.unparse(edit.changes[0][2]) not in numbers)
+                and self._fit(edit)
+            ]
+            if found:  # of several, what then stands in ours is the likeliest
+                return min(map(self._tell, found), key=lambda told: told[1].split("`")[-2] not in source)
+        for name, info in FUNCTIONS.items():
+            if name not in MEANINGLESS and self._explain(info.function_class.backward, self.yours):
+                return "input-for-output", f"This is the backward of {name}."
         return None
 
     def find_two(self) -> tuple[str, str] | None:
         """Return the same for two likely edits of one source."""
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            for which in (0, 1):
-                likely = [edit for edit in self._edits if edit[0] == which][:MOST_PAIRED]
-                for pair in itertools.combinations(likely, 2):
-                    if self._fit(pair):
-                        (kind, first), (_, second) = map(self._tell, pair)
-                        return kind, f"{first} {second}"
+        for is_theirs in (False, True):
+            likely = [edit for edit in self._edits if edit.is_theirs == is_theirs][:MOST_PAIRED]
+            for pair in itertools.combinations(likely, 2):
+                if self._fit(*pair):
+                    (kind, first), (_, second) = map(self._tell, pair)
+                    return kind, f"{first} {second}"
         return None
 
-    def _tell(self, edit: tuple[int, Edit]) -> tuple[str, str]:
-        return tell(edit[1], bool(edit[0]), {} if edit[0] else self._names, () if edit[0] else self._helpers)
+    def _tell(self, edit: Edit) -> tuple[str, str]:
+        helpers = [f.name for f in self.ours.tree.body if isinstance(f, ast.FunctionDef)]
+        return tell(edit, {}, ()) if edit.is_theirs else tell(edit, self._names, helpers)
 
     @cached_property
-    def _edits(self) -> list[tuple[int, Edit]]:
-        """Whose source, 0 ours and 1 theirs, and the edit, the likeliest first."""
-        ours, theirs = (code.stored() for code in self.codes)
-        options = [
-            f"ctx.{name}" for name in self.calls[0].ctx if name not in ("saved_tensors", "needs_input_grad")
-        ]
-        known = [n for n, v in self._values(1).items() if isinstance(v, Tensor | float) or type(v) is int]
+    def _edits(self) -> list[Edit]:
+        """The edits of both, the likeliest first."""
+        numbers = {n for n, v in self._values(self.theirs).items() if isinstance(v, Tensor | float | int)}
         theirs = [
-            n for n in theirs if n in known and not (n.startswith("grad_") and n not in self._given)
-        ] or theirs
-        called = {n.attr for n in ast.walk(self.codes[1].tree) if isinstance(n, ast.Attribute)}
-        found = [(1, edit) for edit in edits(self.codes[1], theirs + options, called, True)]
-        if self.goals[0][0]:  # theirs did not raise
-            found += [
-                (0, edit) for edit in edits(self.codes[0], [n for n in ours if n in theirs], called, False)
-            ]
-        return sorted(found, key=lambda edit: edit[1].surprise)
+            name
+            for name in self.theirs.stored()
+            if (name in numbers or not numbers) and (name in self._given or not name.startswith("grad_"))
+        ]
+        options = [f"ctx.{name}" for name in self.calls[0].ctx if name not in NO_FACTS[:2]]
+        called = {n.attr for n in ast.walk(self.theirs.tree) if isinstance(n, ast.Attribute)}
+        found = list(edits(self.theirs, theirs + options, called))
+        if self.yours[0]:  # theirs did not raise
+            found += edits(self.ours, [name for name in self.ours.stored() if name in theirs], called)
+        return sorted(found, key=lambda edit: edit.surprise)
 
-    def _fit(self, chosen: Sequence[tuple[int, Edit]]) -> bool:
+    @cached_property
+    def _given(self) -> set[str]:
+        """The names that theirs is given: its arguments, and what it takes from ctx."""
+        nodes = [n for n in ast.walk(self.theirs.main) if isinstance(n, ast.Assign)]
+        unpacked = [names_in(n) for n in nodes if ast.unparse(n.value).startswith("ctx.")]
+        return {a.arg for a in self.theirs.main.args.args}.union(*unpacked)
+
+    def _fit(self, *chosen: Edit) -> bool:
         """Return whether some edits of one source explain all of the calls."""
-        which, undo = chosen[0][0], [(edit, edit.apply()) for _, edit in chosen]
+        code, goals = (self.theirs, self.right) if chosen[0].is_theirs else (self.ours, self.yours)
+        undo = [edit.apply() for edit in chosen]
         try:
-            backward = self.codes[which].compile()
-        except Exception:
+            backward = code.compile()
+        except Exception:  # what cannot be compiled is no slip
             return False
         finally:
-            for edit, changes in reversed(undo):
-                edit.undo(changes)
-        return self._explain(backward, which)
+            for changes in reversed(undo):
+                put(changes)
+        return self._explain(backward, goals)
 
-    def _explain(self, backward: Any, which: int) -> bool:
-        return all(
-            _fits(call.run(backward), goal, self.places)
-            for call, goal in zip(self.calls, self.goals[which], strict=True)
-        )
+    def _explain(self, backward: Any, goals: list[Any]) -> bool:
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            results = ((call.run(backward), goal) for call, goal in zip(self.calls, goals, strict=True))
+            return all(_fits(result, goal, self.places) for result, goal in results)
 
-    def _values(self, which: int) -> dict[str, Any]:
+    def _values(self, code: Code) -> dict[str, Any]:
         """Return every name in the first call, with its value at the end; empty if it raises."""
-        code = self.codes[which]
-        returns = [node for node in ast.walk(code.main) if isinstance(node, ast.Return)]
-        written = [node.value for node in returns]
-        for node in returns:
-            node.value = ast.copy_location(ast.parse("locals()", mode="eval").body, node)
-            ast.fix_missing_locations(node)
-        backward = code.compile()
-        for node, value in zip(returns, written, strict=True):
-            node.value = value
-        result = self.calls[0].run(backward)
+        returns = [
+            (vars(n), "value", parse("locals()")) for n in ast.walk(code.main) if isinstance(n, ast.Return)
+        ]
+        edit = Edit(code.is_theirs, 0, returns, returns[0][:2])
+        undo = edit.apply()
+        result = self.calls[0].run(code.compile())
+        put(undo)
         return result if isinstance(result, dict) else {}
 
     @cached_property
     def _names(self) -> dict[str, str]:
         """What of theirs has the value of one of our names; else how that is computed, if that is short."""
-        ours, theirs, names = self._values(0), self._values(1), {}
+        ours, theirs, names = self._values(self.ours), self._values(self.theirs), {}
         for name, value in ours.items():
-            same_value = [other for other, known in theirs.items() if _is_equal(known, value)]
-            if same_value and name not in same_value:
-                names[name] = min(same_value, key=lambda other: other.startswith("grad_"))
-        for node in ast.walk(self.codes[0].main):
+            equal = [other for other, known in theirs.items() if _is_equal(known, value)]
+            if equal and name not in equal:
+                names[name] = min(equal, key=lambda other: other.startswith("grad_"))
+        for node in ast.walk(self.ours.main):
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 name, text = node.targets[0].id, ast.unparse(node.value)
                 if name not in theirs and name not in names and len(text) < LONGEST_DEFINITION:
@@ -203,57 +206,55 @@ class Slips:
 
     def unread(self, with_right: bool) -> str:
         """Say what the right backward reads and theirs does not, and which of their values are right."""
-        tree = self.codes[1].tree
-        loaded = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-        loaded |= {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+        loaded = {n.attr for n in ast.walk(self.theirs.tree) if isinstance(n, ast.Attribute)}
+        loaded |= {n.id for n in ast.walk(self.theirs.tree) if isinstance(n, ast.Name) and _is_read(n)}
         said = []
-        for name, value in self._facts():
+        for name, value in self._facts().items():
             before = [call.ctx[name[4:]] for call in self.calls[2:] if name[4:] in call.ctx]
-            is_new = bool(before) and value not in before
-            if name.rpartition(".")[2] not in loaded and (
-                isinstance(value, Tensor) or is_new or value not in TRIVIAL
-            ):
-                said.append(f"`{name}`" + ("" if isinstance(value, Tensor) else f" (here {value!r})"))
-        said = [f"Backward does not read {' or '.join(said)}."] if said else []
-        ours, theirs = self._values(0), self._values(1)
-        given = list(self._given)
-        for node in ast.walk(self.codes[1].main):
-            if isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("ctx."):
-                given += names_in(node)
-        computed = [ours[name] for name in ours if name not in given and not name.startswith("grad_")]
+            if name.rpartition(".")[2] in loaded:
+                continue
+            is_option = isinstance(value, bool | int | float | str | tuple)
+            if isinstance(value, Tensor):
+                said.append(f"`{name}`")
+            elif is_option and (value not in TRIVIAL or (before and value not in before)):
+                said.append(f"`{name}` (here {value!r})")
+        sentences = [f"Backward does not read {' or '.join(said)}."] if said else []
+        ours, theirs = self._values(self.ours), self._values(self.theirs)
+        computed = [v for name, v in ours.items() if name not in self._given and not name.startswith("grad_")]
         right = [
             f"`{name}`"
             for name, value in theirs.items()
-            if name not in given and any(_is_equal(value, one) for one in computed)
+            if name not in self._given and any(_is_equal(value, one) for one in computed)
         ]
-        return " ".join(([f"Right so far: {', '.join(right)}."] if right and with_right else []) + said)
+        if right and with_right:
+            sentences.insert(0, f"Right so far: {', '.join(right)}.")
+        return " ".join(sentences)
 
-    def _facts(self) -> Iterator[tuple[str, Any]]:
-        """Yield what our backward is given and reads: saved tensors, and numbers and words on ctx."""
-        values, facts = self._values(0), dict[str, Any]()
-        for node in self.codes[0].kept:
-            if isinstance(node, ast.Assign) and ast.unparse(node.value) in (
-                "ctx.saved_tensors",
-                "ctx.options",
-            ):
+    def _facts(self) -> dict[str, Any]:
+        """Return what our backward is given and reads: saved tensors, and numbers and words on ctx."""
+        values, facts = self._values(self.ours), dict[str, Any]()
+        for node in self.ours.kept:
+            if isinstance(node, ast.Assign) and ast.unparse(node.value) in UNPACKED:
                 facts |= {name: values.get(name) for name in names_in(node.targets[0])}
             elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 holder = values.get(node.value.id)
                 if (node.value.id == "ctx" and node.attr not in NO_FACTS) or dataclasses.is_dataclass(holder):
                     facts[ast.unparse(node)] = getattr(holder, node.attr, None)
-        for name, value in facts.items():
-            if isinstance(value, bool | int | float | str | tuple | Tensor):
-                yield name, value
+        return facts
 
 
-def line_of(path: str, line: int, names: Sequence[str], known: dict[str, Any]) -> Code:
+def _is_read(name: ast.Name) -> bool:
+    return isinstance(name.ctx, ast.Load)
+
+
+def line_of(path: str, line: int, names: Sequence[str], known: dict[str, Any], is_theirs: bool) -> Code:
     """Return what an assignment at a line computes, as a function of the names that it may read."""
     tree = ast.parse(f"def line(ctx, {', '.join(names)}): return 0")
     (written,) = (n for n in ast.walk(tree) if isinstance(n, ast.Return))
     for node in ast.walk(ast.parse(Path(path).read_bytes())):
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.lineno <= line <= (node.end_lineno or line):
             written.value = node.value
-    return Code(tree, known, "line")
+    return Code(tree, known, is_theirs)
 
 
 def _is_equal(a: Any, b: Any) -> bool:
