@@ -57,6 +57,7 @@ class Run:
     changed: list[str] = field(default_factory=list)  # in place, what should not have been, as a phrase
     saved: list[Tensor] = field(default_factory=list)  # what the custom backwards could read
     measured: dict[int, "Measurement"] = field(default_factory=dict)  # once it is judged, by position
+    floor: float = 0.0  # what is rounding alone, beside the largest gradient of all arguments
 
     @property
     def is_finite(self) -> bool:

@@ -112,9 +112,9 @@ class Session:
             run.measured[position] = Measurement(
                 run, position, yours, estimate, noise, reference.get(position)
             )
-        floor = self.floor(run)
+        run.floor = max(FLOOR, 4 * self.eps) * max(largest(m.right) for m in run.measured.values())
         for measurement in run.measured.values():
-            measurement.wrong = self._differs(measurement, floor)
+            measurement.wrong = self._differs(measurement, run.floor)
         return run
 
     def right_gradient(self, run: Run, position: int) -> Tensor:
@@ -153,15 +153,6 @@ class Session:
     def tolerance_at(self, noise: float) -> Tolerance:
         """Return the tolerance in a function that is as noisy as this."""
         return self.tolerance or Tolerance.of(max(noise, self.eps))
-
-    @cached_property
-    def base_floor(self) -> float:
-        """The floor at the caller's inputs."""
-        return self.floor(self.base)
-
-    def floor(self, run: Run) -> float:
-        """Return the difference that is rounding alone, beside the largest gradient of all arguments."""
-        return max(FLOOR, 4 * self.eps) * max(largest(m.right) for m in run.measured.values())
 
     def _differs(self, measurement: Measurement, floor: float) -> Tensor:
         yours, right, estimate = measurement.yours, measurement.right, measurement.numeric
@@ -210,7 +201,7 @@ class Session:
             if torch.equal(got, right):
                 continue
             size = scale * max(largest(theirs), largest(base.yours))
-            bound = self.tolerance_at(base.noise).bound(right, 0.0, size) + scale * self.base_floor
+            bound = self.tolerance_at(base.noise).bound(right, 0.0, size) + scale * self.base.floor
             index = first_index(~((got - right).abs() <= bound) & right.isfinite())
             if index is not None and position not in self.named:
                 is_missing = kind == "unknown" and not bool(got.any())

@@ -51,13 +51,7 @@ def test_somebodys_wrong_function_is_named(perform, somebodys):
     assert performance.metrics["reports"]["Sigmoid"]["findings"][0]["kind"] == "sign"
 
 
-def test_somebodys_right_function_is_right(perform, somebodys):
-    performance = perform(gradcheck, somebodys(WRONG.replace("(y - 1)", "(1 - y)")))
-    assert performance.status == 0
-    assert "1 of 1 are right" in performance.out
-
-
-def test_a_file_imports_its_neighbour(perform, somebodys, tmp_path, monkeypatch):
+def test_a_right_file_imports_its_neighbour(perform, somebodys, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     (tmp_path / "mines_neighbour.py").write_text("from torch import sigmoid\n")
     text = WRONG.replace(
@@ -65,6 +59,7 @@ def test_a_file_imports_its_neighbour(perform, somebodys, tmp_path, monkeypatch)
     )
     performance = perform(gradcheck, somebodys(text.replace("(y - 1)", "(1 - y)")))
     assert performance.status == 0
+    assert "1 of 1 are right" in performance.out
 
 
 @pytest.mark.parametrize("arguments", [["nowhere.py:Sigmoid"], ["--function", "nothing"], ["no-colon"]])
