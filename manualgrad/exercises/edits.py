@@ -5,6 +5,7 @@ import inspect
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import FunctionType
 from typing import Any
 
@@ -59,8 +60,9 @@ class Code:
         exec(compile(self.tree, "<an edit>", "exec"), names)
         return names[self.main.name]
 
+    @cached_property
     def stored(self) -> list[str]:
-        """Return the names that the function gives something, its arguments first."""
+        """The names that the function gives something, its arguments first."""
         nodes = [n for n in ast.walk(self.main) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
         stored = dict.fromkeys([a.arg for a in self.main.args.args[1:]] + [n.id for n in nodes])
         return [name for name in stored if not name.endswith("_grad") and name != "_"]
@@ -151,7 +153,7 @@ def edits(code: Code, known: list[str], called: set[str]) -> Iterator[Edit]:
         for surprise, new, kind in _alternatives(node, parent, code, known, called):
             ast.fix_missing_locations(new)
             yield Edit(code.is_theirs, surprise, [(container, key, new)], shown, kind)
-        is_name = isinstance(node, ast.Name) and node.id in (code.stored() if code.is_theirs else known)
+        is_name = isinstance(node, ast.Name) and node.id in (code.stored if code.is_theirs else known)
         if is_name or (isinstance(parent, ast.Call) and container is parent.args):
             uses.setdefault(ast.unparse(node), []).append((place, shown))
     for old, places in uses.items():
@@ -203,7 +205,7 @@ def _alternatives(
             if text != str(number):
                 yield 2, parse(text), "transposed" if is_dim else NUMBER
     match node:
-        case ast.Name(id=name) if name in (code.stored() if theirs else known):
+        case ast.Name(id=name) if name in (code.stored if theirs else known):
             for other in known if not isinstance(parent, ast.Return) else ():
                 if other != name:
                     yield 1 if theirs else 2, parse(other), exchange

@@ -96,6 +96,7 @@ class Slips:
         self.calls = calls + [call for call in before if _fits(call.run(backward), call.right, places)]
         self.right = [call.right for call in self.calls]
         self.yours = [call.run(backward) for call in self.calls]
+        self._tried = -1  # the surprise up to which no edit explains it
 
     def find(self, most: int = MOST_SURPRISE, is_scale: bool = False) -> tuple[str, str] | None:
         """Return a kind and a sentence for the least surprising edit that explains it; None without one.
@@ -109,6 +110,8 @@ class Slips:
         for surprise, candidates in itertools.groupby(self._edits, lambda edit: edit.surprise):
             if surprise > most:
                 return None
+            if surprise <= self._tried:
+                continue
             found = [
                 edit
                 for edit in candidates
@@ -117,6 +120,7 @@ class Slips:
             ]
             if found:  # of several, what then stands in ours is the likeliest
                 return min(map(self._tell, found), key=lambda told: told[1].split("`")[-2] not in source)
+            self._tried = surprise
         for name, info in FUNCTIONS.items():
             if name not in MEANINGLESS and self._explain(info.function_class.backward, self.yours):
                 return "input-for-output", f"This is the backward of {name}."
@@ -142,14 +146,14 @@ class Slips:
         numbers = {n for n, v in self._values(self.theirs).items() if isinstance(v, Tensor | float | int)}
         theirs = [
             name
-            for name in self.theirs.stored()
+            for name in self.theirs.stored
             if (name in numbers or not numbers) and (name in self._given or not name.startswith("grad_"))
         ]
         options = [f"ctx.{name}" for name in self.calls[0].ctx if name not in NO_FACTS[:2]]
         called = {n.attr for n in ast.walk(self.theirs.tree) if isinstance(n, ast.Attribute)}
         found = list(edits(self.theirs, theirs + options, called))
         if self.yours[0]:  # theirs did not raise
-            found += edits(self.ours, [name for name in self.ours.stored() if name in theirs], called)
+            found += edits(self.ours, [name for name in self.ours.stored if name in theirs], called)
         return sorted(found, key=lambda edit: edit.surprise)
 
     @cached_property
