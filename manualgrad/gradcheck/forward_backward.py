@@ -34,76 +34,6 @@ class SubjectError(Exception):
         super().__init__(f"{phase} raised {type(error).__name__}: {first_line}{_place(error)}")
 
 
-def forward_backward(
-    subject: Subject,
-    values: Sequence[Any],
-    upstream: Upstream,
-    *,
-    backward: Backward | None = None,  # how to go backward, once if not said
-    around: AbstractContextManager[Any] | None = None,  # for each custom backward to run in
-) -> Run:
-    """Run forward and backward, on copies; raise :class:`SubjectError` if the subject raises."""
-    leaves = {i: copy_of(values[i]).requires_grad_() for i in subject.checked}
-    with torch.enable_grad():
-        # Copies of the leaves, because a forward may work in place.
-        arguments = [leaves[i].clone() if i in leaves else copy_of(value) for i, value in enumerate(values)]
-        nodes = {arguments[i].grad_fn: i for i in leaves}
-
-        def body(fn: Callable[..., Any]) -> Run:
-            try:
-                results = subject.call(fn, arguments)
-            except (Exception, SystemExit) as error:
-                raise SubjectError("forward", error) from error
-            given = _upstream_for(results, upstream)
-            followed = [t.requires_grad for t in results]
-            tops = tuple(torch.zeros_like(t) if u is None else u for u, t in zip(given, results, strict=True))
-            run = Run(subject, list(values), tuple(t.detach() for t in results), followed, tops)
-            # A module updates its buffers; an in-place function hands back its own argument.
-            own = [
-                (subject.name_of(i), values[i], arguments[i])
-                for i in range(subject.inputs)
-                if isinstance(values[i], Tensor) and not any(arguments[i] is t for t in results)
-            ]
-            run.changed += _changed("forward", own)
-            subject.reseed()
-            used = [k for k, follows in enumerate(followed) if follows and given[k] is not None]
-            roots = [results[k] for k in used]
-            watch(roots, run, nodes, around or nullcontext())
-            try:
-                gradients = (backward or differentiate)(roots, list(leaves.values()), [tops[k] for k in used])
-            except SubjectError:
-                raise
-            except (Exception, SystemExit) as error:
-                raise SubjectError("backward", error, run.changed) from error
-            run.gradients = dict(zip(leaves, gradients, strict=True))
-            run.changed = run.changed or _changed("backward", own)
-            return run
-
-        return subject.hold(arguments, body)
-
-
-def draw(like: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw numbers of random sign and a size between 0.5 and 1.5: none is near zero."""
-    shape = real(like).shape
-    size = torch.rand(shape, generator=generator, dtype=torch.float64) + 0.5
-    values = size * (torch.randint(0, 2, shape, generator=generator) * 2 - 1)
-    return (torch.view_as_complex(values) if like.is_complex() else values).to(like.device, like.dtype)
-
-
-def _upstream_for(results: Sequence[Tensor], upstream: Upstream) -> list[Tensor | None]:
-    if isinstance(upstream, torch.Generator):
-        return [draw(t.detach(), upstream) for t in results]
-    return [None if u is None else u.to(t.dtype) for u, t in zip(upstream, results, strict=True)]
-
-
-def _changed(phase: str, own: list[tuple[str, Tensor, Tensor]]) -> list[str]:
-    return [
-        f"{phase} changed the input {name} in place"
-        for name, was, now in own
-        if not same_numbers(now.detach(), was)
-    ]
-
-
 class _Loss(torch.autograd.Function):
     """A number whose gradient by each root is the upstream."""
 
@@ -142,6 +72,76 @@ def differentiate(
     for leaf in leaves:
         leaf.grad = None
     return gradients
+
+
+def forward_backward(
+    subject: Subject,
+    values: Sequence[Any],
+    upstream: Upstream,
+    *,
+    backward: Backward = differentiate,  # how to go backward: once
+    around: AbstractContextManager[Any] | None = None,  # for each custom backward to run in
+) -> Run:
+    """Run forward and backward, on copies; raise :class:`SubjectError` if the subject raises."""
+    leaves = {i: copy_of(values[i]).requires_grad_() for i in subject.checked}
+    with torch.enable_grad():
+        # Copies of the leaves, because a forward may work in place.
+        arguments = [leaves[i].clone() if i in leaves else copy_of(value) for i, value in enumerate(values)]
+        nodes = {arguments[i].grad_fn: i for i in leaves}
+
+        def body(fn: Callable[..., Any]) -> Run:
+            try:
+                results = subject.call(fn, arguments)
+            except (Exception, SystemExit) as error:
+                raise SubjectError("forward", error) from error
+            given = _upstream_for(results, upstream)
+            followed = [t.requires_grad for t in results]
+            tops = tuple(torch.zeros_like(t) if u is None else u for u, t in zip(given, results, strict=True))
+            run = Run(subject, list(values), tuple(t.detach() for t in results), followed, tops)
+            # A module updates its buffers; an in-place function hands back its own argument.
+            own = [
+                (subject.name_of(i), values[i], arguments[i])
+                for i in range(subject.inputs)
+                if isinstance(values[i], Tensor) and not any(arguments[i] is t for t in results)
+            ]
+            run.changed += _changed("forward", own)
+            subject.reseed()
+            used = [k for k, follows in enumerate(followed) if follows and given[k] is not None]
+            roots = [results[k] for k in used]
+            watch(roots, run, nodes, around or nullcontext())
+            try:
+                gradients = backward(roots, list(leaves.values()), [tops[k] for k in used])
+            except SubjectError:
+                raise
+            except (Exception, SystemExit) as error:
+                raise SubjectError("backward", error, run.changed) from error
+            run.gradients = dict(zip(leaves, gradients, strict=True))
+            run.changed = run.changed or _changed("backward", own)
+            return run
+
+        return subject.hold(arguments, body)
+
+
+def draw(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw numbers of random sign and a size between 0.5 and 1.5: none is near zero."""
+    shape = real(like).shape
+    size = torch.rand(shape, generator=generator, dtype=torch.float64) + 0.5
+    values = size * (torch.randint(0, 2, shape, generator=generator) * 2 - 1)
+    return (torch.view_as_complex(values) if like.is_complex() else values).to(like.device, like.dtype)
+
+
+def _upstream_for(results: Sequence[Tensor], upstream: Upstream) -> list[Tensor | None]:
+    if isinstance(upstream, torch.Generator):
+        return [draw(t.detach(), upstream) for t in results]
+    return [None if u is None else u.to(t.dtype) for u, t in zip(upstream, results, strict=True)]
+
+
+def _changed(phase: str, own: list[tuple[str, Tensor, Tensor]]) -> list[str]:
+    return [
+        f"{phase} changed the input {name} in place"
+        for name, was, now in own
+        if not same_numbers(now.detach(), was)
+    ]
 
 
 def _place(error: BaseException) -> str:
