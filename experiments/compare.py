@@ -8,16 +8,18 @@ its place, and nothing else changed. It shows both figures side by side, and bot
 Try a wrong one: many wrong gradients still learn, and the table says how much worse.
 """
 
+import contextlib
+import io
 import json
 import shlex
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import tyro
 from rich.console import Console
-from torch.autograd import Function
 
 from manualgrad.cases import FunctionInfo
 from manualgrad.errors import UserError
@@ -67,16 +69,14 @@ def main(config: Config) -> dict[str, Any]:
     verdict = check(request)
     if verdict.kind in USELESS:
         raise UserError(f"{config.file}: {' '.join(verdict.message.split())}")
-    runs = config.runs_dir / f"compare-{info.name}"
-    show_verdict(console, exercise, verdict)
-    print("\nfirst with our function")
-    calls: list[str] = []
-    with in_place_of_ours(info, noted(info, calls)):
-        ours = train(config, runs / "ours")
-    if not calls:
+    if not is_called(config, info):
         raise UserError(
             f"{config.script}'s network never calls {info.name}: nothing of {config.file} would be trained"
         )
+    runs = config.runs_dir / f"compare-{info.name}"
+    show_verdict(console, exercise, verdict)
+    print("\nfirst with our function")
+    ours = train(config, runs / "ours")
     print(f"\nthe same with {info.name} of {config.file}")
     with in_place_of_ours(info, theirs):
         yours = train(config, runs / "yours")
@@ -95,13 +95,13 @@ def exercise_of(file: Path, info: FunctionInfo) -> Exercise:
     return find(file.stem if file.stem in names else info.name)
 
 
-def train(config: Config, runs_dir: Path) -> dict[str, float]:
+def train(config: Config, runs_dir: Path, **others: Any) -> dict[str, float]:
     """Run the script and return the figures that say how well it learnt."""
     script: Any = {"xor": xor, "mnist": mnist}[config.script]
     chosen = {"device": config.device, "log": config.log, "seed": config.seed, "epochs": config.epochs}
     chosen = {name: value for name, value in chosen.items() if value != getattr(Config, name)}
     try:
-        metrics = script.main(script.Config(runs_dir=runs_dir, **chosen))
+        metrics = script.main(script.Config(runs_dir=runs_dir, **chosen | others))
     except UserError:  # with a wrong gradient the figures need not be the document's
         written = sorted(runs_dir.glob("*/*/metrics.json"), key=lambda file: file.stat().st_mtime)
         if not written:
@@ -114,16 +114,21 @@ def train(config: Config, runs_dir: Path) -> dict[str, float]:
     }
 
 
-def noted(info: FunctionInfo, calls: list[str]) -> type[Function]:
-    """Return a class that notes that it is called, and does what ours does."""
+def is_called(config: Config, info: FunctionInfo) -> bool:
+    """Return whether the script's network calls a function: it is trained for a moment, aside."""
+    calls = []
 
     class Noted(info.function_class):  # type: ignore[name-defined, misc]
         @classmethod
         def apply(cls, *args: Any) -> Any:
-            calls[:] = [info.name]
+            calls.append(info.name)
             return info.function_class.apply(*args)
 
-    return Noted
+    brief = {"epochs": 1} if config.script == "xor" else {"dry_run": True}
+    silence = contextlib.redirect_stdout(io.StringIO())
+    with in_place_of_ours(info, Noted), tempfile.TemporaryDirectory() as aside, silence:
+        train(config, Path(aside), log="none", **brief)
+    return bool(calls)
 
 
 if __name__ == "__main__":

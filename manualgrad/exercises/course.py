@@ -231,6 +231,10 @@ return grad_input, None, None, None, None""",
         ),
     ],
 }
+# A function that no line above names is an exercise, too.
+NAMED = {exercise.page for exercises in CHAPTERS.values() for exercise in exercises}
+if OTHERS := sorted(set(FUNCTIONS.glob("[!_]*.py")) - NAMED):
+    CHAPTERS["More functions"] = [_exercise(page.stem) for page in OTHERS]
 COURSE = [exercise for exercises in CHAPTERS.values() for exercise in exercises]
 
 
