@@ -152,7 +152,9 @@ def edits(code: Code, known: list[str], called: set[str]) -> Iterator[Edit]:
         shown = ([parent], 0) if is_small else place
         for surprise, new, kind in _alternatives(node, parent, code, known, called):
             ast.fix_missing_locations(new)
-            yield Edit(code.is_theirs, surprise, [(container, key, new)], shown, kind)
+            yield Edit(
+                code.is_theirs, surprise, [(container, key, new)], place if kind == PART else shown, kind
+            )
         is_name = isinstance(node, ast.Name) and node.id in (code.stored if code.is_theirs else known)
         if is_name or (isinstance(parent, ast.Call) and container is parent.args):
             uses.setdefault(ast.unparse(node), []).append((place, shown))
@@ -193,7 +195,7 @@ def _alternatives(
     for depth in range(1, DEPTH + 1):
         parts = [part for whole in parts for part in _operands(whole)]
         for part in parts:
-            surprise = 2 * depth - (not theirs) + isinstance(part, ast.Constant)
+            surprise = 2 * depth - 1 + isinstance(part, ast.Constant)
             is_sum = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub)
             yield surprise - is_sum, part, PART
     number = _number(node)
@@ -206,8 +208,9 @@ def _alternatives(
                 yield 2, parse(text), "transposed" if is_dim else NUMBER
     match node:
         case ast.Name(id=name) if name in (code.stored if theirs else known):
+            upstream = [argument.arg for argument in code.main.args.args[1:]]
             for other in known if not isinstance(parent, ast.Return) else ():
-                if other != name:
+                if other != name and (name not in upstream or other in upstream):  # linear it stays
                     yield 1 if theirs else 2, parse(other), exchange
         case ast.BinOp(left=left, op=op, right=right):
             yield from ((2 + is_long, new, exchange) for is_long, new in _other_operators(node))
@@ -217,11 +220,13 @@ def _alternatives(
                 yield 2, ast.BinOp(ast.BinOp(left, op, right.left), right.op, right.right), exchange
             if isinstance(left, ast.BinOp):
                 yield 2, ast.BinOp(left.left, left.op, ast.BinOp(left.right, op, right)), exchange
-        case ast.Compare(left=left, ops=[op], comparators=[right]) if isinstance(op, COMPARISONS):
+        case ast.Compare(left=left, ops=[op], comparators=[right]) if theirs and isinstance(op, COMPARISONS):
             yield from (
                 (0, ast.Compare(left, [o()], [right]), exchange) for o in COMPARISONS if o is not type(op)
             )
         case ast.Call(func=ast.Attribute(value=value, attr=name), args=args, keywords=keywords):
+            if name == "where" and len(args) == 3:
+                yield 0, ast.Call(node.func, [args[0], args[2], args[1]], keywords), exchange
             groups = [group.split() for group in RELATED if name in group.split()]
             for attribute in sorted({one for group in groups for one in group} - {name}):
                 if theirs or attribute in called:

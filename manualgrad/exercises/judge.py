@@ -55,6 +55,12 @@ def judge(request: Request) -> Verdict:
         return Verdict(kind=problem.kind, message=str(problem))
 
 
+class Told(Finding):
+    """A finding that names the edit: where to look is said."""
+
+    hint = ""
+
+
 @dataclass
 class Attempt:
     """A student's Function, and what it is judged against."""
@@ -66,6 +72,7 @@ class Attempt:
     theirs: type[Function]
     reports: dict[str, Report] = field(default_factory=dict)  # of the samples that have been checked
     searches: dict[Any, Slips | None] = field(default_factory=dict)  # by sample and arguments
+    told: list[str] = field(default_factory=list)  # the slips that were found
 
     def judge_steps(self) -> Verdict:
         """Judge step by step, sample by sample."""
@@ -134,6 +141,8 @@ class Attempt:
             for row in report.rows
             if not step.arguments or row.argument in step.arguments
         ]
+        if any(slip in finding.message for slip in self.told):
+            finding = Told(**vars(finding))
         shown = replace(report, rows=rows, findings=[finding])
         html = shown._repr_html_() if self.request.html else ""
         return Verdict(kind=finding.kind, message=finding.message, report=self._draw(shown), html=html)
@@ -188,7 +197,9 @@ class Attempt:
                 return None
             asked.append(case.name)
             slips = self._slips(sample, (case.name,))
-            return slips.find(4 if kind else 3, kind == "scale") if slips else None
+            slip = slips.find(2 if kind == "sign" else 4 if kind else 3, kind == "scale") if slips else None
+            self.told += slip[1:] if slip else ()
+            return slip
 
         EXPERTS[:] = [expert]
         with contextlib.redirect_stdout(io.StringIO()):  # one run's prints are enough
@@ -212,6 +223,7 @@ class Attempt:
             return finding
         if finding.kind == "unknown":
             if slip := slips.find() or slips.find_two():
+                self.told += slip[1:]
                 return replace(finding, kind=slip[0], message=f"{slip[1]} {finding.figures}.")
             added = slips.unread(with_right=True)
             if "does not read" in added:
@@ -236,11 +248,9 @@ class Attempt:
         before = [one for one in self.info.samples() if one.name in self.reports and one.name != sample.name]
         calls = [call for one in (sample, again) for call in record(self.info, one)]
         earlier = [call for one in before for call in record(self.info, one)]
-        places = [
-            k
-            for k, gradient in enumerate(calls[0].right)
-            if isinstance(gradient, Tensor) and (not arguments or names[k] in arguments)
-        ]
+        tensors = [k for k, gradient in enumerate(calls[0].right) if isinstance(gradient, Tensor)]
+        places = [k for k in tensors if not arguments or names[k] in arguments]
+        places = places or [k for k in tensors if any(str(a).endswith(names[k]) for a in arguments)]
         try:
             codes = read(ours.backward, False), read(self.theirs.backward, True)
         except (OSError, TypeError, ValueError):
@@ -276,7 +286,7 @@ class Attempt:
         with console.capture() as capture:
             console.print(report)
         lines = capture.get().rstrip().splitlines()  # random numbers are none to work with
-        return "\n".join(line for line in lines if "upstream of random" not in line)
+        return "\n".join(line for line in lines if line.strip() and "upstream of random" not in line)
 
 
 def _first_wrong(report: Report, step: Step) -> Finding | None:

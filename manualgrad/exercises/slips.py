@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from manualgrad.cases import FUNCTIONS, FunctionInfo, SampleInput
-from manualgrad.exercises.edits import NUMBER, Code, Edit, edits, names_in, parse, put
+from manualgrad.exercises.edits import CONDITION, NUMBER, Code, Edit, edits, names_in, parse, put
 from manualgrad.exercises.student import in_place_of_ours
 from manualgrad.exercises.wording import tell
 from manualgrad.gradcheck.forward_backward import differentiate
@@ -89,11 +89,15 @@ class Slips:
     def __init__(
         self, ours: Code, theirs: Code, calls: list[Call], before: list[Call], places: list[int]
     ) -> None:
-        self.ours, self.theirs, self.places = ours, theirs, places
+        self.ours, self.theirs = ours, theirs
         for code in (ours, theirs):
             code.keep(places)
         backward = theirs.compile()
-        self.calls = calls + [call for call in before if _fits(call.run(backward), call.right, places)]
+        # What is right beside them stays so.
+        yours, right = calls[0].run(backward), calls[0].right
+        beside = [k for k in range(len(right)) if isinstance(right[k], Tensor) and _fits(yours, right, [k])]
+        self.places = sorted({*places, *beside})
+        self.calls = calls + [call for call in before if _fits(call.run(backward), call.right, self.places)]
         self.right = [call.right for call in self.calls]
         self.yours = [call.run(backward) for call in self.calls]
         self._tried = -1  # the surprise up to which no edit explains it
@@ -116,12 +120,14 @@ class Slips:
                 edit
                 for edit in candidates
                 if not (is_scale and edit.kind == NUMBER and ast.unparse(edit.changes[0][2]) not in numbers)
+                and (edit.kind != CONDITION or len(self.calls) > 2)  # a case, beside others that are right
                 and self._fit(edit)
+                and (most == MOST_SURPRISE or not self._is_foreign(edit))
             ]
             if found:  # of several, what then stands in ours is the likeliest
                 return min(map(self._tell, found), key=lambda told: told[1].split("`")[-2] not in source)
             self._tried = surprise
-        for name, info in FUNCTIONS.items():
+        for name, info in FUNCTIONS.items() if most == MOST_SURPRISE else ():
             if name not in MEANINGLESS and self._explain(info.function_class.backward, self.yours):
                 return "input-for-output", f"This is the backward of {name}."
         return None
@@ -137,13 +143,31 @@ class Slips:
         return None
 
     def _tell(self, edit: Edit) -> tuple[str, str]:
-        helpers = [f.name for f in self.ours.tree.body if isinstance(f, ast.FunctionDef)]
+        # What the pages share (of shapes, weights, dtypes) is not told.
+        functions = [
+            self.ours.names.get(f.name) for f in self.ours.tree.body if isinstance(f, ast.FunctionDef)
+        ]
+        helpers = [f.__name__ for f in functions if f and f.__module__.rpartition(".")[2].startswith("_")]
         return tell(edit, {}, ()) if edit.is_theirs else tell(edit, self._names, helpers)
+
+    def _is_foreign(self, edit: Edit) -> bool:
+        """Return whether its words would hold a name of ours whose value theirs does not have."""
+        if edit.is_theirs:
+            return False
+        container, key = edit.shown
+        ours, theirs = self._values(self.ours), self._values(self.theirs)
+        used = {self._names.get(name, name) for name in names_in(container[key]) if name in ours}
+        plain = {name for name in used if name.isidentifier() and name != "ctx"}
+        return any(
+            not _is_same(ours.get(name), theirs.get(name))
+            for name in plain
+            if name not in theirs or name in ours
+        )
 
     @cached_property
     def _edits(self) -> list[Edit]:
         """The edits of both, the likeliest first."""
-        numbers = {n for n, v in self._values(self.theirs).items() if isinstance(v, Tensor | float | int)}
+        numbers = {n for n, v in self._values(self.theirs).items() if isinstance(v, Tensor | float)}
         theirs = [
             name
             for name in self.theirs.stored
@@ -245,6 +269,13 @@ class Slips:
                 if (node.value.id == "ctx" and node.attr not in NO_FACTS) or dataclasses.is_dataclass(holder):
                     facts[ast.unparse(node)] = getattr(holder, node.attr, None)
         return facts
+
+
+def _is_same(a: Any, b: Any) -> bool:
+    """Return whether a name means the same in both, or only they have it."""
+    return (
+        a is None or _is_equal(a, b) or (not isinstance(a, Tensor) and not isinstance(b, Tensor) and a == b)
+    )
 
 
 def _is_read(name: ast.Name) -> bool:

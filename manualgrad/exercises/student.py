@@ -78,7 +78,7 @@ MEANINGS = {
     "expected Variable or None": "A gradient is a tensor of its argument's shape, or None.",
     "is of type int": "torch.zeros_like makes a tensor of zeros; None stands for no gradient.",
     "does not require grad": "`.backward()` walks a whole program's graph. Here you write the formula.",
-    "is ambiguous": "`if` asks one question of the whole tensor; torch.where asks each element.",
+    "Boolean value of Tensor": "`if` asks one question of the whole tensor; torch.where asks each element.",
     "be converted to Python scalars": "Python's math takes one number; torch's functions take a tensor.",
     "must be Tensor, not": "torch's functions take tensors; for a plain number Python's math has them.",
     "'float' object has no attribute": "It is a plain number, no tensor: Python's math has its functions.",
@@ -115,8 +115,11 @@ CUTS = {
 
 def cut(function_class: type[Function]) -> str:
     """Say what in a backward cuts its result off from the graph; empty if nothing is known to."""
-    source = inspect.getsource(function_class.backward)
-    return next((f"`{sign.rstrip('(')}` {why}" for sign, why in CUTS.items() if sign in source), "")
+    lines, start = inspect.getsourcelines(function_class.backward)
+    found = (
+        (k, sign, why) for k, line in enumerate(lines, start) for sign, why in CUTS.items() if sign in line
+    )
+    return next((f"Line {k}: `{sign.rstrip('(')}` {why}" for k, sign, why in found), "")
 
 
 def meaning(message: str) -> str:
@@ -161,6 +164,8 @@ def _explain_name(name: str, local: dict[str, Any], path: Path) -> str:
         return "It stands in a comment only, which shows what forward does."
     if name in sys.stdlib_module_names:
         return f"Write `import {name}` at the top."
+    if callable(getattr(torch, name, None)):
+        return f"Did you mean torch.{name}?"
     names = [other for other in local if not other.startswith("_")]
     near = difflib.get_close_matches(name, [*names, "torch"], n=1)
     return f"Did you mean {near[0]}?" if near else f"The names that there are: {', '.join(names)}."

@@ -6,6 +6,7 @@ gradients, each time yours beside the right one; what fits one of them by chance
 first that fits is told.
 """
 
+import re
 from collections.abc import Callable
 from functools import partial
 
@@ -26,7 +27,6 @@ PLAIN: list[tuple[str, Callable[[Case], str | None]]] = [
     ("sign", plain.conjugated),
     ("transposed", plain.rearranged),
     ("missing-terms", paths.diagonal),
-    ("missing-terms", paths.overwritten),
 ]
 # What singles out a region by a comparison with zero, an index or a target comes before the diagnoses that
 # hold everywhere; a mere threshold comes after them.
@@ -35,6 +35,7 @@ OTHERS: list[tuple[str, Callable[[Case], str | None]]] = [
     ("transposed", paths.jacobian_not_transposed),
     ("ignores-upstream", paths.uniform_upstream),
     ("missing-terms", paths.output_weighted),
+    ("missing-terms", paths.overwritten),
     ("wrong-region", regions.condition),
     ("swapped-inputs", plain.swapped_inputs),
     ("wrong-region", regions.mask),
@@ -57,7 +58,8 @@ def diagnose(case: Case) -> tuple[str, str]:
     if not kind or kind in ("sign", "scale", "transposed", "missing-terms"):
         for expert in EXPERTS:
             if (told := expert(case, kind)) is not None:
-                return (kind, f"{sentence} {told[1]}") if kind else told
+                plain = re.sub(r" \([^)]* has [^)]*\)", "", sentence)  # a size may be a coincidence
+                return (kind, f"{plain} {told[1]}") if kind else told
     unknown = f"The gradient of {case.name} matches no known mistake. {case.worst_elements()}."
     return (kind, sentence) if kind else _first(OTHERS, case) or ("unknown", unknown)
 
