@@ -15,6 +15,9 @@ GRADIENT, WEIGHT, STUCK = "log10 of gradient norm", "weight norm", "stuck units"
 UPDATE, RATE = "log10 of update to weight", "learning rate"
 CHECK = "log10 of gradient error, right below -3"
 
+# Drawn as lines of their own. TensorBoard draws nothing in a chart that has two points.
+LIMITS = {STUCK: 0.5, CHECK: -3.0}
+
 # Horizontally every chart counts steps, from 1. The run's own line is the training's.
 CHARTS = {
     LEARNS: {
@@ -65,9 +68,16 @@ CHARTS = {
         ),
     },
 }
+# Custom Scalars shows no description, so that what is healthy stands in the title.
+TITLES = {
+    GRADIENT: f"{GRADIENT}, healthy within 2 of each other",
+    STUCK: f"{STUCK}, healthy below {LIMITS[STUCK]}",
+    UPDATE: f"{UPDATE}, healthy near -3",
+}
 DESCRIPTIONS = {tag: text for charts in CHARTS.values() for tag, text in charts.items()}
 
 # What SummaryWriter.add_custom_scalars takes. The same for every network, so that runs share their charts.
 LAYOUT: dict[str, dict[str, list[Any]]] = {
-    question: {tag: ["Multiline", [f"^{tag}$"]] for tag in charts} for question, charts in CHARTS.items()
+    question: {TITLES.get(tag, tag): ["Multiline", [f"^{tag}$"]] for tag in charts}
+    for question, charts in CHARTS.items()
 }

@@ -88,11 +88,14 @@ class TrainingMonitor:
         outputs = layer_outputs(self.layers, self.probe)
         self.model.train()
         record |= {f"{charts.STUCK}/{name}": part for name, part in stuck_parts(self.layers, outputs).items()}
+        limits = {}
         for name, value in record.items():
             tag, _, part = name.partition("/")
+            limits |= {tag: charts.LIMITS[tag]} if tag in charts.LIMITS else {}
             if tag.startswith("log10 of "):
                 value = math.log10(max(value, 1e-20))
             self.run.log_scalars(step, {tag: value}, part)
+        self.run.log_scalars(step, limits, "limit")
         if step in self.detailed:
             self._log_distributions("weights", step, [layer.parameters[0] for layer in self.layers])
             self._log_distributions("activations", step, outputs)
@@ -109,10 +112,12 @@ class TrainingMonitor:
     def report(self, accuracy: float, guessing: float) -> dict[str, str]:
         """Answer the five questions, on the terminal and in the Text tab.
 
-        The accuracy is the trained network's, on what it did not train on where there is such; guessing gets
-        that of always answering the most frequent class.
+        If an answer is no, the first line says with which to begin. The accuracy is the trained network's, on
+        what it did not train on where there is such; guessing gets that of always answering the most frequent
+        class.
         """
-        answers = answer(self.records, self.epochs, accuracy, guessing)
+        relus = [layer.name for layer in self.layers if isinstance(layer.activation(), torch.nn.ReLU)]
+        answers = answer(self.records, self.epochs, accuracy, guessing, relus)
         for question, text in answers.items():
             print(textwrap.fill(f"{question} {text}", 80, subsequent_indent="  "))
         where = "Custom Scalars has the charts, by the same numbers.\n\n"

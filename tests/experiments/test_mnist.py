@@ -97,7 +97,8 @@ def test_what_is_logged_changes_no_figure_and_full_has_it_all(tmp_path):
     assert runs["none"][0] == runs["scalars"][0] == runs["full"][0]
     assert not list(runs["none"][1].glob("**/events*"))
     assert {path.name for path in runs["full"][1].iterdir() if path.is_dir()} == {
-        "checkpoints", "validation", "test", "batches", *(f"layer {number} Linear" for number in range(1, 5))
+        "checkpoints", "validation", "test", "batches", "limit",
+        *(f"layer {number} Linear" for number in range(1, 5))
     }  # fmt: skip
     tags = read(runs["full"][1]).Tags()
     assert {"gradients/layer 4 Linear", "weights/layer 1 Linear", "activations/layer 2 Linear"} <= set(
@@ -182,11 +183,11 @@ def forget_the_mask(ctx, grad_output):
 
 
 WRONG = {  # settings, what is planted, and the questions whose answer is no, with a word of it
-    "too large a rate": ({"learning_rate": 3.0}, {}, {GUESS: "guessing", STUCK: "stuck", SIZE: "a tenth"}),
-    "zero weights": ({}, {"build_model": zero}, {GUESS: "guessing", ARRIVE: "is 0", STUCK: "stuck"}),
+    "too large a rate": ({"learning_rate": 3.0}, {}, {GUESS: "guessing", STUCK: "are 0", SIZE: "a tenth"}),
+    "zero weights": ({}, {"build_model": zero}, {GUESS: "guessing", ARRIVE: "is 0", STUCK: "at random"}),
     "sigmoid ten layers deep": ({"epochs": 5}, {"build_model": deepen}, {GUESS: "guess", ARRIVE: "vanishes"}),
     "dead ReLUs": ({}, {"build_model": bury}, {GUESS: "guessing", ARRIVE: "is 0", STUCK: "1.00 of layer 1"}),
-    "shuffled labels": ({"epochs": 15}, {"load_mnist": draw_lots}, {GUESS: "are the labels right"}),
+    "shuffled labels": ({"epochs": 15}, {"load_mnist": draw_lots}, {GUESS: "do the labels belong"}),
     "a wrong backward": ({}, {"backward": forget_the_mask}, {RIGHT: "gradcheck"}),
 }
 
