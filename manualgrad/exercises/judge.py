@@ -197,7 +197,7 @@ class Attempt:
                 return None
             asked.append(case.name)
             slips = self._slips(sample, (case.name,))
-            slip = slips.find(2 if kind == "sign" else 4 if kind else 3, kind == "scale") if slips else None
+            slip = slips.find(kind) if slips else None
             self.told += slip[1:] if slip else ()
             return slip
 

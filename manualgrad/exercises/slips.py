@@ -100,34 +100,37 @@ class Slips:
         self.calls = calls + [call for call in before if _fits(call.run(backward), call.right, self.places)]
         self.right = [call.right for call in self.calls]
         self.yours = [call.run(backward) for call in self.calls]
-        self._tried = -1  # the surprise up to which no edit explains it
+        self._tried: set[int] = set()  # the surprises of which no edit explains it
 
-    def find(self, most: int = MOST_SURPRISE, is_scale: bool = False) -> tuple[str, str] | None:
+    def find(self, plain: str | None = None) -> tuple[str, str] | None:
         """Return a kind and a sentence for the least surprising edit that explains it; None without one.
 
-        Of a mere factor a number that is not ours explains nothing: it may be a size.
+        ``plain`` is the kind that is known already, "" if none is, and then only likely edits are tried. Of a
+        mere factor a number that is not ours explains nothing: it may be a size.
         """
         if _fits(self.yours[0], self.right[0], self.places):
             return None
+        most = MOST_SURPRISE if plain is None else {"": 3, "sign": 2}.get(plain, 4)
         source = ast.unparse(self.ours.tree)
         numbers = {ast.unparse(n) for n in ast.walk(self.ours.tree) if isinstance(n, ast.Constant)}
         for surprise, candidates in itertools.groupby(self._edits, lambda edit: edit.surprise):
             if surprise > most:
-                return None
-            if surprise <= self._tried:
+                break
+            if surprise in self._tried:
                 continue
+            fitting = [edit for edit in candidates if self._fit(edit)]
+            if not fitting:
+                self._tried.add(surprise)
             found = [
                 edit
-                for edit in candidates
-                if not (is_scale and edit.kind == NUMBER and ast.unparse(edit.changes[0][2]) not in numbers)
-                and (edit.kind != CONDITION or len(self.calls) > 2)  # a case, beside others that are right
-                and self._fit(edit)
-                and (most == MOST_SURPRISE or not self._is_foreign(edit))
+                for edit in fitting
+                if (edit.kind != CONDITION or len(self.calls) > 2)  # a case, beside others that are right
+                and (edit.kind != NUMBER or plain != "scale" or ast.unparse(edit.changes[0][2]) in numbers)
+                and (plain is None or not self._is_foreign(edit))
             ]
             if found:  # of several, what then stands in ours is the likeliest
                 return min(map(self._tell, found), key=lambda told: told[1].split("`")[-2] not in source)
-            self._tried = surprise
-        for name, info in FUNCTIONS.items() if most == MOST_SURPRISE else ():
+        for name, info in FUNCTIONS.items() if not plain else ():
             if name not in MEANINGLESS and self._explain(info.function_class.backward, self.yours):
                 return "input-for-output", f"This is the backward of {name}."
         return None
