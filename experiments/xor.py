@@ -85,8 +85,8 @@ def main(config: Config) -> dict[str, Any]:
         print(f"{len(learnt)} of {len(seeds)} networks learnt XOR")
         if len(seeds) > 1:
             all_ = {seed: network.predict for seed, network in networks.items()}
-            run.log_figure("many networks/boundaries", 0, plots.plot_many_boundaries, all_, inputs, targets)
-            run.log_figure("many networks/errors", 0, plots.plot_many_errors, errors, learnt)
+            run.log_figure("all networks/boundaries", 0, plots.plot_many_boundaries, all_, inputs, targets)
+            run.log_figure("all networks/errors", 0, plots.plot_many_errors, errors, learnt)
         ours: dict[str, Any] = {f"error at epoch {epoch}": e for epoch, e in errors[config.seed].items()}
         if settings["epochs"] == document.given["epochs"]:
             ours |= {"output": (y := answers[config.seed].flatten()), "rounded output": y.round()}

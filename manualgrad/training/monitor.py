@@ -88,7 +88,7 @@ class TrainingMonitor:
         outputs = layer_outputs(self.layers, self.probe)
         self.model.train()
         record |= {f"{charts.STUCK}/{name}": part for name, part in stuck_parts(self.layers, outputs).items()}
-        limits = {}
+        limits: dict[str, float] = {}
         for name, value in record.items():
             tag, _, part = name.partition("/")
             limits |= {tag: charts.LIMITS[tag]} if tag in charts.LIMITS else {}

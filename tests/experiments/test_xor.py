@@ -45,6 +45,6 @@ def test_pictures_come_at_logarithmic_times_the_last_among_them(tmp_path, figure
         "boundary",
         "hidden layer/space",
         "hidden layer/units",
-        "many networks/boundaries",
-        "many networks/errors",
+        "all networks/boundaries",
+        "all networks/errors",
     }
