@@ -14,7 +14,7 @@ decides much: --seeds trains many networks, and shows which of them learn. One t
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -72,9 +72,8 @@ def main(config: Config) -> dict[str, Any]:
     settings = document.given | {name: value for name, value in vars(config).items() if value is not None}
     inputs, targets = xor(torch.float64, device)
     seeds = range(config.seed, config.seed + config.seeds)
-    with RunDir("xor", config, device) as run:
-        chosen = {name: settings[name] for name in ("learning_rate", "hidden", "epochs")}
-        run.config = replace(config, **chosen)
+    chosen = {name: settings[name] for name in ("learning_rate", "hidden", "epochs")}
+    with RunDir("xor", config, device, chosen) as run:
         networks = {seed: build(settings, seed, device) for seed in seeds}
         answers, errors, correct = {}, {}, {}
         for seed, network in networks.items():

@@ -8,6 +8,7 @@ import shlex
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,7 +27,8 @@ class RunDir:
 
     Use it as a context manager: it prints where to look, and closes its files whatever happens. With
     ``--resume`` the folder is that of the run which goes on. Of several processes only the first writes.
-    The settings are written to ``config.json``, with versions and device, and into the Text tab.
+    The settings are written to ``config.json``, with versions and device, and into the Text tab, there with
+    what ``resolved`` puts in the place of a None.
 
     Attributes
     ----------
@@ -36,7 +38,9 @@ class RunDir:
         Whether this process logs anything, and whether it logs pictures and distributions, too.
     """
 
-    def __init__(self, experiment: str, config: Config, device: torch.device) -> None:
+    def __init__(
+        self, experiment: str, config: Config, device: torch.device, resolved: Mapping[str, Any] | None = None
+    ) -> None:
         self.experiment, self.config = experiment, config
         self.logs = config.log != "none" and parallel.is_first()
         self.full = config.log == "full" and self.logs
@@ -54,13 +58,14 @@ class RunDir:
         }
         resumed = getattr(config, "resume", None)
         self.path: Path = parallel.from_first(lambda: resumed or self._make())
+        self.config = replace(config, **(resolved or {}))  # the folder's name has only what was asked for
         if resumed or not self.logs:
             return
         for part in ("", "validation", "test") if isinstance(config, TrainConfig) else ():
             self.writer(part)  # the first of TensorBoard's seven colours, so that no layer shares them
         lesson = inspect.getmodule(type(config))  # the script
         self.writer().add_text("about/lesson", inspect.cleandoc((lesson and lesson.__doc__) or ""))
-        settings = {key.replace("_", "-"): value for key, value in to_json(config).items()}
+        settings = {key.replace("_", "-"): value for key, value in to_json(self.config).items()}
         table = to_table("setting", "value", settings | {"computed on": device} | versions)
         self.writer().add_text("about/settings", table)
 
@@ -127,7 +132,11 @@ class RunDir:
             from torch.utils.tensorboard import summary
 
             kinds = (int, float, str, bool)
-            settings = {k: v for k, v in hyper_parameters(self.config).items() if isinstance(v, kinds)}
+            settings = {
+                k: v
+                for k, v in hyper_parameters(self.config).items()
+                if isinstance(v, kinds) and v is not False
+            }
             # The first of its parts would fix the HParams tab's columns for all runs; without it they are
             # what the runs differ in, and every curve. And add_hparams begins another event file.
             for part in summary.hparams(settings, {})[1:]:

@@ -74,6 +74,16 @@ def test_what_a_log_level_leaves_out(config, tmp_path):
         assert curve(run.path, "loss") == [(1, 0.5)]
 
 
+def test_the_text_tab_has_the_resolved_settings_and_the_folder_what_was_asked_for(config):
+    with RunDir("lesson", config, torch.device("cpu"), {"checkpoint_steps": 7}) as run:
+        run.flush()
+    events = EventAccumulator(str(run.path))
+    events.Reload()
+    (table,) = events.Tensors("about/settings/text_summary")
+    assert "| checkpoint-steps | 7 |" in table.tensor_proto.string_val[0].decode()
+    assert "checkpoint" not in run.path.name
+
+
 def test_a_resumed_run_goes_on_in_its_curves_and_forgets_its_end(config):
     with open_run(config) as run:
         for step in range(1, 5):
