@@ -70,7 +70,7 @@ CHARTS = {
 }
 # Custom Scalars shows no description, so that what is healthy stands in the title.
 TITLES = {
-    GRADIENT: f"{GRADIENT}, healthy within 2 of each other",
+    GRADIENT: f"{GRADIENT}, healthy within 2",
     STUCK: f"{STUCK}, healthy below {LIMITS[STUCK]}",
     UPDATE: f"{UPDATE}, healthy near -3",
 }
