@@ -20,6 +20,7 @@ from tests.gradcheck.bank import (
     Softmax,
     Tanh,
     affine,
+    function,
     normal,
     with_backward,
 )
@@ -95,6 +96,22 @@ def test_one_wrong_element_of_many_is_found_and_worked_out():
     assert right == pytest.approx(s * (1 - s), rel=1e-2)
     assert yours == pytest.approx(1.001 * right, rel=1e-3)
     assert gradcheck(fn, normal(50, 50), rtol=1e-2).ok
+
+
+def test_a_size_in_a_message_is_the_callers_although_the_first_rows_are_looked_at():
+    mean = function("Mean", lambda x: x.mean(0))
+    as_sum = with_backward(mean, "AsSum", lambda g, x, y: g.expand_as(x))
+    finding = gradcheck(as_sum, normal(100, 40)).findings[0]
+    assert "is 100 (N: x has size 100 in dimension 0)" in finding.message
+    yours, right = map(float, re.search(r"yours (\S+), should be (\S+) ", finding.figures).groups())
+    assert yours == pytest.approx(100 * right, rel=1e-4)
+
+    def half_from_row_10(g, x, y):
+        return g * y * (1 - y) * torch.where(torch.arange(100) < 10, 1.0, 0.5)[:, None]
+
+    half = with_backward(Sigmoid, "HalfFromRow10", half_from_row_10)
+    finding = gradcheck(half, normal(100, 40), torch.sigmoid).findings[0]
+    assert "wrong only in rows 10 to 99, ½ × the right one there" in finding.message
 
 
 def test_its_text_is_plain_its_first_line_the_finding_and_its_data_json():

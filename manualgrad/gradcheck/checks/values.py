@@ -80,23 +80,25 @@ def name_wrong(session: Session, run: Run, probe: str = "") -> None:
     """Say what is wrong in a judged run, argument by argument; a probe says how its inputs were changed."""
     for position, m in run.measured.items():
         if m.is_wrong and position not in session.named:
-            first = _first_rows(session, run, position)
-            runs = [first, *_more_runs(session, first)]
-            _name(session, [r for r in runs if r.measured[position].is_wrong], position, probe)
+            _name(session, run, position, probe)
             session.named.add(position)
 
 
-def _name(session: Session, runs: list[Run], position: int, probe: str) -> None:
-    m = runs[0].measured[position]
+def _name(session: Session, run: Run, position: int, probe: str) -> None:
+    m = run.measured[position]
     where = f"Right at the inputs as they are; with {probe}: " if probe else ""
     elsewhere = m.wrong & ~(m.numeric.kink & m.yours.isfinite())
     index = m.worst_index()
     if not bool(elsewhere.any()):
         session.find("kink", position, where + _kink(m, index), index)
         return
-    case = Case(session, position, runs)
-    kind, sentence = diagnose(case)
-    figures = case.element(index)
+    first = _first_rows(session, run, position)
+    runs = [r for r in (first, *_more_runs(session, first)) if r.measured[position].is_wrong]
+    case = whole = Case(session, position, runs)
+    if first is not run:
+        whole = Case(session, position, [run])
+    kind, sentence = diagnose(case, whole)
+    figures = whole.element(index)
     worked_out = "" if "no known mistake" in sentence else f" {figures}."
     # A probe may lie out of the domain, where the function is constant or otherwise another one.
     is_flat = not bool(m.right[elsewhere].any())

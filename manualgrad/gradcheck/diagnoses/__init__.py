@@ -52,22 +52,29 @@ OTHERS: list[tuple[str, Callable[[Case], str | None]]] = [
 ]
 
 
-def diagnose(case: Case) -> tuple[str, str]:
-    """Return the kind of the first diagnosis that fits, and its sentence; ``unknown`` where none does."""
-    kind, sentence = _first(PLAIN, case) or ("", "")
+def diagnose(case: Case, whole: Case) -> tuple[str, str]:
+    """Return the kind of the first diagnosis that fits, and its sentence; ``unknown`` where none does.
+
+    The case may be of the first rows of a big argument, the whole is of all.
+    """
+    kind, sentence = _first(PLAIN, case, whole) or ("", "")
     if not kind or kind in ("sign", "scale", "transposed", "missing-terms"):
         for expert in EXPERTS:
             if (told := expert(case, kind)) is not None:
                 plain = re.sub(r" \([^)]* has [^)]*\)", "", sentence)  # a size may be a coincidence
                 return (kind, f"{plain} {told[1]}") if kind else told
-    unknown = f"The gradient of {case.name} matches no known mistake. {case.worst_elements()}."
-    return (kind, sentence) if kind else _first(OTHERS, case) or ("unknown", unknown)
+    unknown = f"The gradient of {case.name} matches no known mistake. {whole.worst_elements()}."
+    return (kind, sentence) if kind else _first(OTHERS, case, whole) or ("unknown", unknown)
 
 
-def _first(diagnoses: list[tuple[str, Callable[[Case], str | None]]], case: Case) -> tuple[str, str] | None:
+def _first(
+    diagnoses: list[tuple[str, Callable[[Case], str | None]]], case: Case, whole: Case
+) -> tuple[str, str] | None:
     for kind, diagnosis in diagnoses:
         try:
             sentence = diagnosis(case)
+            if sentence and whole is not case and kind in ("scale", "wrong-region"):
+                sentence = diagnosis(whole)  # the first rows have other sizes, and not all indices
         except Exception:  # an operation on unusual numbers: a diagnosis that cannot be made
             continue
         if sentence is not None:
