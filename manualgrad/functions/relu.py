@@ -11,25 +11,22 @@ Each y depends on its own x only. Left of 0 the graph is flat, right of 0 it is 
     dy/dx = 0 for x < 0        dy/dx = 1 for x > 0
 
 At x = 0 there is a kink and no derivative. Any number from 0 to 1 is a subgradient there; we take 0, as
-PyTorch does. Then dy/dx is 1 where y is positive and 0 where y is 0: the sign of y. With G = ∂L/∂y, the
-upstream gradient (``grad_output``):
+PyTorch does. With G = ∂L/∂y, the upstream gradient (``grad_output``):
 
-    ∂L/∂x = G · sign(y)
+    ∂L/∂x = 0 where y ≤ 0, else G
 
 Forward mode
 ------------
-A small change ẋ of the input changes the output by ẏ = ẋ · sign(y).
+A small change ẋ of the input changes the output by ẏ = 0 where y ≤ 0, else ẋ.
 
 Saved
 -----
-The output y, whose sign is 0 or 1; that of x can be -1. The next layer usually keeps y anyway, so it costs
-nothing.
+The output y: it is positive exactly where x is. The next layer usually keeps y anyway, so it costs nothing.
 
 Pitfalls
 --------
-- ∞ · 0 is NaN: where a unit is off, an infinite upstream gradient becomes NaN. A selection,
-  ``torch.where(y > 0, G, 0)``, would stop it, but branches at each element and takes five times as long or
-  more. A step with an infinite gradient is lost either way.
+- G · (y > 0), or G · sign(y), is faster than a selection, but turns an infinite upstream gradient into NaN
+  where it should stop: ∞ · 0 is NaN. The root of a ReLU's output sends one to every unit that is off.
 - ≥ for > passes a gradient at x = 0. Random inputs never show it.
 - A unit whose input is negative for every example gets no gradient and never recovers: a *dead* ReLU.
 
@@ -62,9 +59,9 @@ class ReLU(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Tensor:
         (output,) = ctx.saved_tensors
-        return grad_output * output.sign()  # same shape, elementwise
+        return torch.where(output <= 0, 0.0, grad_output)  # same shape, elementwise
 
-    jvp = backward  # one factor for each element, in both directions
+    jvp = backward  # each element is stopped or passes, in both directions
 
 
 def _check(input: Tensor) -> None:

@@ -34,7 +34,14 @@ def launch(main: Callable[[C], Any], config_class: type[C], argv: Sequence[str] 
     with parallel.silent_unless_first():
         try:
             main(parse(config_class, argv, program, main.__globals__["__doc__"] or ""))
-        except (UserError, OSError) as error:
+        except OSError as error:
+            if (
+                error.filename is None and error.errno is None
+            ):  # not the system's: raised by a user's own code
+                raise
+            _tell(f"{program}: error: {f'{error.filename}: ' * bool(error.filename)}{error.strerror}", error)
+            return 1
+        except UserError as error:
             _tell(f"{program}: error: {error}", error)
             return 1
         except KeyboardInterrupt as interrupt:

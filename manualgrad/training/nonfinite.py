@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -50,9 +51,10 @@ def locate_nonfinite(
             found.append(f"{what} is not finite")
 
     def watch(name: str) -> Callable[..., None]:
-        def after_forward(module: Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
+        def after_forward(module: Module, arguments: tuple[Tensor, ...], output: Any) -> None:
             which = f"module {name}, {module}"
-            note(f"the output of {which},", output)
+            for tensor in output if isinstance(output, tuple) else [output]:
+                note(f"the output of {which},", tensor)
             for tensor in arguments:
                 if tensor.requires_grad:
                     tensor.register_hook(lambda gradient: note(f"the input's gradient in {which},", gradient))
@@ -64,7 +66,8 @@ def locate_nonfinite(
             module.register_forward_hook(watch(name))
     loss = loss_function(model(inputs), targets)
     note("every module's output is finite, and the loss", loss)
-    gradients = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
-    for (name, _), gradient in zip(model.named_parameters(), gradients, strict=True):
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    gradients = torch.autograd.grad(loss, list(trained.values()), allow_unused=True)
+    for name, gradient in zip(trained, gradients, strict=True):
         note(f"the gradient of {name}", gradient)
     return found[0] if found else None

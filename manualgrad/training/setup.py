@@ -30,7 +30,10 @@ def setup(config: Config, dtype: torch.dtype = torch.float32) -> torch.device:
         raise UserError("--device mps: has no float64, which this experiment computes with; take cpu")
     device = torch.device(kind)
     if kind == "cuda" and parallel.world_size() > 1:
-        device = torch.device(kind, int(os.environ["LOCAL_RANK"]))
+        number, count = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if number >= count:
+            raise UserError(f"--device cuda: this machine has {count}, too few for one a process")
+        device = torch.device(kind, number)
         torch.cuda.set_device(device)
     parallel.join(device)
     return device

@@ -69,3 +69,22 @@ def test_what_is_not_the_same_again(model):
     model[0].weight.grad[0, 0] = torch.nan
     with pytest.raises(NonFiniteError, match="the same batch again gives finite numbers"):
         check(model, loss)
+
+
+def test_a_cell_of_two_outputs_and_a_frozen_parameter(model):
+    class Reader(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell, self.head = nn.LSTMCell(4, 5), nn.Linear(5, 3)
+            self.head.bias.requires_grad_(False)
+
+        def forward(self, inputs):
+            return self.head(self.cell(inputs)[0])
+
+    reader = Reader()
+    assert locate_nonfinite(reader, LOSS, INPUTS, LABELS) is None
+    assert not any(module._forward_hooks for module in reader.modules())
+    with torch.no_grad():
+        reader.cell.bias_ih[0] = torch.nan
+    with pytest.raises(NonFiniteError, match="the output of module cell, LSTMCell"):
+        check(reader, backward(reader))
