@@ -81,7 +81,9 @@ class Code:
                 if needed & _changed_by(node):
                     is_plain = isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
                     needed |= names_in(node.value if is_plain else node)
-        aside = {n for one in statements if not needed & _changed_by(one) for n in ast.walk(one)}
+        others: list[ast.stmt] = [one for one in statements if not needed & _changed_by(one)]
+        others += [n for n in ast.walk(self.tree) if isinstance(n, ast.While)]  # which might never end
+        aside = {n for one in others for n in ast.walk(one)}
         self.kept = [node for node in ast.walk(self.tree) if node not in aside]
 
 
@@ -101,9 +103,10 @@ def read(function: Any, is_theirs: bool) -> Code:
     """Read a function's source, and that of its helpers in the same package or file."""
     home, names = function.__module__.partition(".")[0], dict[str, Any]()
     tree, functions = ast.Module([], []), [function]
-    for one in functions:
+    for one in map(inspect.unwrap, functions):  # a decorator has the line and the globals of its own file
         (node,) = ast.parse(textwrap.dedent(inspect.getsource(one))).body
-        assert isinstance(node, ast.FunctionDef)
+        if not isinstance(node, ast.FunctionDef):
+            raise TypeError("a lambda, say")
         ast.increment_lineno(node, one.__code__.co_firstlineno - 1)
         node.decorator_list, node.returns = [], None
         for argument in node.args.args:
@@ -126,6 +129,13 @@ class Edit:
     changes: list[tuple[Any, Any, Any]]  # a container, a key, what comes there
     shown: Place
     kind: str = "input-for-output"  # of a finding, or PART, CONDITION, NUMBER
+
+    @property
+    def line(self) -> int:
+        """The line of what is shown; a default's, as arguments have none."""
+        container, key = self.shown
+        nodes = (container[key], *ast.walk(container[key]))
+        return next(int(node.lineno) for node in nodes if hasattr(node, "lineno"))
 
     def apply(self) -> list[tuple[Any, Any, Any]]:
         """Make the changes, and return what undoes them."""

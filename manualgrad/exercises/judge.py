@@ -21,6 +21,7 @@ from manualgrad.exercises.course import find
 from manualgrad.exercises.edits import read
 from manualgrad.exercises.exercise import Exercise, Step
 from manualgrad.exercises.given import info_of
+from manualgrad.exercises.patience import Patience
 from manualgrad.exercises.programs import judge_network, judge_script
 from manualgrad.exercises.slips import Slips, record
 from manualgrad.exercises.student import cut, explain, find_class, frame_in, in_place_of_ours, meaning
@@ -72,6 +73,7 @@ class Attempt:
     theirs: type[Function]
     reports: dict[str, Report] = field(default_factory=dict)  # of the samples that have been checked
     searches: dict[Any, Slips | None] = field(default_factory=dict)  # by sample and arguments
+    patience: Patience = field(default_factory=Patience)
     told: list[str] = field(default_factory=list)  # the slips that were found
 
     def judge_steps(self) -> Verdict:
@@ -116,8 +118,7 @@ class Attempt:
         """Return what is wrong with a sample's gradients as far as they concern a step."""
         if sample.name not in self.reports:
             if verdict := self._try(sample):
-                slips = self._slips(sample, step.arguments) if verdict.kind == "raises" else None
-                slip = slips.find() if slips else None
+                slip = self._ask(sample, step.arguments, Slips.find) if verdict.kind == "raises" else None
                 return replace(verdict, message=f"{verdict.message}\n{slip[1]}") if slip else verdict
             # Other sizes of input and second derivatives concern the formula, not the sample.
             self.reports[sample.name] = self._check(step, sample, thorough=not self.reports)
@@ -196,8 +197,7 @@ class Attempt:
             if asked and case.name not in step.arguments:
                 return None
             asked.append(case.name)
-            slips = self._slips(sample, (case.name,))
-            slip = slips.find(kind) if slips else None
+            slip = self._ask(sample, (case.name,), Slips.find, kind)
             self.told += slip[1:] if slip else ()
             return slip
 
@@ -218,28 +218,32 @@ class Attempt:
     def _with_slip(self, finding: Finding, step: Step, sample: SampleInput) -> Finding:
         """Add the slip, or else what backward does not read."""
         arguments = step.arguments if finding.argument is None else (finding.argument,)
-        slips = self._slips(sample, arguments)
-        if slips is None:
-            return finding
+        ask = functools.partial(self._ask, sample, arguments)
         if finding.kind == "unknown":
-            if slip := slips.find() or slips.find_two():
+            if slip := ask(Slips.find) or ask(Slips.find_two):
                 self.told += slip[1:]
                 return replace(finding, kind=slip[0], message=f"{slip[1]} {finding.figures}.")
-            added = slips.unread(with_right=True)
+            added = ask(Slips.unread, True) or ""
             if "does not read" in added:
                 return replace(finding, message=f"{added} {finding.figures}.")
-        elif slip := slips.find():
+        elif slip := ask(Slips.find):
             added = slip[1]
         else:
-            added = slips.unread(with_right=False) if finding.kind == "wrong-shape" else cut(self.theirs)
-        return replace(finding, message=f"{finding.message} {added}".rstrip())
+            added = ask(Slips.unread, False) if finding.kind == "wrong-shape" else cut(self.theirs)
+        return replace(finding, message=f"{finding.message} {added or ''}".rstrip())
 
-    def _slips(self, sample: SampleInput, arguments: tuple[Any, ...]) -> Slips | None:
-        """Return the one search for the slip in the gradients of some arguments, or of all."""
+    def _ask(self, sample: SampleInput, arguments: tuple[Any, ...], question: Any, *more: Any) -> Any:
+        """Ask the one search for the slip in the gradients of some arguments, or of all."""
         key = sample.name, arguments
-        if key not in self.searches:
-            self.searches[key] = self._search(sample, arguments)
-        return self.searches[key]
+
+        def answer() -> Any:
+            if key not in self.searches:
+                self.searches[key] = None  # if it fails
+                self.searches[key] = self._search(sample, arguments)
+            slips = self.searches[key]
+            return question(slips, *more) if slips else None
+
+        return self.patience.ask(answer)
 
     def _search(self, sample: SampleInput, arguments: tuple[Any, ...]) -> Slips | None:
         ours = self.info.function_class
@@ -251,15 +255,10 @@ class Attempt:
         tensors = [k for k, gradient in enumerate(calls[0].right) if isinstance(gradient, Tensor)]
         places = [k for k in tensors if not arguments or names[k] in arguments]
         places = places or [k for k in tensors if any(str(a).endswith(names[k]) for a in arguments)]
-        try:
-            codes = read(ours.backward, False), read(self.theirs.backward, True)
-        except (OSError, TypeError, ValueError):
-            return None
-        if re.search(
-            "rand|seed", self.request.source.decode("utf-8", "replace").partition("def backward")[2]
-        ):
+        written = self.request.source.decode("utf-8", "replace").partition("def backward")[2]
+        if not places or re.search(r"\brand|seed\(", written):
             return None  # another draw proves nothing
-        return Slips(*codes, calls, earlier, places) if places else None
+        return Slips(read(ours.backward, False), read(self.theirs.backward, True), calls, earlier, places)
 
     def _without_rows(self, sample: SampleInput) -> SampleInput | None:
         """Return a sample with an empty batch; None if the function does not take one."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from manualgrad.data.xor import xor
 from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.lessons import network
+from manualgrad.exercises.patience import Patience
 from manualgrad.exercises.slips import Call, Slips, line_of
 from manualgrad.exercises.student import explain
 from manualgrad.exercises.verdict import Verdict
@@ -62,7 +63,7 @@ def _slip(name: str, function: FunctionType, line: int) -> str:
         line_of(f.__code__.co_filename, at, list(known), f.__globals__, is_theirs=f is function)
         for f, at in ((network.by_hand, ours[name][1]), (function, line))
     ]
-    slip = Slips(codes[0], codes[1], calls, [], [0]).find()
+    slip = Patience().ask(lambda: Slips(codes[0], codes[1], calls, [], [0]).find())
     return f"\n{slip[1]}" if slip else ""
 
 

@@ -20,7 +20,7 @@ def tell(edit: Edit, names: dict[str, str], helpers: Container[str]) -> tuple[st
     ``names`` are theirs for ours.
     """
     container, key = edit.shown
-    line = f"Line {container[key].lineno}: " if edit.is_theirs else ""
+    line = f"Line {edit.line}: " if edit.is_theirs else ""
     before = _copy(container[key], names, helpers)
     undo = edit.apply()
     after = _copy(container[key], names, helpers)
