@@ -1,10 +1,10 @@
 """Judge what is no Function: a network, line by line, and a training script, by what it does."""
 
-import ast
 import importlib
 import itertools
+import sys
 from pathlib import Path
-from types import FunctionType
+from types import FrameType, FunctionType
 from typing import Any
 
 import torch
@@ -68,29 +68,32 @@ def _slip(name: str, function: FunctionType, line: int) -> str:
 
 
 def run_by_line(
-    function: Any, arguments: dict[str, Tensor]
+    function: FunctionType, arguments: dict[str, Tensor]
 ) -> tuple[dict[str, tuple[Any, int]], Exception | None]:
-    """Run a function statement by statement; return each name's value with its line, and what was raised."""
-    path = function.__code__.co_filename
-    tree = ast.parse(Path(path).read_bytes())
-    named = (n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == function.__name__)
-    *_, definition = named
-    names = function.__globals__ | arguments
-    given, seen, values = set(names), dict[str, tuple[int, int]](), dict[str, tuple[Any, int]]()
-    for statement in definition.body:
-        if isinstance(statement, ast.Return):
-            statement = ast.copy_location(ast.Expr(statement.value or ast.Constant(None)), statement)
-        try:
-            exec(compile(ast.Module([statement], []), path, "exec"), names)
-        except Exception as error:
-            return values, error
-        for name in names.keys() - given:
-            value = names[name]
+    """Run a function; return each name's last value with the line that made it, and what was raised."""
+    seen, values = dict[str, tuple[int, int]](), dict[str, tuple[Any, int]]()
+    line = 0
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal line
+        if frame.f_code is not function.__code__:
+            return None
+        for name, value in frame.f_locals.items() if event != "call" else ():
             # A tensor that was changed in place is another value in the same object.
             identity = id(value), value._version if isinstance(value, Tensor) else 0
-            if seen.get(name) != identity:
+            if name not in arguments and seen.get(name) != identity:
                 value = value.detach().clone() if isinstance(value, Tensor) else value
-                seen[name], values[name] = identity, (value, statement.lineno)
+                seen[name], values[name] = identity, (value, line)
+        line = frame.f_lineno  # it runs next
+        return trace
+
+    sys.settrace(trace)
+    try:
+        function(**arguments)
+    except Exception as error:
+        return values, error
+    finally:
+        sys.settrace(None)
     return values, None
 
 

@@ -34,7 +34,7 @@ def static(decorator, arguments, body):
         (
             static("", ", k=2", "return grad_output * output * (k - output)"),
             "input-for-output",
-            "Line 7: `2`",
+            "where `1 - output` belongs",
         ),
         (static("@torch.no_grad()", "", WRONG), "input-for-output", "Line 10: `2 - output`"),
         (

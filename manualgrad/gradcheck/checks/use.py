@@ -12,19 +12,20 @@ from torch import Tensor
 from manualgrad.gradcheck.forward_backward import SubjectError, forward_backward
 from manualgrad.gradcheck.session import Session
 
-FACTOR = -1e3
+FACTORS = (-1e3, 0.0)  # a ReLU sends zeros
 MOST_ALONE = 8  # inputs or results of which each is tried alone
 
 
 def proportional(session: Session) -> None:
-    """Scale the upstream gradient: minus a thousand times gives that."""
+    """Scale the upstream gradient: minus a thousand times gives that, and zero gives zero."""
     base = session.base
-    try:
-        scaled = session.run(base.values, [FACTOR * u for u in base.upstream])
-    except SubjectError as error:
-        return session.find("raises", None, f"With {FACTOR:g} × the upstream gradient: {error}.")
-    what = f"is not proportional to the upstream gradient: with {FACTOR:g} × grad_output"
-    return session.compare(scaled, "ignores-upstream", what, factor=FACTOR)
+    for factor in FACTORS:
+        try:
+            scaled = session.run(base.values, [factor * u for u in base.upstream])
+        except SubjectError as error:
+            return session.find("raises", None, f"With {factor:g} × the upstream gradient: {error}.")
+        what = f"is not proportional to the upstream gradient: with {factor:g} × grad_output"
+        session.compare(scaled, "ignores-upstream", what, factor=factor)
 
 
 def each_input_alone(session: Session) -> None:

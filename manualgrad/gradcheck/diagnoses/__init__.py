@@ -35,6 +35,7 @@ OTHERS: list[tuple[str, Callable[[Case], str | None]]] = [
     ("transposed", paths.jacobian_not_transposed),
     ("ignores-upstream", paths.uniform_upstream),
     ("missing-terms", paths.output_weighted),
+    ("missing-terms", paths.part_of_the_result),
     ("missing-terms", paths.overwritten),
     ("wrong-region", regions.condition),
     ("swapped-inputs", plain.swapped_inputs),
@@ -47,6 +48,8 @@ OTHERS: list[tuple[str, Callable[[Case], str | None]]] = [
     ("missing-terms", formulas.factor_or_term),
     ("missing-terms", formulas.sum_over_a_group),
     ("input-for-output", formulas.value_for_derivative),
+    ("unknown", formulas.other_functions_derivative),
+    ("missing-terms", formulas.factor_and_number),
     ("wrong-region", regions.threshold),
     ("missing-terms", formulas.factor_per_group),
 ]

@@ -41,6 +41,24 @@ OF_AN_INPUT: dict[str, Callable[[Tensor], Tensor]] = {
     "softmax({})": lambda x: x.softmax(-1) if x.dim() else x,
 }
 
+# Derivatives by name, for a formula that was taken from another function's page.
+DERIVATIVES: dict[str, Callable[[Tensor], Tensor]] = {
+    "sigmoid": lambda x: x.sigmoid() * (1 - x.sigmoid()),
+    "tanh": lambda x: 1 - x.tanh() ** 2,
+    "relu": lambda x: (x > 0).double(),
+    "exp": torch.exp,
+    "log": torch.reciprocal,
+    "sin": torch.cos,
+    "cos": lambda x: -x.sin(),
+    "softplus": torch.sigmoid,
+    "silu": lambda x: x.sigmoid() * (1 + x * (1 - x.sigmoid())),
+    "a square": lambda x: 2 * x,
+    "a cube": lambda x: 3 * x**2,
+    "1/x": lambda x: -1 / x**2,
+    "a square root": lambda x: 0.5 / x.sqrt(),
+    "the absolute value": torch.sign,
+}
+
 
 def factor_or_term(case: Case) -> str | None:
     """Find a known tensor, or the product of two, that is missing or too many: as a factor or a term."""
@@ -50,7 +68,7 @@ def factor_or_term(case: Case) -> str | None:
     scales = [m.upstream[0].reshape(-1)[0] for m in case.measured]  # of a scalar it is all of the upstream
     upstream = [f.get(UPSTREAM, f["1"] * scale) for f, scale in zip(columns, scales, strict=True)]
     for count in (1, 2):
-        sentence = _factor(columns, count, yours, right)
+        sentence = _factor(columns, count, yours, right, any_number=False)
         if sentence:
             return sentence
         found = _product(columns, count - 1, upstream, errors) or _product(columns, count, upstream, errors)
@@ -63,13 +81,20 @@ def factor_or_term(case: Case) -> str | None:
     return None
 
 
+def factor_and_number(case: Case) -> str | None:
+    """Find a known tensor that is missing as a factor, or too many, and a number with it."""
+    columns = [_candidates(case, m) for m in case.measured]
+    yours, right = [m.yours for m in case.measured], [m.right for m in case.measured]
+    return _factor(columns, 1, yours, right, any_number=True)
+
+
 def _factor(
-    columns: list[dict[str, Tensor]], count: int, yours: list[Tensor], right: list[Tensor]
+    columns: list[dict[str, Tensor]], count: int, yours: list[Tensor], right: list[Tensor], any_number: bool
 ) -> str | None:
     missing, extra = _product(columns, count, yours, right), _product(columns, count, right, yours)
-    if missing and abs(missing[0] - 1) < 1e-3:
+    if missing and (any_number or abs(missing[0] - 1) < 1e-3):
         return f"lacks a factor: multiplied by {_times(*missing)} it is right"
-    if extra and abs(extra[0] - 1) < 1e-3:
+    if extra and (any_number or abs(extra[0] - 1) < 1e-3):
         return f"has a factor too many, or is to be divided: divided by {_times(*extra)} it is right"
     return None
 
@@ -161,6 +186,16 @@ def value_for_derivative(case: Case) -> str | None:
     for k, name in enumerate(case.first.outputs):
         if case.explained_by(lambda m: m.upstream[k] * m.outputs[name]):
             return f"is grad_output × {name}: the value stands where the derivative belongs"
+    return None
+
+
+def other_functions_derivative(case: Case) -> str | None:
+    """Recognise another function's derivative."""
+    for name, derivative in DERIVATIVES.items() if case.shape.numel() > 2 and case.shape else ():
+        if case.name in case.first.inputs and case.explained_by(
+            lambda m: m.upstream[0] * derivative(m.inputs[case.name])
+        ):
+            return f"is that of {name} itself, without any option or factor of this function"
     return None
 
 

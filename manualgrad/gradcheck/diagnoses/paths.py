@@ -7,6 +7,7 @@ None where that is too much.
 """
 # ruff: noqa: B023  every lambda is called in the round of the loop that makes it
 
+import itertools
 from collections.abc import Callable
 from functools import partial
 
@@ -71,6 +72,24 @@ def diagonal(case: Case) -> str | None:
             "keeps only the diagonal of the Jacobian: what an element does to its own output. Here each "
             "element also changes other outputs"
         )
+    return None
+
+
+def part_of_the_result(case: Case) -> str | None:
+    """Find a dimension of the result of which only the first or the last index is counted."""
+    u, *others = case.first.upstream
+    for d, k in itertools.product(range(u.dim()) if not others else (), (0, -1)):
+
+        def only(u: Tensor) -> Tensor:
+            index = torch.tensor([k % u.shape[d]])
+            return torch.zeros_like(u).index_add(d, index, u.index_select(d, index))
+
+        if u.shape[d] > 1 and case.explained_by(lambda m: case.right_with(m, [only(m.upstream[0])])):
+            which = "last" if k else "first"
+            return (
+                f"counts only the {which} index of the result's dimension {d}: the rest of the upstream "
+                "gradient is left out"
+            )
     return None
 
 
