@@ -41,10 +41,11 @@ def run(request: Request, token: str, folder: str) -> NoReturn:
         os.setsid()
         os.chdir(folder)
         answer, printed = (os.open(name, os.O_RDWR) for name in FILES)
-        for source, target in ((printed, 1), (printed, 2), (answer, ANSWER)):
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        for source, target in ((nothing, 0), (printed, 1), (printed, 2), (answer, ANSWER)):
             os.dup2(source, target)
         os.closerange(ANSWER + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-        sys.stdin = open(os.devnull)  # noqa: SIM115
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115
         os.mkdir("scratch")
         os.chdir("scratch")
         _set_limits(request.limits)

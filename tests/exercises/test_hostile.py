@@ -70,6 +70,11 @@ HOSTILE = {
     ),
     "no character": (attempt("exp", r"raise ValueError('\ud800')"), "raises", "ValueError: ?"),
     "asks for input": (attempt("exp", "input()"), "raises", "EOFError"),
+    "reads its caller's input": (
+        attempt("exp", "import os", "raise ValueError(os.read(0, 9))"),
+        "raises",
+        "ValueError: b''",
+    ),
 }
 
 
@@ -82,6 +87,7 @@ def limits(name):
 DEFAULT = {
     *("endless loop", "sleep", "exit at import", "os._exit", "Ctrl-C", "segfault", "print flood"),
     *("fork bomb", "subprocess", "memory of tensors", "endless recursion", "asks for input", "no character"),
+    "reads its caller's input",
 }
 
 
