@@ -4,6 +4,7 @@ import csv
 import importlib.metadata
 import io
 import os
+import sys
 import time
 import zipfile
 from collections import Counter
@@ -43,6 +44,7 @@ def read_details(path: Path) -> list[Grade]:
     """Return the grades of a details file, as far as it was written: it may end in the middle of a row."""
     grades = []
     with path.open(newline="", encoding="utf-8") as file:
+        csv.field_size_limit(sys.maxsize)  # a message may be as long as a student likes
         for row in csv.DictReader(file):
             values: dict[str, Any] = {field.name: row.get(field.name) for field in fields(Grade)}
             if None not in values.values():

@@ -68,7 +68,7 @@ def _slip(name: str, function: FunctionType, line: int) -> str:
 
 
 def run_by_line(
-    function: FunctionType, arguments: dict[str, Tensor]
+    function: Any, arguments: dict[str, Tensor]
 ) -> tuple[dict[str, tuple[Any, int]], Exception | None]:
     """Run a function; return each name's last value with the line that made it, and what was raised."""
     seen, values = dict[str, tuple[int, int]](), dict[str, tuple[Any, int]]()

@@ -11,7 +11,8 @@ from pathlib import Path
 from manualgrad.errors import UserError
 from manualgrad.exercises.course import COURSE
 from manualgrad.exercises.exercise import Exercise
-from manualgrad.exercises.folder import PROGRESS
+from manualgrad.exercises.folder import PROGRESS, Folder
+from manualgrad.exercises.stub import write_stub
 
 LARGEST_FILE = 2**20  # bytes
 
@@ -23,8 +24,9 @@ WATCHED = {
     r"torch\.nn\.functional\b(?!\.one_hot$)": "calls PyTorch's own functions",
     r"manualgrad\b(?!\.exercises\.given\b)": "uses the package's own functions",
     rf"(.*\.)?({MODULES})\b": "reaches into the check",
-    r".*\.\w*backward(_\w*)?$|(exec|eval)$": "may not be a derivation of one's own",
+    r".*\.\w*backward(_\w*)?(\.|$)|(exec|eval)\b": "may not be a derivation of one's own",
 }
+REASONS = tuple(reversed(WATCHED.items()))  # of several the first is told
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class File:
     @property
     def digest(self) -> str:
         """What tells two versions of a file apart."""
-        return hashlib.sha256(self.source).hexdigest()[:12]
+        return hashlib.sha256(repr(self.problem).encode() + self.source).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
@@ -102,21 +104,21 @@ def _attempts(record: Path) -> int | None:
 def look(exercise: Exercise, source: bytes) -> str:
     """Name the lines that a person should look at: a gradient that was not derived, a way into the check.
 
-    What the lesson's own page uses is not held against the student.
+    What stands in the stub is not held against the student.
     """
     try:
-        names, given = _names(source), _names(exercise.lesson.body().encode())
+        names, given = _names(source), _names(write_stub(exercise, Folder()).encode())
     except (SyntaxError, ValueError):
         return ""
     except (RecursionError, MemoryError):
         return "is nested too deeply to be looked through"
-    begun = {name.rpartition(".")[0] for name in names}  # what only leads to a longer name
-    found = []
-    for name, line in sorted(names.items(), key=lambda item: item[1]):
-        reasons = [why for pattern, why in WATCHED.items() if re.match(pattern, name)]
-        if reasons and name not in given and name not in begun:
-            found.append(f"line {line}: {name} {reasons[0]}")
-    return "; ".join(found)
+    reasons = {name: why for name in names for pattern, why in REASONS if re.match(pattern, name)}
+    # What only leads to a longer name that is told, or allowed, is not told itself.
+    begun = {name.rpartition(".")[0] for name in names if name in reasons or name.endswith(".one_hot")}
+    told = [name for name in names if name in reasons and name not in given and name not in begun]
+    return "; ".join(
+        f"line {names[name]}: {name} {reasons[name]}" for name in sorted(told, key=names.__getitem__)
+    )
 
 
 def _names(source: bytes) -> dict[str, int]:

@@ -23,7 +23,8 @@ def proportional(session: Session) -> None:
         try:
             scaled = session.run(base.values, [factor * u for u in base.upstream])
         except SubjectError as error:
-            return session.find("raises", None, f"With {factor:g} × the upstream gradient: {error}.")
+            session.find("raises", None, f"With {factor:g} × the upstream gradient: {error}.")
+            return
         what = f"is not proportional to the upstream gradient: with {factor:g} × grad_output"
         session.compare(scaled, "ignores-upstream", what, factor=factor)
 
