@@ -4,12 +4,13 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import FunctionType
 from typing import Any
 
-DEPTH = 3  # how many operations one edit may leave out
+DEPTH = 2  # how many operations one edit may leave out
 NUMBERS = (0, -1, 1, 2, 3, -2, 0.5)
 RELATED = (
     "sum mean", "sqrt rsqrt", "sin cos", "exp log", "sigmoid tanh", "softmax log_softmax", "erf tanh",
@@ -31,9 +32,8 @@ AROUND = (
     "{}.sum(-1, keepdim=True)", "{}.unsqueeze(-1)", "torch.sigmoid({})", "torch.tanh({})",
 )  # fmt: skip
 ORDERS = ("{}.mT", "{}.flip(-1)", "{}.flip(-2)", "{}.flip(-2, -1)", "{}.transpose(0, 1)")
-# Kinds of edits, beside those of findings: a part in the place of the whole, a branch always taken or never,
-# another number.
-PART, CONDITION, NUMBER = "part", "condition", "number"
+# Kinds of edits, beside those of findings: a part in the place of the whole, another number.
+PART, NUMBER = "part", "number"
 
 Place = tuple[Any, Any]  # a list or a node's __dict__, and the key of what stands there
 
@@ -122,13 +122,18 @@ def read(function: Any, is_theirs: bool) -> Code:
 
 @dataclass(frozen=True)
 class Edit:
-    """One slip: whose source it edits, how surprising it is, and what comes where."""
+    """One slip: whose source it edits, how surprising it is, and what comes where.
+
+    The surprise is 0 for what students write most often, such as ``>=`` for ``>``, and grows with what an
+    edit changes, up to 4. Where several edits explain a gradient, the least surprising is told.
+    """
 
     is_theirs: bool
     surprise: int
-    changes: list[tuple[Any, Any, Any]]  # a container, a key, what comes there
-    shown: Place
-    kind: str = "input-for-output"  # of a finding, or PART, CONDITION, NUMBER
+    places: list[Place]
+    new: ast.expr  # what comes there
+    shown: Place  # the first place, or more around it
+    kind: str  # of a finding, or PART, NUMBER
 
     @property
     def line(self) -> int:
@@ -137,17 +142,17 @@ class Edit:
         nodes = (container[key], *ast.walk(container[key]))
         return next(int(node.lineno) for node in nodes if hasattr(node, "lineno"))
 
-    def apply(self) -> list[tuple[Any, Any, Any]]:
-        """Make the changes, and return what undoes them."""
-        undo = [(container, key, container[key]) for container, key, _ in self.changes]
-        put(self.changes)
-        return undo
-
-
-def put(changes: list[tuple[Any, Any, Any]]) -> None:
-    """Put something in each place."""
-    for container, key, new in changes:
-        container[key] = new
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Change the source for a while."""
+        before = [container[key] for container, key in self.places]
+        for container, key in self.places:
+            container[key] = self.new
+        try:
+            yield
+        finally:
+            for (container, key), node in zip(self.places, before, strict=True):
+                container[key] = node
 
 
 def edits(code: Code, known: list[str], called: set[str]) -> Iterator[Edit]:
@@ -155,30 +160,21 @@ def edits(code: Code, known: list[str], called: set[str]) -> Iterator[Edit]:
 
     ``known`` are the names that may stand for each other, ``called`` the functions that theirs calls.
     """
-    uses: dict[str, list[tuple[Place, Place]]] = {}  # of a name, and of a dimension in a call
+    uses: dict[str, list[tuple[Place, Place]]] = {}  # of a name
     for parent, container, key in _places(code.kept):
         node, place = container[key], (container, key)
         is_small = _number(node) is not None or isinstance(parent, ast.Attribute | ast.Subscript)
         shown = ([parent], 0) if is_small else place
         for surprise, new, kind in _alternatives(node, parent, code, known, called):
             ast.fix_missing_locations(new)
-            yield Edit(
-                code.is_theirs, surprise, [(container, key, new)], place if kind == PART else shown, kind
-            )
-        is_name = isinstance(node, ast.Name) and node.id in (code.stored if code.is_theirs else known)
-        if is_name or (isinstance(parent, ast.Call) and container is parent.args):
-            uses.setdefault(ast.unparse(node), []).append((place, shown))
-    for old, places in uses.items():
-        dims = ["0", "1", "-1", *(name for name in known if name.startswith("ctx."))]
-        for new_name in (known if old in known else dims) if len(places) > 1 else ():
-            if new_name != old:
-                changes = [(*place, parse(new_name)) for place, _ in places]
-                yield Edit(code.is_theirs, 1 if old in known else 3, changes, places[0][1])
-    for node in code.kept:
-        if isinstance(node, ast.If | ast.IfExp):
-            for always in (True, False):
-                place = vars(node), "test"
-                yield Edit(code.is_theirs, 4, [(*place, parse(str(always)))], place, CONDITION)
+            yield Edit(code.is_theirs, surprise, [place], new, place if kind == PART else shown, kind)
+        if isinstance(node, ast.Name) and node.id in known:
+            uses.setdefault(node.id, []).append((place, shown))
+    for old, found in uses.items():
+        for name in known if len(found) > 1 else ():
+            if name != old:
+                places = [place for place, _ in found]
+                yield Edit(code.is_theirs, 1, places, parse(name), found[0][1], "input-for-output")
 
 
 def _places(nodes: list[ast.AST]) -> Iterator[tuple[ast.AST, Any, Any]]:

@@ -18,12 +18,11 @@ from torch.autograd import Function
 
 from manualgrad.cases import FunctionInfo, SampleInput
 from manualgrad.exercises.course import find
-from manualgrad.exercises.edits import read
 from manualgrad.exercises.exercise import Exercise, Step
 from manualgrad.exercises.given import info_of
-from manualgrad.exercises.patience import Patience
 from manualgrad.exercises.programs import judge_network, judge_script
-from manualgrad.exercises.slips import Slips, record
+from manualgrad.exercises.search import Search
+from manualgrad.exercises.slips import Slips
 from manualgrad.exercises.student import cut, explain, find_class, frame_in, in_place_of_ours, meaning
 from manualgrad.exercises.verdict import Request, Verdict
 from manualgrad.gradcheck import Finding, Report, gradcheck
@@ -72,9 +71,10 @@ class Attempt:
     info: FunctionInfo
     theirs: type[Function]
     reports: dict[str, Report] = field(default_factory=dict)  # of the samples that have been checked
-    searches: dict[Any, Slips | None] = field(default_factory=dict)  # by sample and arguments
-    patience: Patience = field(default_factory=Patience)
     told: list[str] = field(default_factory=list)  # the slips that were found
+
+    def __post_init__(self) -> None:
+        self.search = Search(self.info, self.theirs, self.request.source)
 
     def judge_steps(self) -> Verdict:
         """Judge step by step, sample by sample."""
@@ -118,7 +118,11 @@ class Attempt:
         """Return what is wrong with a sample's gradients as far as they concern a step."""
         if sample.name not in self.reports:
             if verdict := self._try(sample):
-                slip = self._ask(sample, step.arguments, Slips.find) if verdict.kind == "raises" else None
+                slip = (
+                    self.search.ask(Slips.find, sample, step.arguments, self.reports)
+                    if verdict.kind == "raises"
+                    else None
+                )
                 return replace(verdict, message=f"{verdict.message}\n{slip[1]}") if slip else verdict
             # Other sizes of input and second derivatives concern the formula, not the sample.
             self.reports[sample.name] = self._check(step, sample, thorough=not self.reports)
@@ -197,7 +201,7 @@ class Attempt:
             if asked and case.name not in step.arguments:
                 return None
             asked.append(case.name)
-            slip = self._ask(sample, (case.name,), Slips.find, kind)
+            slip = self.search.ask(Slips.find, sample, (case.name,), self.reports, kind)
             self.told += slip[1:] if slip else ()
             return slip
 
@@ -218,7 +222,10 @@ class Attempt:
     def _with_slip(self, finding: Finding, step: Step, sample: SampleInput) -> Finding:
         """Add the slip, or else what backward does not read."""
         arguments = step.arguments if finding.argument is None else (finding.argument,)
-        ask = functools.partial(self._ask, sample, arguments)
+
+        def ask(question: Any, *more: Any) -> Any:
+            return self.search.ask(question, sample, arguments, self.reports, *more)
+
         if finding.kind == "unknown":
             if slip := ask(Slips.find) or ask(Slips.find_two):
                 self.told += slip[1:]
@@ -231,34 +238,6 @@ class Attempt:
         else:
             added = ask(Slips.unread, False) if finding.kind == "wrong-shape" else cut(self.theirs)
         return replace(finding, message=f"{finding.message} {added or ''}".rstrip())
-
-    def _ask(self, sample: SampleInput, arguments: tuple[Any, ...], question: Any, *more: Any) -> Any:
-        """Ask the one search for the slip in the gradients of some arguments, or of all."""
-        key = sample.name, arguments
-
-        def answer() -> Any:
-            if key not in self.searches:
-                self.searches[key] = None  # if it fails
-                self.searches[key] = self._search(sample, arguments)
-            slips = self.searches[key]
-            return question(slips, *more) if slips else None
-
-        return self.patience.ask(answer)
-
-    def _search(self, sample: SampleInput, arguments: tuple[Any, ...]) -> Slips | None:
-        ours = self.info.function_class
-        names = list(inspect.signature(ours.forward).parameters)
-        again = next(one for one in self.info.samples(seed=1) if one.name == sample.name)
-        before = [one for one in self.info.samples() if one.name in self.reports and one.name != sample.name]
-        calls = [call for one in (sample, again) for call in record(self.info, one)]
-        earlier = [call for one in before for call in record(self.info, one)]
-        tensors = [k for k, gradient in enumerate(calls[0].right) if isinstance(gradient, Tensor)]
-        places = [k for k in tensors if not arguments or names[k] in arguments]
-        places = places or [k for k in tensors if any(str(a).endswith(names[k]) for a in arguments)]
-        written = self.request.source.decode("utf-8", "replace").partition("def backward")[2]
-        if not places or re.search(r"\brand|seed\(", written):
-            return None  # another draw proves nothing
-        return Slips(read(ours.backward, False), read(self.theirs.backward, True), calls, earlier, places)
 
     def _without_rows(self, sample: SampleInput) -> SampleInput | None:
         """Return a sample with an empty batch; None if the function does not take one."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from manualgrad.data.xor import xor
 from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.lessons import network
-from manualgrad.exercises.patience import Patience
+from manualgrad.exercises.search import Patience
 from manualgrad.exercises.slips import Call, Slips, line_of
 from manualgrad.exercises.student import explain
 from manualgrad.exercises.verdict import Verdict

@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import itertools
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,14 +14,13 @@ import torch
 from torch import Tensor
 
 from manualgrad.cases import FUNCTIONS, FunctionInfo, SampleInput
-from manualgrad.exercises.edits import CONDITION, NUMBER, Code, Edit, edits, names_in, parse, put
+from manualgrad.exercises.edits import NUMBER, PART, Code, Edit, edits, names_in, parse
 from manualgrad.exercises.student import in_place_of_ours
 from manualgrad.exercises.wording import tell
 from manualgrad.gradcheck.forward_backward import differentiate
 from manualgrad.gradcheck.tolerance import Tolerance, same
 
 EXACT = Tolerance(1e-7, 1e-9)
-MOST_SURPRISE = 6
 MEANINGLESS = {"dropout"}  # its backward multiplies by whatever was saved
 MOST_PAIRED = 36  # likely edits of one source, of which all pairs are tried
 LONGEST_DEFINITION = 50  # characters
@@ -107,7 +107,7 @@ class Slips:
         """
         if _fits(self.yours[0], self.right[0], self.places):
             return None
-        most = MOST_SURPRISE if plain is None else {"": 3, "sign": 2}.get(plain, 4)
+        most = 4 if plain is None else {"": 3, "sign": 2}.get(plain, 4)
         source = ast.unparse(self.ours.tree)
         numbers = {ast.unparse(n) for n in ast.walk(self.ours.tree) if isinstance(n, ast.Constant)}
         for surprise, candidates in itertools.groupby(self._edits, lambda edit: edit.surprise):
@@ -121,8 +121,7 @@ class Slips:
             found = [
                 edit
                 for edit in fitting
-                if (edit.kind != CONDITION or len(self.calls) > 2)  # a case, beside others that are right
-                and (edit.kind != NUMBER or plain != "scale" or ast.unparse(edit.changes[0][2]) in numbers)
+                if (edit.kind != NUMBER or plain != "scale" or ast.unparse(edit.new) in numbers)
                 and (plain is None or not self._is_foreign(edit))
             ]
             if found:  # of several, what then stands in ours is the likeliest
@@ -190,14 +189,13 @@ class Slips:
     def _fit(self, *chosen: Edit) -> bool:
         """Return whether some edits of one source explain all of the calls."""
         code, goals = (self.theirs, self.right) if chosen[0].is_theirs else (self.ours, self.yours)
-        undo = [edit.apply() for edit in chosen]
-        try:
-            backward = code.compile()
-        except Exception:  # what cannot be compiled is no slip
-            return False
-        finally:
-            for changes in reversed(undo):
-                put(changes)
+        with ExitStack() as changed:
+            for edit in chosen:
+                changed.enter_context(edit.applied())
+            try:
+                backward = code.compile()
+            except Exception:  # what cannot be compiled is no slip
+                return False
         return self._explain(backward, goals)
 
     def _explain(self, backward: Any, goals: list[Any]) -> bool:
@@ -206,15 +204,11 @@ class Slips:
 
     def _values(self, code: Code) -> dict[str, Any]:
         """Return every name in the first call, with its value at the end; empty if it raises."""
-        returns = [
-            (vars(n), "value", parse("locals()")) for n in ast.walk(code.main) if isinstance(n, ast.Return)
-        ]
-        if not returns:  # theirs ends by what it raises
+        places = [(vars(node), "value") for node in ast.walk(code.main) if isinstance(node, ast.Return)]
+        if not places:  # theirs ends by what it raises
             return {}
-        edit = Edit(code.is_theirs, 0, returns, returns[0][:2])
-        undo = edit.apply()
-        result = self.calls[0].run(code.compile())
-        put(undo)
+        with Edit(code.is_theirs, 0, places, parse("locals()"), places[0], PART).applied():
+            result = self.calls[0].run(code.compile())
         return result if isinstance(result, dict) else {}
 
     @cached_property

@@ -5,7 +5,7 @@ from collections.abc import Container
 from copy import deepcopy
 from typing import Any
 
-from manualgrad.exercises.edits import CONDITION, NUMBER, PART, Edit, parse, put
+from manualgrad.exercises.edits import NUMBER, PART, Edit, parse
 
 LONG = 24  # characters, from which on a part that two expressions share is written as …
 LEFT_OUT = {
@@ -22,16 +22,8 @@ def tell(edit: Edit, names: dict[str, str], helpers: Container[str]) -> tuple[st
     container, key = edit.shown
     line = f"Line {edit.line}: " if edit.is_theirs else ""
     before = _copy(container[key], names, helpers)
-    undo = edit.apply()
-    after = _copy(container[key], names, helpers)
-    put(undo)
-    if edit.kind == CONDITION:
-        test, holds = ast.unparse(before), ast.unparse(after) == "True"
-        if edit.is_theirs:
-            return "wrong-region", f"{line}`{test}` {'always' if holds else 'never'} has to hold."
-        elsewhere, there = ("does not hold", "holds") if holds else ("holds", "does not hold")
-        sentence = f"Where `{test}` {elsewhere}, another formula belongs: yours is that for where it {there}."
-        return "wrong-region", sentence
+    with edit.applied():
+        after = _copy(container[key], names, helpers)
     left_out = _left_out(before, after) if edit.kind == PART else ""
     if left_out.startswith("The "):
         end = " is too much: without it the gradient is right." if edit.is_theirs else " is missing."

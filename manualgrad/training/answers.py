@@ -20,6 +20,7 @@ from manualgrad.training.charts import (
 Records = Sequence[dict[str, float]]  # by "tag" or "tag/layer 1", oldest first
 Answer = tuple[str, str, str]  # yes, no, a little or not asked; what was found; what to do, if anything
 
+LEAST = 0.05  # above guessing: less is chance
 FAINT = 1e-3  # of the largest layer's gradient: a smaller one has vanished
 GONE = 1e-6  # of the gradient at the first step: while nothing is learnt, it should not fall so far
 BOLD, TIMID = 0.1, 1e-5  # update to weight, as a rule; in a single step a layer may double
@@ -39,7 +40,10 @@ def answer(
     ``relus`` end in ReLU.
     """
     learnt = accuracy > (1 + guessing) / 2
-    found = {LEARNS: _learns(epochs, accuracy, guessing)}
+    training = epochs[-1]["training_accuracy"] if epochs else 0.0
+    by_heart = training > guessing + LEAST  # its units can learn, then
+    known = f"; of the training examples it knows {training:.4f} by heart" if by_heart else ""
+    found = {LEARNS: _learns(epochs, accuracy, guessing, known)}
     late = records[len(records) // 2 :]
     if gradients := _by_layer(late, GRADIENT):
         zero = 0 in _by_layer(late, WEIGHT).values()
@@ -52,7 +56,6 @@ def answer(
         found[SIZED] = _sized(sizes, _by_layer(records, UPDATE, max), arriving, learnt, zero, starved)
     if errors := [record[CHECK] for record in records if CHECK in record]:
         found[RIGHT] = _right(max(errors))
-    by_heart = bool(epochs) and epochs[-1]["training_accuracy"] > guessing + 0.05  # so its units can learn
     causes = (RIGHT, SIZED, LEARNS) if by_heart else CAUSES
     noes = [question for question, (verdict, *_) in found.items() if verdict == "no"]
     begin = next((question for question in (*causes, *CAUSES) if question in noes), "")
@@ -64,15 +67,17 @@ def answer(
     return answers
 
 
-def _learns(epochs: Records, accuracy: float, guessing: float) -> Answer:
-    if accuracy > guessing + 0.05:
+def _learns(epochs: Records, accuracy: float, guessing: float, known: str) -> Answer:
+    if accuracy > guessing + LEAST:
         much = "yes" if accuracy > (1 + guessing) / 2 else "a little"
         correct = f"{accuracy:.4f} of the answers are correct; guessing gets {guessing:.4f}"
         return much, correct, _overfits(epochs)
     guess, belong = f"{accuracy:.4f} is guessing ({guessing:.4f})", "do the labels belong to the inputs?"
-    if epochs and (training := epochs[-1]["training_accuracy"]) > guessing + 0.05:
-        return "no", f"{guess}; of the training examples it knows {training:.4f} by heart", belong
-    return "no", guess, f"{belong} Then try more epochs, another rate, or more units"
+    return (
+        "no",
+        guess + known,
+        belong if known else f"{belong} Then try more epochs, another rate, or more units",
+    )
 
 
 def _overfits(epochs: Records) -> str:

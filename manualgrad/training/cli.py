@@ -34,15 +34,13 @@ def launch(main: Callable[[C], Any], config_class: type[C], argv: Sequence[str] 
     with parallel.silent_unless_first():
         try:
             main(parse(config_class, argv, program, main.__globals__["__doc__"] or ""))
-        except OSError as error:
-            if (
-                error.filename is None and error.errno is None
-            ):  # not the system's: raised by a user's own code
-                raise
-            _tell(f"{program}: error: {f'{error.filename}: ' * bool(error.filename)}{error.strerror}", error)
-            return 1
-        except UserError as error:
-            _tell(f"{program}: error: {error}", error)
+        except (UserError, OSError) as error:
+            problem = str(error)
+            if isinstance(error, OSError):
+                if error.errno is None:  # not the system's: a user's own code raised it
+                    raise
+                problem = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+            _tell(f"{program}: error: {problem}", error)
             return 1
         except KeyboardInterrupt as interrupt:
             if parallel.is_first():
