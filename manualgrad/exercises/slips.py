@@ -1,4 +1,8 @@
-"""Name a student's slip: the edit that makes their backward right, or makes ours return what theirs does."""
+"""Name a student's slip: the edit that makes their backward right, or makes ours return what theirs does.
+
+A student writes ``grad_output * (1 + output**2)`` for tanh. Ours with ``1 + output * output`` returns the
+same in every call, so they are told that it stands where ``1 - output * output`` belongs.
+"""
 
 import ast
 import dataclasses
@@ -229,7 +233,8 @@ class Slips:
     def unread(self, with_right: bool) -> str:
         """Say what the right backward reads and theirs does not, and which of their values are right."""
         loaded = {n.attr for n in ast.walk(self.theirs.tree) if isinstance(n, ast.Attribute)}
-        loaded |= {n.id for n in ast.walk(self.theirs.tree) if isinstance(n, ast.Name) and _is_read(n)}
+        names = [n for n in ast.walk(self.theirs.tree) if isinstance(n, ast.Name)]
+        loaded |= {name.id for name in names if isinstance(name.ctx, ast.Load)}
         said = []
         for name, value in self._facts().items():
             before = [call.ctx[name[4:]] for call in self.calls[2:] if name[4:] in call.ctx]
@@ -270,10 +275,6 @@ def _is_same(a: Any, b: Any) -> bool:
     return (
         a is None or _is_equal(a, b) or (not isinstance(a, Tensor) and not isinstance(b, Tensor) and a == b)
     )
-
-
-def _is_read(name: ast.Name) -> bool:
-    return isinstance(name.ctx, ast.Load)
 
 
 def line_of(path: str, line: int, names: Sequence[str], known: dict[str, Any], is_theirs: bool) -> Code:
