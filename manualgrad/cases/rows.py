@@ -48,6 +48,7 @@ def _scaled_dot_product_attention(make: TensorFactory) -> Iterator[SampleInput]:
     yield SampleInput("mask to add", (*inputs(2), make.normal(3, 5)))
     hidden = torch.tensor([[1, 1, 0, 1, 0], [0, 0, 0, 0, 0], [0, 1, 1, 0, 1]], device=make.device).bool()
     yield SampleInput("truth values, one row hidden", inputs(2), {"attn_mask": hidden})
+    yield SampleInput("dropout", inputs(2), {"dropout_p": 0.3}, seed=1)
     yield SampleInput("one key for all", (make.normal(2, 3, 4), make.normal(5, 4), make.normal(2, 5, 6)))
 
 

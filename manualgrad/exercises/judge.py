@@ -26,8 +26,6 @@ from manualgrad.exercises.slips import Slips
 from manualgrad.exercises.student import cut, explain, find_class, frame_in, in_place_of_ours, meaning
 from manualgrad.exercises.verdict import Request, Verdict
 from manualgrad.gradcheck import Finding, Report, gradcheck
-from manualgrad.gradcheck.diagnoses import EXPERTS
-from manualgrad.gradcheck.diagnoses.case import Case
 from manualgrad.gradcheck.forward_backward import differentiate
 from manualgrad.loading import FileError, load_module
 
@@ -139,7 +137,8 @@ class Attempt:
                 finding = replace(finding, message=f"{finding.message} Here that is {name}.")
         if finding.kind == "unknown" and step.arguments:
             finding = self._alone(finding, step, sample)
-        if finding.kind in ("wrong-shape", "second-order", "unknown"):
+        kinds = ("wrong-shape", "second-order", "unknown", "sign", "scale", "transposed")
+        if finding.kind in kinds and not any(slip in finding.message for slip in self.told):
             finding = self._with_slip(finding, step, sample)
         rows = [
             replace(row, verdict=finding.kind) if row.argument == finding.argument else row
@@ -197,17 +196,23 @@ class Attempt:
 
         asked: list[str] = []  # only what the step is about, or else the first, is told
 
-        def expert(case: Case, kind: str) -> tuple[str, str] | None:
-            if asked and case.name not in step.arguments:
+        def explain(name: str) -> tuple[str, str] | None:
+            if asked and name not in step.arguments:
                 return None
-            asked.append(case.name)
-            slip = self.search.ask(Slips.find, sample, (case.name,), self.reports, kind)
+            asked.append(name)
+            slip = self.search.ask(Slips.find, sample, (name,), self.reports, "")
             self.told += slip[1:] if slip else ()
             return slip
 
-        EXPERTS[:] = [expert]
         with contextlib.redirect_stdout(io.StringIO()):  # one run's prints are enough
-            return gradcheck(function, sample.args, reference, second_order=thorough, magnitudes=thorough)
+            return gradcheck(
+                function,
+                sample.args,
+                reference,
+                second_order=thorough,
+                magnitudes=thorough,
+                explain=explain,
+            )
 
     def _alone(self, finding: Finding, step: Step, sample: SampleInput) -> Finding:
         """Look again with all other arguments held still: a target may have to stay a distribution."""
@@ -233,8 +238,11 @@ class Attempt:
             added = ask(Slips.unread, True) or ""
             if "does not read" in added:
                 return replace(finding, message=f"{added} {finding.figures}.")
-        elif slip := ask(Slips.find):
-            added = slip[1]
+        elif slip := ask(Slips.find, finding.kind):
+            self.told += slip[1:]
+            plain = re.sub(r" \([^)]* has [^)]*\)", "", finding.message)  # a size may be a coincidence
+            figures = f" {finding.figures}." if finding.figures else ""
+            return replace(finding, message=f"{plain.removesuffix(figures)} {slip[1]}{figures}")
         else:
             added = ask(Slips.unread, False) if finding.kind == "wrong-shape" else cut(self.theirs)
         return replace(finding, message=f"{finding.message} {added or ''}".rstrip())

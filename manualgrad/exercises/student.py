@@ -72,7 +72,9 @@ _FLOAT = "torch.zeros makes float32: write dtype=grad_output.dtype, or torch.zer
 
 # What stands in a message of Python or PyTorch, and what it means here.
 MEANINGS = {
-    "builtin_function_or_method": "`input` is Python's own function here: forward has not saved it.",
+    "builtin_function_or_method": (
+        "A function's parentheses are missing there; or forward has not saved `input`, which is Python's own."
+    ),
     "'NoneType'": "What no gradient needs is not saved: it is None. ctx.needs_input_grad tells.",
     "was not a Variable": "Forward got no tensor in that place, counted from 1: its gradient has to be None.",
     "expected Variable or None": "A gradient is a tensor of its argument's shape, or None.",

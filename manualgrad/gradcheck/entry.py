@@ -11,7 +11,7 @@ from torch import Tensor
 from manualgrad.gradcheck.checks import conduct, precision, probes, returned, use, values
 from manualgrad.gradcheck.checks.second_order import differentiate_again
 from manualgrad.gradcheck.clock import Clock, OutOfTimeError
-from manualgrad.gradcheck.report import HINTS, Report
+from manualgrad.gradcheck.report import HINTS, Explain, Report
 from manualgrad.gradcheck.session import Session
 from manualgrad.gradcheck.subject import MisuseError, Subject
 from manualgrad.gradcheck.tolerance import Tolerance
@@ -53,6 +53,7 @@ def gradcheck(
     second_order: bool = True,
     seed: int = 0,
     time_limit: float | None = 10.0,
+    explain: Explain | None = None,
 ) -> Report:
     """Say whether a hand-written gradient is right; if not, where, by how much and why.
 
@@ -81,6 +82,9 @@ def gradcheck(
         For the random upstream gradients.
     time_limit : float or None, default=10.0
         Seconds after which the check ends, and says what was not judged.
+    explain : callable, optional
+        Asked for an argument whose gradient is wrong in no plain way: given its name, it returns a kind and a
+        sentence, or None.
 
     Returns
     -------
@@ -126,6 +130,7 @@ def gradcheck(
         allow,
         torch.Generator().manual_seed(seed),
         Report(subject.title, seed=seed),
+        explain,
     )
     later = [*WHILE_RIGHT, *[probes.other_inputs] * magnitudes, *[differentiate_again] * second_order]
     with _alone(subject), clock, warnings.catch_warnings():

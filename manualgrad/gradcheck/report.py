@@ -3,7 +3,7 @@
 import io
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -12,6 +12,9 @@ from torch import Tensor
 PAGE, LOG = 100, 10_000  # characters a line in a notebook; in a log none is broken: a test shows the first
 HEADERS = {"index": "worst at", "relative_error": "rel. error"}  # of the table, else a field's own name
 MOST_NUMBERS = 6  # of an upstream gradient that is written out
+
+# A diagnosis of a caller's own: given the name of an argument, a kind and a sentence, or None.
+Explain = Callable[[str], tuple[str, str] | None]
 
 # Where to look, per kind: a finding says what is wrong, this says which line of the code it usually is.
 HINTS = {
@@ -41,7 +44,8 @@ HINTS = {
     "nondeterministic": "Backward must depend on nothing but grad_output and what forward saved.",
     "uninitialized": "Look for torch.empty or empty_like: write every element, or use zeros.",
     "imprecise": "Sum and multiply in float32, and round once at the end; subtract before you round.",
-    "kink": "The function has a corner there: any slope between left and right is allowed.",
+    "kink": "The function has a corner there: with a reference its slope is right, else any between left "
+    "and right.",
     "raises": "Print the shapes and types of what comes in, and of what backward returns.",
     "unknown": "Derive one entry by hand and compare it with the elements above.",
 }

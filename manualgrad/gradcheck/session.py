@@ -12,7 +12,7 @@ from torch import Tensor
 from manualgrad.gradcheck.forward_backward import SubjectError, Upstream, forward_backward
 from manualgrad.gradcheck.numeric.derivative import GROUPS, Estimate, derivative
 from manualgrad.gradcheck.numeric.evaluator import STAIRCASE
-from manualgrad.gradcheck.report import Finding, Report, Row
+from manualgrad.gradcheck.report import Explain, Finding, Report, Row
 from manualgrad.gradcheck.run import Measurement, Run
 from manualgrad.gradcheck.subject import Subject, as_gradient, cast, is_differentiable, real
 from manualgrad.gradcheck.tolerance import Tolerance, close, first_index, largest
@@ -35,6 +35,7 @@ class Session:
     allow: Collection[str]  # the kinds that are notes only
     generator: torch.Generator  # for every random choice
     report: Report
+    explain: Explain | None = None  # the caller's own diagnosis
     named: set[int | None] = field(default_factory=set)  # the arguments that had their finding
     judged: bool = False  # whether the values at the caller's inputs have been judged
     done: bool = False  # whether what follows could not be told apart from what was found

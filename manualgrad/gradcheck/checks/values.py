@@ -97,7 +97,7 @@ def _name(session: Session, run: Run, position: int, probe: str) -> None:
     case = whole = Case(session, position, runs)
     if first is not run:
         whole = Case(session, position, [run])
-    kind, sentence = diagnose(case, whole)
+    kind, sentence = diagnose(case, whole, session.explain)
     figures = whole.element(index)
     worked_out = "" if "no known mistake" in sentence else f" {figures}."
     # A probe may lie out of the domain, where the function is constant or otherwise another one.

@@ -6,16 +6,12 @@ gradients, each time yours beside the right one; what fits one of them by chance
 first that fits is told.
 """
 
-import re
 from collections.abc import Callable
 from functools import partial
 
 from manualgrad.gradcheck.diagnoses import formulas, paths, plain, regions, replay
 from manualgrad.gradcheck.diagnoses.case import Case
-
-# A caller who knows the right source adds what that shows: given the case and the kind of a plain diagnosis,
-# a kind and a sentence, or None. What follows compares with many candidates.
-EXPERTS: list[Callable[[Case, str], tuple[str, str] | None]] = []
+from manualgrad.gradcheck.report import Explain
 
 PLAIN: list[tuple[str, Callable[[Case], str | None]]] = [
     ("missing-gradient", plain.missing_gradient),
@@ -55,19 +51,18 @@ OTHERS: list[tuple[str, Callable[[Case], str | None]]] = [
 ]
 
 
-def diagnose(case: Case, whole: Case) -> tuple[str, str]:
+def diagnose(case: Case, whole: Case, explain: Explain | None = None) -> tuple[str, str]:
     """Return the kind of the first diagnosis that fits, and its sentence; ``unknown`` where none does.
 
     The case may be of the first rows of a big argument, the whole is of all.
     """
-    kind, sentence = _first(PLAIN, case, whole) or ("", "")
-    if not kind or kind in ("sign", "scale", "transposed", "missing-terms"):
-        for expert in EXPERTS:
-            if (told := expert(case, kind)) is not None:
-                plain = re.sub(r" \([^)]* has [^)]*\)", "", sentence)  # a size may be a coincidence
-                return (kind, f"{plain} {told[1]}") if kind else told
     unknown = f"The gradient of {case.name} matches no known mistake. {whole.worst_elements()}."
-    return (kind, sentence) if kind else _first(OTHERS, case, whole) or ("unknown", unknown)
+    return (
+        _first(PLAIN, case, whole)
+        or (explain(case.name) if explain else None)  # what follows compares with many candidates
+        or _first(OTHERS, case, whole)
+        or ("unknown", unknown)
+    )
 
 
 def _first(
