@@ -23,9 +23,9 @@ from rich.console import Console
 
 from manualgrad.cases import FunctionInfo
 from manualgrad.errors import UserError
-from manualgrad.exercises.checker import check
 from manualgrad.exercises.course import COURSE, find
 from manualgrad.exercises.exercise import Exercise
+from manualgrad.exercises.sandbox import check
 from manualgrad.exercises.session import show_verdict
 from manualgrad.exercises.student import in_place_of_ours, load_function
 from manualgrad.exercises.verdict import Request

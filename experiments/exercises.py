@@ -18,7 +18,7 @@ from manualgrad.exercises import cli
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run from the command line and return the exit status."""
-    return cli.main(__doc__ or "", argv, program=f"python {os.path.relpath(__file__)}")
+    return cli.main(__doc__ or "", f"python {os.path.relpath(__file__)}", argv)
 
 
 if __name__ == "__main__":

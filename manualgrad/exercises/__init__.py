@@ -26,14 +26,13 @@ def check(name: str, folder: str | Path | None = None) -> Verdict:
     Verdict
         It prints as text.
     """
-    from dataclasses import replace
-
-    from manualgrad.exercises import checker
+    from manualgrad.exercises import sandbox
+    from manualgrad.exercises.course import find
     from manualgrad.exercises.folder import Folder
-    from manualgrad.exercises.session import Session
+    from manualgrad.exercises.verdict import Request
 
-    session = Session(Folder(None if folder is None else Path(folder), "python -m manualgrad.exercises"))
-    exercise = session.choose(name)
-    verdict = checker.check(replace(session.request(exercise), html=True, width=100, colour=False))
-    session.folder.note_check(exercise, verdict.passed, verdict.steps_done)
+    exercise, student = find(name), Folder(None if folder is None else Path(folder))
+    file = student.need(exercise).resolve()
+    verdict = sandbox.check(Request(exercise.name, file, file.read_bytes(), width=100, html=True))
+    student.note_check(exercise, verdict.passed, verdict.steps_done)
     return verdict

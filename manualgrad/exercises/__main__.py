@@ -11,4 +11,4 @@ write it, save it, and are told at once what is right, what is wrong and why.
 from manualgrad.exercises import cli
 
 if __name__ == "__main__":
-    raise SystemExit(cli.main(__doc__ or "", program="python -m manualgrad.exercises"))
+    raise SystemExit(cli.main(__doc__ or "", "python -m manualgrad.exercises"))

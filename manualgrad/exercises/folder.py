@@ -9,6 +9,7 @@ from typing import Any
 
 from manualgrad.atomic import write_atomically
 from manualgrad.errors import UserError
+from manualgrad.exercises.course import COURSE
 from manualgrad.exercises.exercise import Exercise
 
 DEFAULT = Path("my-backwards")
@@ -28,7 +29,7 @@ class Progress:
 class Folder:
     """A folder of a student's own: the current one if it is one already, else ``my-backwards``."""
 
-    def __init__(self, path: Path | None = None, program: str = "") -> None:
+    def __init__(self, path: Path | None = None, program: str = "python -m manualgrad.exercises") -> None:
         self.usual = Path() if Path(PROGRESS).is_file() else DEFAULT
         self.path = self.usual if path is None else path
         self.program = program
@@ -71,6 +72,16 @@ class Folder:
         file.rename(aside)
         self.note(exercise, **asdict(Progress()))
         return aside
+
+    def passed(self) -> list[str]:
+        """Return the names of the exercises that have passed, in the course's order."""
+        progress = self._read()
+        return [one.name for one in COURSE if one.name in progress and progress[one.name].passed]
+
+    def upcoming(self) -> Exercise | None:
+        """Return the first exercise that has not passed; None if all have."""
+        passed = self.passed()
+        return next((exercise for exercise in COURSE if exercise.name not in passed), None)
 
     def progress(self, exercise: Exercise) -> Progress:
         """Return how far an exercise has come."""

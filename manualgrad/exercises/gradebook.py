@@ -30,9 +30,9 @@ class Grade:
     message: str = ""
     seconds: float = 0.0  # how long the check took
     look_at: str = ""  # what a person should look at, and why
-    notes: str = ""  # what was unusual about the file's name or its encoding
-    digest: str = ""  # of the file that was judged
+    file: str = ""  # the name that it was handed in by
     report: str = ""  # what the student would have been told
+    digest: str = ""  # of the file that was judged; last, so that a row which was cut has none
 
     @property
     def passed(self) -> bool:
@@ -40,29 +40,29 @@ class Grade:
         return self.points == self.out_of
 
 
+COLUMNS = [field.name for field in fields(Grade)]
+
+
 def read_details(path: Path) -> list[Grade]:
     """Return the grades of a details file, as far as it was written: it may end in the middle of a row."""
-    grades = []
+    csv.field_size_limit(sys.maxsize)  # a message may be as long as a student likes
     with path.open(newline="", encoding="utf-8") as file:
-        csv.field_size_limit(sys.maxsize)  # a message may be as long as a student likes
-        for row in csv.DictReader(file):
-            values: dict[str, Any] = {field.name: row.get(field.name) for field in fields(Grade)}
-            if None not in values.values():
-                values |= {"points": int(row["points"]), "out_of": int(row["out_of"])}
-                grades.append(Grade(**values | {"seconds": float(row["seconds"])}))
-    return grades
+        reader = csv.DictReader(file)
+        rows: list[dict[str, Any]] = [row for row in reader if reader.fieldnames == COLUMNS and row["digest"]]
+    numbers = {"points": int, "out_of": int, "seconds": float}
+    return [Grade(**row | {name: number(row[name]) for name, number in numbers.items()}) for row in rows]
 
 
-def details(grades: Sequence[Grade]) -> list[Iterable[object]]:
-    """Return a header, and a row for each grade."""
-    return [[field.name for field in fields(Grade)], *(asdict(grade).values() for grade in grades)]
-
-
-def table(rows: Iterable[Iterable[object]]) -> bytes:
+def csv_table(rows: Iterable[Iterable[object]]) -> bytes:
     """Return the bytes of a CSV file."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows(rows)
     return text.getvalue().encode()
+
+
+def details(grades: Iterable[Grade]) -> list[list[object]]:
+    """Return a row for each grade."""
+    return [list(asdict(grade).values()) for grade in grades]
 
 
 def students(submissions: Sequence[Submission], grades: Sequence[Grade]) -> list[list[object]]:
@@ -71,7 +71,7 @@ def students(submissions: Sequence[Submission], grades: Sequence[Grade]) -> list
     rows: list[list[object]] = [["name", "total", "out_of", "percent", *names, "attempts", "look_at"]]
     for submission in submissions:
         its = [grade for grade in grades if grade.submission == submission.name]
-        total, out_of = _sum(its)
+        total, out_of = totals(its)
         points = [grade.points for grade in its]
         looks = "; ".join(f"{grade.exercise}.py {grade.look_at}" for grade in its if grade.look_at)
         percent = round(100 * total / out_of, 1)
@@ -81,7 +81,7 @@ def students(submissions: Sequence[Submission], grades: Sequence[Grade]) -> list
 
 def feedback(grades: Sequence[Grade]) -> str:
     """Return what a student would have been told, in Markdown."""
-    total, out_of = _sum(grades)
+    total, out_of = totals(grades)
     parts = [f"# {grades[0].submission}: {total} of {out_of}"]
     for grade in grades:
         told = grade.report if grade.passed else f"```text\n{grade.report}\n```"
@@ -89,19 +89,19 @@ def feedback(grades: Sequence[Grade]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def summarise(grades: Sequence[Grade]) -> list[tuple[str, str, str, str]]:
+def summary(grades: Sequence[Grade]) -> list[list[str]]:
     """Return a row for each exercise: its name, how many passed, mean points, the most frequent kinds."""
     rows = []
     for name in dict.fromkeys(grade.exercise for grade in grades):
         its = [grade for grade in grades if grade.exercise == name]
         kinds = Counter(grade.kind for grade in its if not grade.passed).most_common(3)
-        points = f"{_sum(its)[0] / len(its):.2f} of {its[0].out_of}"
+        points = f"{totals(its)[0] / len(its):.2f} of {its[0].out_of}"
         passed = f"{sum(grade.passed for grade in its)} of {len(its)}"
-        rows.append((name, passed, points, ", ".join(f"{kind} {count}" for kind, count in kinds)))
+        rows.append([name, passed, points, ", ".join(f"{kind} {count}" for kind, count in kinds)])
     return rows
 
 
-def _sum(grades: Sequence[Grade]) -> tuple[int, int]:
+def totals(grades: Sequence[Grade]) -> tuple[int, int]:
     """Return the points of some grades, and how many there could have been."""
     return sum(grade.points for grade in grades), sum(grade.out_of for grade in grades)
 
@@ -120,7 +120,7 @@ def gradescope(grades: Sequence[Grade]) -> dict[str, Any]:
         for grade in grades
     ]
     seconds = round(sum(grade.seconds for grade in grades))
-    return {"score": _sum(grades)[0], "execution_time": seconds, "tests": tests}
+    return {"score": totals(grades)[0], "execution_time": seconds, "tests": tests}
 
 
 # What Classroom 50's runner tells about a submission: the name in ``result.json``, and the variable.
@@ -149,7 +149,7 @@ def classroom50(grades: Sequence[Grade]) -> dict[str, Any]:
         }
         for grade in grades
     ]
-    score, out_of = _sum(grades)
+    score, out_of = totals(grades)
     return told | {
         "schema": "classroom50/result/v1",
         "assignment_type": os.environ.get("ASSIGNMENT_TYPE") or "individual",

@@ -13,52 +13,40 @@ from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.folder import Folder
 from manualgrad.exercises.prose import hints, styled, wrap
 from manualgrad.exercises.stub import our_solution, their_solution, write_stub
-from manualgrad.exercises.verdict import Limits, Request, Verdict
+from manualgrad.exercises.verdict import Request, Verdict
 
 MOST_PRINTED_LINES = 12
 
 
 @dataclass
 class Session:
-    """A student's folder, their terminal, and the limits of a check."""
+    """A student's folder, and their terminal."""
 
     folder: Folder
-    limits: Limits = field(default_factory=Limits)
     console: Console = field(default_factory=Console)
-
-    def passed(self) -> list[str]:
-        """Return the names of the exercises that have passed, in the course's order."""
-        return [exercise.name for exercise in COURSE if self.folder.progress(exercise).passed]
-
-    def upcoming(self) -> Exercise | None:
-        """Return the first exercise that has not passed; None if all have."""
-        passed = self.passed()
-        return next((exercise for exercise in COURSE if exercise.name not in passed), None)
 
     def choose(self, name: str | None) -> Exercise:
         """Return the exercise of that name, or the next one."""
-        exercise = self.upcoming() if name is None else find(name)
+        exercise = self.folder.upcoming() if name is None else find(name)
         if exercise is None:
             raise UserError("all exercises are done; name the one that you mean")
         return exercise
 
     def show(self, every: bool) -> None:
         """Show the chapters, what is done and what is next; the exercises of the current one, or of all."""
-        passed, upcoming = self.passed(), self.upcoming()
+        passed, upcoming = self.folder.passed(), self.folder.upcoming()
         for title, exercises in CHAPTERS.items():
             done = sum(exercise.name in passed for exercise in exercises)
-            here = upcoming in exercises
-            mark = "✓" if done == len(exercises) else "→" if here else " "
-            self.say(f"{mark} {title}: {done} of {len(exercises)}", "bold" if here or every else "")
-            if every or here:
-                table = Table.grid(padding=(0, 2, 0, 0))
-                for exercise in exercises:
-                    mark = "✓" if exercise.name in passed else "→" if exercise == upcoming else " "
-                    state = self._state(exercise)
-                    style = {"✓": "green", "→": "bold"}.get(mark, "" if state else "dim")
-                    table.add_row(
-                        f"  {mark} {exercise.name}", state + exercise.title.rstrip("."), style=style
-                    )
+            shown = every or upcoming in exercises
+            mark = "✓" if done == len(exercises) else "→" if upcoming in exercises else " "
+            self.say(f"{mark} {title}: {done} of {len(exercises)}", "bold" if shown else "")
+            table = Table.grid(padding=(0, 2, 0, 0))
+            for exercise in exercises if shown else ():
+                mark = "✓" if exercise.name in passed else "→" if exercise == upcoming else " "
+                state = self._state(exercise)
+                style = {"✓": "green", "→": "bold"}.get(mark, "" if state else "dim")
+                table.add_row(f"  {mark} {exercise.name}", state + exercise.title.rstrip("."), style=style)
+            if shown:
                 self.console.print(table)
         self.say(f"\n{len(passed)} of {len(COURSE)} done, in {self.folder.path}")
         if not every:
@@ -84,9 +72,8 @@ class Session:
     def request(self, exercise: Exercise) -> Request:
         """Return what is asked of the checker about the student's file."""
         file, console = self.folder.need(exercise).resolve(), self.console
-        return Request(
-            exercise.name, file, file.read_bytes(), self.limits, console.width, console.is_terminal
-        )
+        source = file.read_bytes()
+        return Request(exercise.name, file, source, width=console.width, colour=console.is_terminal)
 
     def conclude(self, exercise: Exercise, verdict: Verdict) -> None:
         """Remember a verdict, and show it."""
@@ -97,32 +84,29 @@ class Session:
 
     def hint(self, exercise: Exercise) -> None:
         """Show one more hint; all of them when there is none left."""
-        every, progress = hints(exercise), self.folder.progress(exercise)
-        shown, steps = progress.hints, exercise.steps
+        every, progress, steps = hints(exercise), self.folder.progress(exercise), exercise.steps
         if len(steps) > 1 and progress.steps_done < len(steps):
             step = steps[progress.steps_done].title
             self.say(f"you are at step {progress.steps_done + 1} of {len(steps)}: {step}", "dim")
-        if shown >= len(every):
+        shown = range(progress.hints, len(every))[:1]
+        if not shown:
             self.say("There are no more. Here are all of them again.", "dim")
-        for index in [shown] if shown < len(every) else range(len(every)):
+        for index in shown or range(len(every)):
             self.say(f"{exercise.name}, hint {index + 1} of {len(every)}", "bold")
-            self.console.print(styled(wrap(every[index], self.console.width)), soft_wrap=True)
-            self.console.print()
-        self.folder.note(exercise, hints=min(shown + 1, len(every)))
+            self.say(styled(wrap(every[index], self.console.width)))
+            self.say("")
+        self.folder.note(exercise, hints=min(progress.hints + 1, len(every)))
 
     def solution(self, exercise: Exercise, force: bool) -> None:
         """Show our solution beside theirs."""
         if not self.folder.progress(exercise).passed and not force:
             raise UserError(f"{exercise.name} has not passed yet; --force shows the solution all the same")
-        codes = {"ours": our_solution(exercise)}
-        file = self.folder.file(exercise)
+        codes, file = {"ours": our_solution(exercise)}, self.folder.file(exercise)
         if file.is_file():
             codes = {"yours": their_solution(exercise, file.read_text("utf-8", "replace")), **codes}
         for title, code in codes.items():
             self.console.rule(title, style="dim")
-            # A line that is too long is the terminal's to break.
-            lines = Syntax(code, "python", background_color="default").highlight(code)
-            self.console.print(lines, soft_wrap=True)
+            self.say(Syntax(code, "python", background_color="default").highlight(code))
 
     def reset(self, exercise: Exercise) -> None:
         """Begin anew, with the old file kept under another name."""
@@ -133,16 +117,16 @@ class Session:
 
     def say_next(self) -> None:
         """Print what to do next."""
-        upcoming = self.upcoming()
+        upcoming = self.folder.upcoming()
         if upcoming is None:
             self.say("All exercises are done.")
         else:
             verb = "check" if self.folder.file(upcoming).is_file() else "start"
             self.say(f"next: {self.folder.command(verb, upcoming)}")
 
-    def say(self, line: str, style: str = "") -> None:
-        """Print a line as it is, also where it is longer than the terminal is wide."""
-        self.console.print(Text(line, style), soft_wrap=True)
+    def say(self, text: str | Text, style: str = "") -> None:
+        """Print a text as it is; a line that is too long is the terminal's to break."""
+        self.console.print(Text(text, style) if isinstance(text, str) else text, soft_wrap=True)
 
 
 def show_verdict(console: Console, exercise: Exercise, verdict: Verdict) -> None:

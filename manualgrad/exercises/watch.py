@@ -5,45 +5,38 @@ import sys
 
 from rich.text import Text
 
-from manualgrad.exercises.checker import Check, start_server
+from manualgrad.exercises import sandbox
 from manualgrad.exercises.course import COURSE
 from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.session import Session
 from manualgrad.exercises.stub import write_stub
-
-LOOK_EVERY = 0.03  # seconds
 
 
 class Watch:
     """The loop of ``watch``."""
 
     def __init__(self, session: Session) -> None:
-        start_server()
+        sandbox.start_server()
         self.session, self.folder = session, session.folder
         self.current: Exercise | None = None  # what hints are about
-        self.running: tuple[Exercise, Check] | None = None
         self.saved = {exercise.name: self._stamp(exercise) for exercise in COURSE}
         self.has_keys = sys.stdin.isatty()
 
     def run(self) -> None:
         """Go on until all exercises are done, or q or Ctrl-C is typed."""
-        before = self.session.passed()
+        before = self.folder.passed()
         self._turn_to_next()
-        if self.current is not None and self.folder.progress(self.current).checks:
-            self._start(self.current)
-        self._say_keys()
         try:
+            if self.current is not None and self.folder.progress(self.current).checks:
+                self._check(self.current)
+            self._say_keys()
             while self.current is not None and self._wait():
                 for exercise in COURSE:
-                    stamp = self._stamp(exercise)
-                    if stamp not in (None, self.saved[exercise.name]):
-                        self.saved[exercise.name] = stamp
-                        self._start(exercise)
+                    while self._is_saved(exercise):
+                        self._check(exercise)
         except KeyboardInterrupt:
             self.session.say("")
-        finally:
-            self._stop()
-        passed = self.session.passed()
+        passed = self.folder.passed()
         new = ", ".join(name for name in passed if name not in before)
         done = f"{len(passed)} of {len(COURSE)} exercises done"
         self.session.say(f"passed just now: {new}; {done}" if new else done)
@@ -56,13 +49,14 @@ class Watch:
             return None
         return status.st_mtime_ns, status.st_size
 
+    def _is_saved(self, exercise: Exercise) -> bool:
+        """Return whether a file was saved since it was checked."""
+        return self._stamp(exercise) not in (None, self.saved[exercise.name])
+
     def _wait(self) -> bool:
-        """Wait a moment for a verdict or for a key; False to end."""
-        sources = [self.running[1].sentinel] if self.running else []
-        ready, _, _ = select.select([*sources, *[sys.stdin] * self.has_keys], [], [], LOOK_EVERY)
-        if self.running and (sources[0] in ready or not self.running[1].seconds_left()):
-            self._conclude(*self.running)
-        if sys.stdin not in ready:
+        """Wait a moment for a key; False to end."""
+        ready, _, _ = select.select([sys.stdin] * self.has_keys, [], [], sandbox.LOOK_EVERY)
+        if not ready:
             return True
         typed = sys.stdin.readline().strip().lower()
         if typed == "h" and self.current is not None:
@@ -70,25 +64,14 @@ class Watch:
         self._say_keys()
         return typed != "q"
 
-    def _start(self, exercise: Exercise) -> None:
-        """Check what was saved; a check of what was there before is of no use any more."""
-        self._stop()
-        self.current = exercise
+    def _check(self, exercise: Exercise) -> None:
+        """Check what was saved; a check of what was there before another save is given up."""
+        self.current, self.saved[exercise.name] = exercise, self._stamp(exercise)
         self.session.console.clear()
         self.session.say(f"checking {exercise.name}.py ...")
-        self.running = exercise, Check(self.session.request(exercise))
-
-    def _stop(self) -> None:
-        """End the check that is running."""
-        if self.running is not None:
-            self.running[1].stop()
-            self.running[1].wait()
-        self.running = None
-
-    def _conclude(self, exercise: Exercise, check: Check) -> None:
-        """Show the verdict of the check that has ended."""
-        self.running = None
-        verdict = check.wait()
+        verdict = sandbox.check(self.session.request(exercise), lambda: self._is_saved(exercise))
+        if verdict.kind == "given-up":
+            return
         self.session.conclude(exercise, verdict)
         if verdict.passed:
             self._turn_to_next()
@@ -96,7 +79,7 @@ class Watch:
 
     def _turn_to_next(self) -> None:
         """Name the next exercise, and write its file if there is none."""
-        self.current = exercise = self.session.upcoming()
+        self.current = exercise = self.folder.upcoming()
         if exercise is None:
             self.session.say("All exercises are done.", "bold green")
             return
@@ -104,8 +87,7 @@ class Watch:
         if not file.exists():
             self.folder.start(exercise, write_stub(exercise, self.folder))
             self.saved[exercise.name] = self._stamp(exercise)
-        now = Text.assemble("\nNow: ", (exercise.name, "bold"), f". Open {file} and save it.")
-        self.session.console.print(now)
+        self.session.say(Text.assemble("\nNow: ", (exercise.name, "bold"), f". Open {file} and save it."))
 
     def _say_keys(self) -> None:
         if self.has_keys and self.current is not None:

@@ -9,11 +9,10 @@ import time
 import pytest
 
 from experiments import exercises
-from manualgrad.exercises import grade as grading
 from manualgrad.exercises.course import find
 from manualgrad.exercises.exercise import PACKAGE
 from tests.exercises.attempts import attempt, solved, stub
-from tests.exercises.test_hostile import HOSTILE, runs
+from tests.exercises.test_hostile import HOSTILE
 
 RIGHT = solved(find("exp"))
 WRONG = attempt("exp", "grad_input = -grad_output * output")
@@ -104,11 +103,6 @@ def test_a_solution_that_was_not_derived_is_pointed_out(tmp_path, grade):
     assert points["honest"] == "1"
 
 
-ESCAPED = """
-import multiprocessing.util
-multiprocessing.util.spawnv_passfds(b"/usr/bin/setsid", [b"setsid", b"/bin/sleep", b"23456"], [])
-"""
-
 FORGED = """
 import os
 for n in range(3, 20):
@@ -131,26 +125,17 @@ os._exit(0)
 """
 
 
-def test_a_forged_answer_is_refused_or_pointed_out_and_what_is_left_running_ends(tmp_path, grade):
+def test_a_forged_answer_is_refused_or_pointed_out(tmp_path, grade):
     hand_in(tmp_path / "in" / "blind", exp=FORGED)
     hand_in(tmp_path / "in" / "greedy", exp=FORGED_WITH_NUMBER.replace("STEPS", "99"))
     hand_in(tmp_path / "in" / "careful", exp=FORGED_WITH_NUMBER.replace("STEPS", "1"))
-    hand_in(tmp_path / "in" / "escaped", exp=attempt("exp", "grad_input = grad_output * output") + ESCAPED)
     hand_in(tmp_path / "in" / "honest", exp=attempt("exp", "grad_input = grad_output * output"))
     _, students, rows, _ = grade("--jobs", "1")
     kinds = {row["submission"]: row["kind"] for row in rows}
-    assert kinds == {"blind": "exit", "careful": "", "escaped": "", "greedy": "tampered", "honest": ""}
+    assert kinds == {"blind": "exit", "careful": "", "greedy": "tampered", "honest": ""}
     looks = {row["name"]: row["look_at"] for row in students}
     assert "sys._getframe reaches into the check" in looks["careful"]
     assert looks["honest"] == ""
-    assert not runs("sleep\x0023456"), "in a session of its own"
-
-
-def test_a_pass_that_comes_too_soon_is_pointed_out(tmp_path, grade, monkeypatch):
-    hand_in(tmp_path / "in" / "ada", exp=attempt("exp", "grad_input = grad_output * output"))
-    assert grade()[1][0]["look_at"] == ""
-    monkeypatch.setattr(grading, "shortest_time", lambda exercise, limits: 1000.0)
-    assert "less than a tenth of the time" in grade("--force")[1][0]["look_at"]
 
 
 @pytest.mark.slow
@@ -174,15 +159,6 @@ def test_hostile_submissions_are_named_and_change_nothing(tmp_path, grade):
     assert {name: verdicts[0][name] for name in neighbours} == {n: kinds[w] for n, w in neighbours.items()}
 
 
-def test_the_package_is_watched(tmp_path, grade, monkeypatch):
-    hand_in(tmp_path / "in" / "ada", exp=RIGHT)
-    digests = iter("ab")
-    monkeypatch.setattr(grading, "fingerprint", lambda: next(digests))
-    status, _, _, out = grade("--jobs", "1")
-    assert status == 1
-    assert "the package's own files changed while" in out
-
-
 def test_a_grading_that_is_killed_goes_on(tmp_path, grade):
     for number in range(6):
         hand_in(tmp_path / "in" / f"student {number}", exp=RIGHT if number % 2 else WRONG)
@@ -196,7 +172,7 @@ def test_a_grading_that_is_killed_goes_on(tmp_path, grade):
     running.communicate()
     assert not (out / "grades.csv").exists()
     with details.open("ab") as file:
-        file.write(b"student 5,exp,1")  # as if the kill had cut a row
+        file.write(b'student 5,exp,1,1,,,0.5,,exp.py,"a report that')  # as if the kill had cut a row
     (tmp_path / "in" / "student 1" / "exp.py").write_text(WRONG)  # handed in again meanwhile
     _, students, rows, printed = grade("--jobs", "1")
     assert " grades of " in printed
@@ -216,14 +192,16 @@ def test_strange_files(tmp_path, grade):
     (tmp_path / "in" / "max" / "Exp (1).py").rename(tmp_path / "in" / "max" / "Exp (1).PY")
     hand_in(tmp_path / "in" / "uta", exp=RIGHT.encode("utf-16"))
     (tmp_path / "in" / "notes.txt").write_text("not a submission")
+    hand_in(tmp_path / "in" / os.fsdecode(b"\xff"), exp=WRONG)
     _, _, rows, _ = grade("--exercises", "exp", "--jobs", "1")
-    assert [(row["submission"], row["kind"], row["notes"]) for row in rows] == [
-        ("ada", "too-large", ""),
-        ("ben", "", ""),
+    assert [(row["submission"], row["kind"], row["file"]) for row in rows] == [
+        ("ada", "too-large", "exp.py"),
+        ("ben", "", "exp.py"),
         ("eve", "not-submitted", ""),
-        ("max", "", "from Exp (1).PY"),
-        ("uta", "", "in UTF-16"),
+        ("max", "", "Exp (1).PY"),
+        ("uta", "", "exp.py"),
         ("zoe", "not-submitted", ""),
+        ("\\xff", "sign", "exp.py"),
     ]
 
 

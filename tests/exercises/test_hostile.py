@@ -119,13 +119,14 @@ def test_the_next_file_is_judged_as_if_nothing_had_been(judge):
     assert judge("exp", attempt("exp", RIGHT)).passed
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # its files
 def test_a_killed_server_costs_its_own_checks_only(server, tmp_path):
+    def kill():
+        os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
+        return False
+
+    waiting = Request("exp", tmp_path / "exp.py", attempt("exp", "import time", "time.sleep(1000)").encode())
+    assert server.check(waiting, kill).kind == "lost"
     request = Request("exp", tmp_path / "exp.py", attempt("exp", RIGHT).encode())
-    running = server.Check(request)
-    os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
-    assert running.wait().kind == "lost"
     while (verdict := server.check(request)).kind == "lost":  # until the system has noticed
         time.sleep(0.1)
     assert verdict.passed

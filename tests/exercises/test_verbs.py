@@ -176,8 +176,11 @@ def test_reset_begins_anew_and_keeps_the_old_file(folder, type_in):
 
 def test_a_wrong_argument_is_one_line_and_status_2(folder, type_in):
     for words in (
-        *((), ("fly",), ("start", "--no-such"), ("check", "exp", "--time-limit", "0")),
-        *(("check", "exp", "--time-limit", "x"), ("solution",), ("grade", "."), ("list", "extra")),
+        *((), ("fly",), ("start", "--no-such"), ("solution",), ("grade", "."), ("list", "extra")),
+        *(
+            ("grade", ".", "--out", ".", option, text)
+            for option, text in (("--jobs", "x"), ("--time-limit", "0"))
+        ),
     ):
         status, out, err = type_in(*words)
         assert (status, out) == (2, "")
