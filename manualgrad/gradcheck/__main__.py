@@ -17,7 +17,6 @@ from torch.autograd import Function
 
 from manualgrad.errors import UserError
 from manualgrad.gradcheck import gradcheck
-from manualgrad.gradcheck.report import HINTS
 from manualgrad.gradcheck.subject import is_function_class
 from manualgrad.loading import FileError, load_module
 
@@ -60,14 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "gradcheck", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("target", help="path/to/file.py:ClassName")
-    allow = "a kind that is a note only"
-    parser.add_argument("--allow", action="append", choices=HINTS, metavar="KIND", default=[], help=allow)
-    alone = "look at the given inputs alone"
-    parser.add_argument("--no-magnitudes", dest="magnitudes", action="store_false", help=alone)
-    options = vars(parser.parse_args(argv))
+    target = parser.parse_args(argv).target
     try:
-        function, inputs, reference = load_target(options.pop("target"))
-        report = gradcheck(function, inputs, reference, **options)
+        report = gradcheck(*load_target(target))
     except UserError as problem:
         print(f"gradcheck: error: {problem}", file=sys.stderr)
         return 1

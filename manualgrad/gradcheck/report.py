@@ -177,7 +177,7 @@ class Report:
 
     def _upstream_text(self) -> str:
         sizes = sum(u.numel() for u in self.upstream)
-        if not 0 < sizes <= MOST_NUMBERS or any(u.is_complex() for u in self.upstream):
+        if not 0 < sizes <= MOST_NUMBERS:
             return "of random signs and sizes 0.5 to 1.5"
         return "[" + ", ".join(f"{n:.6g}" for u in self.upstream for n in u.reshape(-1).tolist()) + "]"
 

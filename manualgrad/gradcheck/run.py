@@ -11,7 +11,7 @@ from torch.autograd import Function
 
 from manualgrad.gradcheck.numeric.derivative import Estimate
 from manualgrad.gradcheck.numeric.evaluator import Evaluator
-from manualgrad.gradcheck.subject import Subject, argument_names, like, real
+from manualgrad.gradcheck.subject import Subject, argument_names
 from manualgrad.gradcheck.tolerance import index_of_largest
 
 
@@ -68,23 +68,21 @@ class Run:
         """Return ``<upstream, results>`` as a function of one argument."""
         kept = [k for k, follows in enumerate(self.differentiable) if follows]
         kept = kept or list(range(len(self.outputs)))
-        value = self.values[position]
 
         def function(x: Tensor) -> list[Tensor]:
-            moved = [like(x, value) if i == position else v for i, v in enumerate(self.values)]
+            moved = [x if i == position else v for i, v in enumerate(self.values)]
             outputs = self.subject.evaluate(moved)
-            return [real(outputs[k]) for k in kept]
+            return [outputs[k] for k in kept]
 
-        base, upstream = ([real(t[k]) for k in kept] for t in (self.outputs, self.upstream))
-        return Evaluator(function, real(value), base, upstream, noise)
+        base, upstream = ([t[k] for k in kept] for t in (self.outputs, self.upstream))
+        return Evaluator(function, self.values[position], base, upstream, noise)
 
 
 @dataclass
 class Measurement:
     """One argument's gradient in one run, beside what is known of the right one.
 
-    All tensors are on the CPU and in float64, integers excepted; the gradients are real, that of a complex
-    argument has the shape of its parts.
+    All tensors are on the CPU and in float64, integers and complex numbers excepted.
     """
 
     run: Run
@@ -132,7 +130,7 @@ class Measurement:
 
     @cached_property
     def inputs(self) -> dict[str, Tensor]:
-        """The real arguments, by the name that a sentence gives them."""
+        """The arguments that are real tensors, by the name that a sentence gives them."""
         return {
             self.run.subject.name_of(i): _plain(value)
             for i, value in enumerate(self.run.values)
@@ -141,12 +139,11 @@ class Measurement:
 
     @cached_property
     def outputs(self) -> dict[str, Tensor]:
-        """The real results, by the name that a sentence gives them."""
+        """The results, by the name that a sentence gives them."""
         outputs = self.run.outputs
         return {
             "the output" if len(outputs) == 1 else f"output {k}": _plain(output)
             for k, output in enumerate(outputs)
-            if not output.is_complex()
         }
 
     @cached_property

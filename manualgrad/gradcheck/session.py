@@ -14,10 +14,9 @@ from manualgrad.gradcheck.numeric.derivative import GROUPS, Estimate, derivative
 from manualgrad.gradcheck.numeric.evaluator import STAIRCASE
 from manualgrad.gradcheck.report import Explain, Finding, Report, Row
 from manualgrad.gradcheck.run import Measurement, Run
-from manualgrad.gradcheck.subject import Subject, as_gradient, cast, is_differentiable, real
+from manualgrad.gradcheck.subject import Subject, as_gradient, cast, is_differentiable
 from manualgrad.gradcheck.tolerance import Tolerance, close, first_index, largest
 
-DOUBLE = {torch.float64, torch.complex128}
 FLOOR = 1e-9  # of the largest gradient of all arguments: below it float64 itself is noise
 
 
@@ -37,7 +36,6 @@ class Session:
     report: Report
     explain: Explain | None = None  # the caller's own diagnosis
     named: set[int | None] = field(default_factory=set)  # the arguments that had their finding
-    judged: bool = False  # whether the values at the caller's inputs have been judged
     done: bool = False  # whether what follows could not be told apart from what was found
     _noise: dict[int, float] = field(default_factory=dict)  # per position, at the caller's inputs
 
@@ -80,7 +78,7 @@ class Session:
     def precise(self) -> Run:
         """The same in float64 where the function computes the same in it, else the first run itself."""
         native = self.native
-        if {value.dtype for value in native.values if is_differentiable(value)} <= DOUBLE:
+        if {value.dtype for value in native.values if is_differentiable(value)} == {torch.float64}:
             return native
         try:
             precise = self.run(cast(native.values, torch.float64), native.upstream)
@@ -89,7 +87,7 @@ class Session:
         # A backward that casts to the caller's dtype by name is judged in that.
         dtypes = {r.gradient.dtype for r in precise.returned if r.gradient is not None}
         dtypes |= {output.dtype for output in precise.outputs}
-        is_same = dtypes <= DOUBLE and not forward_difference(precise.outputs, native.outputs, 0.0)
+        is_same = dtypes == {torch.float64} and not forward_difference(precise.outputs, native.outputs, 0.0)
         return precise if is_same else native
 
     @cached_property
@@ -242,7 +240,7 @@ def forward_difference(
         if y.shape != t.shape:
             return f"returns the shape {tuple(y.shape)}, the reference {tuple(t.shape)}"
         coarsest = max(eps, *(torch.finfo(result.dtype).eps for result in (y, t)))
-        a, b = (real(result).cpu().double() for result in (y, t))
+        a, b = (result.cpu().double() for result in (y, t))
         is_close = close(a, b, tolerance or Tolerance.of(coarsest))
         index = first_index(~(is_close & (b.isfinite() | (a == b) | (a.isnan() & b.isnan()))))
         if index is not None:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.autograd import Function
 
 from manualgrad.errors import UserError
-from manualgrad.gradcheck.clock import Clock
+
+REAL = "gradcheck judges real tensors; pass and return the parts, torch.view_as_real"
 
 
 class MisuseError(UserError, ValueError):
@@ -26,7 +27,7 @@ class Subject:
     A module's parameters and buffers follow its inputs as further arguments.
     """
 
-    def __init__(self, fn: Any, inputs: Any, clock: Clock) -> None:
+    def __init__(self, fn: Any, inputs: Any) -> None:
         arguments = list(inputs) if isinstance(inputs, tuple | list) else [inputs]
         self.title = getattr(fn, "__name__", type(fn).__name__)
         self.fn = fn
@@ -45,10 +46,11 @@ class Subject:
                 arguments.append(value)
         if not self.checked:
             raise MisuseError("gradcheck needs at least one floating-point tensor among the inputs")
+        for i in self.checked:
+            if arguments[i].is_complex():
+                raise MisuseError(f"{self.name_of(i)} is complex: {REAL}")
         self.values = [copy_of(a) for a in arguments]
         self.seed: int | None = None  # of each forward, once it is known to draw random numbers
-        self.clock = clock
-        self._needs_graph = False
         self._reseeded = 0
 
     def hold(self, values: Sequence[Any], body: Callable[[Callable[..., Any]], Any]) -> Any:
@@ -56,7 +58,6 @@ class Subject:
 
         A module that recomputes in backward (checkpoint, adjoint) reads its parameters then.
         """
-        self.clock.check()
         if not isinstance(self.fn, nn.Module):
             return body(self.fn.apply if is_function_class(self.fn) else self.fn)
         state = zip(self.names[self.inputs :], values[self.inputs :], strict=True)
@@ -67,24 +68,26 @@ class Subject:
         """Return the results that can have a gradient, in order; ``fn`` is what :meth:`hold` gives."""
         if self.seed is not None:
             torch.manual_seed(self.seed)
-        return [t for t in tensors_in(fn(*values[: self.inputs])) if is_differentiable(t)]
+        results = tensors_in(fn(*values[: self.inputs]))
+        if any(result.is_complex() for result in results):
+            raise TypeError(f"a result is complex: {REAL}")
+        return [result for result in results if is_differentiable(result)]
 
+    def arguments(self, values: Sequence[Any]) -> tuple[dict[int, Tensor], list[Any]]:
+        """Return leaves by position, and arguments that are copies of them: a forward may work in place."""
+        leaves = {i: copy_of(values[i]).requires_grad_() for i in self.checked}
+        return leaves, [leaves[i].clone() if i in leaves else copy_of(v) for i, v in enumerate(values)]
+
+    @torch.enable_grad()  # the function may differentiate something by itself
     def evaluate(self, values: Sequence[Any]) -> list[Tensor]:
-        """Return the results at copies of these values, outside autograd unless the function needs that."""
-        copies = [copy_of(value) for value in values]
-        for position in self.checked if self._needs_graph else ():
-            copies[position].requires_grad_()
-        with torch.set_grad_enabled(self._needs_graph):
-            return [t.detach() for t in self.hold(copies, lambda fn: self.call(fn, copies))]
+        """Return the results at copies of these values."""
+        _, arguments = self.arguments(values)
+        return [t.detach() for t in self.hold(arguments, lambda fn: self.call(fn, arguments))]
 
     def fix_randomness(self) -> None:
         """Seed each forward from now on, if the function draws random numbers (dropout does)."""
-        try:
-            first = self.evaluate(self.values)
-        except Exception:  # it may differentiate something by itself, and need a graph for that
-            self._needs_graph = True
-            first = self.evaluate(self.values)
-        if not all(map(same_numbers, first, self.evaluate(self.values))):
+        first, again = (self.evaluate(self.values) for _ in range(2))
+        if not all(map(same_numbers, first, again)):
             self.seed = 0
 
     def reseed(self) -> None:
@@ -144,9 +147,7 @@ def tensors_in(value: Any, depth: int = 3) -> list[Tensor]:
 
 def is_differentiable(value: Any) -> TypeGuard[Tensor]:
     """Return whether a value is a tensor that can have a gradient; a float8 has no arithmetic of its own."""
-    if not isinstance(value, Tensor):
-        return False
-    return value.is_complex() or (value.is_floating_point() and value.dtype.itemsize > 1)
+    return isinstance(value, Tensor) and value.is_floating_point() and value.dtype.itemsize > 1
 
 
 def copy_of(value: Any) -> Any:
@@ -156,33 +157,17 @@ def copy_of(value: Any) -> Any:
 
 def cast(values: Sequence[Any], dtype: torch.dtype) -> list[Any]:
     """Return the values with every tensor that can have a gradient in another dtype."""
-    return [
-        v.to(dtype.to_complex() if v.is_complex() else dtype) if is_differentiable(v) else v for v in values
-    ]
-
-
-def real(tensor: Tensor) -> Tensor:
-    """Return a complex tensor with its real and imaginary parts as a last dimension, another as it is."""
-    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
-
-
-def like(parts: Tensor, tensor: Tensor) -> Tensor:
-    """Return what :func:`real` made of a tensor in that tensor's own dtype again."""
-    return (torch.view_as_complex(parts.clone()) if tensor.is_complex() else parts).to(tensor.dtype)
+    return [v.to(dtype) if is_differentiable(v) else v for v in values]
 
 
 def as_gradient(gradient: Tensor | None, value: Tensor) -> Tensor:
-    """Return a gradient as real float64 on the CPU; none at all counts as zero."""
+    """Return a gradient as float64 on the CPU; none at all counts as zero."""
     if gradient is None:
-        return torch.zeros(real(value).shape, dtype=torch.float64)
+        return torch.zeros(value.shape, dtype=torch.float64)
     gradient = gradient.detach()
     if gradient.layout != torch.strided:
         gradient = gradient.to_dense()
-    if value.is_complex() and not gradient.is_complex():
-        gradient = gradient.to(value.dtype)
-    if gradient.is_complex() and not value.is_complex():
-        gradient = gradient.real
-    return real(gradient).cpu().to(torch.float64, copy=True)
+    return gradient.cpu().to(torch.float64, copy=True)
 
 
 def same_numbers(now: Tensor, was: Tensor) -> bool:

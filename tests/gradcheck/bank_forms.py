@@ -1,13 +1,10 @@
-"""Unusual forms of Functions and tensors: other signatures, several results, complex, sparse, boolean."""
-
-from typing import Any
+"""Right Functions of unusual form: other signatures, several results, sparse and boolean tensors."""
 
 import torch
 import torch.nn.functional as TF
-from torch import Tensor
 from torch.autograd import Function
 
-from tests.gradcheck.bank import Entry, checked, function, normal, right, table, wrong
+from tests.gradcheck.bank import Entry, checked, normal, table
 
 (TABLE,) = table()
 
@@ -99,18 +96,7 @@ class Unmaterialised(Function):
         return (total if second is None else total + second), None, None
 
 
-# --- 4. complex, sparse, boolean, float8
-
-
-def complex_normal(*shape: int, seed: int) -> Tensor:
-    return torch.complex(normal(*shape, seed=seed, grad=False), normal(*shape, seed=seed + 50, grad=False))
-
-
-def complex_pair() -> tuple[Any, ...]:
-    return complex_normal(3, 2, seed=1), complex_normal(3, 2, seed=2)
-
-
-Product = function("Product", lambda left, right: left * right)
+# --- 4. sparse, boolean, float8
 
 
 @checked(None, TABLE)
@@ -152,13 +138,4 @@ class SparseGradient(Function):
         return None, torch.sparse_coo_tensor(ctx.saved_tensors[0][None], g, ctx.shape, check_invariants=False)
 
 
-CLASSES = [entry for entry in vars().values() if isinstance(entry, Entry)]
-WRONG = wrong(Product, complex_pair, {
-    "not conjugated": ("sign", lambda g, a, b, y: ((g.conj() * b).resolve_conj(), g * a.conj())),
-})  # fmt: skip
-RIGHT = [
-    *CLASSES,
-    *right(Product, complex_pair, {"conjugated": lambda g, a, b, y: (g * b.conj(), g * a.conj())}),
-    Entry("complex absolute value", torch.abs, lambda: (complex_normal(3, 2, seed=3),)),
-    Entry("fourier transform", torch.fft.rfft, lambda: (normal(3, 5, seed=3),)),
-]
+RIGHT = [entry for entry in vars().values() if isinstance(entry, Entry)]

@@ -1,10 +1,8 @@
 """How Functions of real repositories behave: WRONG and RIGHT.
 
 Backwards that work once, inputs that are frozen, results that are not used, modules that recompute in
-backward, and code that never ends.
+backward, and code that exits.
 """
-
-import time
 
 import torch
 from torch import Tensor, nn
@@ -252,30 +250,11 @@ class FirstOrderAndSaysSo(Sigmoid):
         return g * y * (1 - y)
 
 
-@checked("raises", TABLE, time_limit=0.1)
-class NeverEnds(Sigmoid):
-    @staticmethod
-    def backward(ctx, g):
-        while True:
-            pass
-
-
 @checked("raises", TABLE)
 class Exits(Sigmoid):
     @staticmethod
     def backward(ctx, g):
         raise SystemExit(3)
-
-
-@checked(None, TABLE, time_limit=1.0)
-class Slow(Sigmoid):
-    """Right as far as it could be looked at."""
-
-    @staticmethod
-    def backward(ctx, g):
-        time.sleep(0.1)
-        _, y = ctx.saved_tensors
-        return g * y * (1 - y)
 
 
 CLASSES = [entry for entry in vars().values() if isinstance(entry, Entry)]

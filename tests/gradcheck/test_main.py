@@ -51,11 +51,6 @@ def test_a_right_function_is_right(somebodys, capsys):
     assert capsys.readouterr().out.startswith("Sigmoid: right")
 
 
-def test_a_kind_can_be_allowed(somebodys, capsys):
-    assert main([somebodys(WRONG), "--allow", "sign"]) == 0
-    assert "sign (input)" in capsys.readouterr().out
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -93,7 +88,7 @@ def test_without_a_class_the_files_classes_are_listed(somebodys, capsys):
     assert capsys.readouterr().err.endswith(f"derives from torch.autograd.Function, {file}:Sigmoid\n")
 
 
-@pytest.mark.parametrize("arguments", [[], ["--allow", "nothing", "file.py:Class"]])
+@pytest.mark.parametrize("arguments", [[], ["--nothing", "file.py:Class"]])
 def test_a_wrong_argument_is_usage(arguments, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(arguments)

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from manualgrad.gradcheck.forward_backward import SubjectError, differentiate, draw
+from manualgrad.gradcheck.forward_backward import SubjectError, differentiate, draw, nodes_behind
 from manualgrad.gradcheck.numeric.derivative import derivative
 from manualgrad.gradcheck.numeric.evaluator import Evaluator
-from manualgrad.gradcheck.recording import nodes_behind
 from manualgrad.gradcheck.run import Run
 from manualgrad.gradcheck.session import Session
-from manualgrad.gradcheck.subject import as_gradient, like, real
+from manualgrad.gradcheck.subject import as_gradient
 from manualgrad.gradcheck.tolerance import Tolerance, close, first_index
 
 GROUPS = 1  # a derivative of the gradient costs a forward and a backward for each difference
@@ -66,24 +65,24 @@ def _compare(
     """Hold the second derivative against differences; arguments and upstream move as one vector."""
     base, positions = session.base, session.subject.checked
     targets = [*(base.values[i] for i in positions), *upstream]
-    sizes = [real(target).numel() for target in targets]
+    sizes = [target.numel() for target in targets]
 
     def weighted(run: Run) -> list[Tensor]:
         found = ((run.gradients[i], weight) for i, weight in weights.items())
-        return [real(torch.zeros_like(weight) if g is None else g.detach()) for g, weight in found]
+        return [torch.zeros_like(weight) if g is None else g.detach() for g, weight in found]
 
     def gradients(x: Tensor) -> list[Tensor]:
         parts = zip(x.split(sizes), targets, strict=True)
-        moved = [like(part.view(real(target).shape), target) for part, target in parts]
+        moved = [part.view(target.shape).to(target) for part, target in parts]
         values = list(base.values)
         for position, value in zip(positions, moved, strict=False):
             values[position] = value
         return weighted(session.run(values, moved[len(positions) :]))
 
-    at = torch.cat([real(target).reshape(-1) for target in targets])
+    at = torch.cat([target.reshape(-1) for target in targets])
     claimed = torch.cat([as_gradient(g, t).reshape(-1) for g, t in zip(second, targets, strict=True)])
     noise = max(session.eps, *(m.noise for m in base.measured.values()))
-    evaluator = Evaluator(gradients, at, weighted(first), [real(w) for w in weights.values()], noise)
+    evaluator = Evaluator(gradients, at, weighted(first), list(weights.values()), noise)
     strict = session.tolerance_at(noise)
     tolerance = Tolerance(max(1e-4, strict.relative), max(1e-5, strict.scaled))
     estimate = derivative(evaluator, claimed, tolerance, session.generator, GROUPS)
@@ -92,7 +91,7 @@ def _compare(
     arguments: list[int | str] = [*positions, *["grad_output"] * len(upstream)]
     parts = (column.split(sizes) for column in (wrong, claimed, estimate.value))
     for argument, target, *columns in zip(arguments, targets, *parts, strict=True):
-        is_wrong, yours, right = (column.view(real(target).shape) for column in columns)
+        is_wrong, yours, right = (column.view(target.shape) for column in columns)
         index = first_index(is_wrong)
         if index is not None:
             name = argument if isinstance(argument, str) else session.subject.name_of(argument)

@@ -20,7 +20,6 @@ PLAIN: list[tuple[str, Callable[[Case], str | None]]] = [
     ("ignores-upstream", paths.not_proportional),
     ("sign", plain.sign),
     ("scale", plain.scale),
-    ("sign", plain.conjugated),
     ("transposed", plain.rearranged),
     ("missing-terms", paths.diagonal),
 ]

@@ -12,7 +12,7 @@ from torch import Tensor
 from manualgrad.gradcheck.forward_backward import SubjectError
 from manualgrad.gradcheck.run import Measurement, Run
 from manualgrad.gradcheck.session import Session
-from manualgrad.gradcheck.subject import as_gradient, real
+from manualgrad.gradcheck.subject import as_gradient
 from manualgrad.gradcheck.tolerance import index_of_largest, same
 
 
@@ -86,7 +86,7 @@ class Case:
         m, entry = self.first, self.name + (str(list(index)) if index else "")
         yours, right = float(m.yours[index]), float(m.right[index])
         x, u = m.inputs.get(self.name), m.upstream[0]
-        if x is not None and len(m.upstream) == 1 and u.shape == x.shape and not u.is_complex():
+        if x is not None and len(m.upstream) == 1 and u.shape == x.shape:
             up = float(u[index])
             if up and abs(yours) < float("inf"):
                 compared = _apart(yours / up, right / up, "upstream × ")
@@ -107,7 +107,7 @@ class Case:
 
 def as_vector(upstream: list[Tensor]) -> Tensor:
     """Return the upstream gradients of all results as one vector."""
-    return torch.cat([real(u).reshape(-1) for u in upstream])
+    return torch.cat([u.reshape(-1) for u in upstream])
 
 
 def _apart(yours: float, right: float, unit: str = "") -> str:

@@ -202,7 +202,7 @@ def other_functions_derivative(case: Case) -> str | None:
 def _candidates(case: Case, m: Measurement) -> dict[str, Tensor]:
     """Return tensors of the gradient's shape that a formula may consist of, named."""
     found = {"1": torch.ones(case.shape, dtype=torch.float64)}
-    if m.upstream[0].shape == case.shape and not m.upstream[0].is_complex():
+    if m.upstream[0].shape == case.shape:
         found[UPSTREAM] = m.upstream[0]
     saved = {
         f"the saved tensor of shape {tuple(t.shape)}": t.cpu().double()

@@ -84,14 +84,6 @@ def _best_factor(m: Measurement) -> float:
     return float((yours * right).sum()) / max(float((right**2).sum()), 1e-300)
 
 
-def conjugated(case: Case) -> str | None:
-    """Recognise the conjugate of the right gradient of a complex argument."""
-    is_complex = case.first.run.values[case.position].is_complex()
-    if is_complex and case.explained_by(lambda m: m.right * torch.tensor([1.0, -1.0])):
-        return "is the conjugate of the right one: of a holomorphic function it is upstream × conj(∂y/∂x)"
-    return None
-
-
 def swapped_inputs(case: Case) -> str | None:
     """Recognise the right gradient of another argument."""
     for other, gradient in case.first.run.measured.items():

@@ -87,7 +87,7 @@ def _is_inverted(m: Measurement) -> bool:
 
 def _is_masked_by_upstream(m: Measurement) -> bool:
     u = m.upstream[0]
-    if len(m.upstream) != 1 or u.shape != m.yours.shape or u.is_complex():
+    if len(m.upstream) != 1 or u.shape != m.yours.shape:
         return False
     return bool(((m.yours == 0) == (u < 0)).all()) and not bool((m.right == 0)[u < 0].all())
 
@@ -117,7 +117,7 @@ def _conditions(case: Case, m: Measurement, wrong: Tensor) -> Iterator[tuple[str
         for symbol in ("<", ">", "="):
             yield f"where {a} {symbol} {b}", COMPARISONS[symbol](x, y)
     u = m.upstream[0]
-    if len(m.upstream) == 1 and u.shape == case.shape and not u.is_complex():
+    if len(m.upstream) == 1 and u.shape == case.shape:
         yield "where the upstream gradient is negative", u < 0
         yield "where the upstream gradient is positive", u > 0
     yield from _target_conditions(case, m)

@@ -197,11 +197,10 @@ def _candidates(case: Case) -> list[Candidate]:
         found.append(Candidate(f"{title}({one.name})", tensors, one.is_output, is_activation=True))
     upstream = [m.upstream[0] for m in measured]
     u = upstream[0]
-    if not u.is_complex():
-        found.append(Candidate("grad_output", upstream))
-        for x in floats:
-            shape = x.tensors[0].shape
-            if shape != u.shape and shape == u.shape[u.dim() - len(shape) :]:
-                scaled = [a * b for a, b in zip(upstream, x.tensors, strict=True)]
-                found.append(Candidate(f"grad_output × {x.name}", scaled))
+    found.append(Candidate("grad_output", upstream))
+    for x in floats:
+        shape = x.tensors[0].shape
+        if shape != u.shape and shape == u.shape[u.dim() - len(shape) :]:
+            scaled = [a * b for a, b in zip(upstream, x.tensors, strict=True)]
+            found.append(Candidate(f"grad_output × {x.name}", scaled))
     return found
