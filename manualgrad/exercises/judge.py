@@ -27,6 +27,7 @@ from manualgrad.exercises.student import cut, explain, find_class, frame_in, in_
 from manualgrad.exercises.verdict import Request, Verdict
 from manualgrad.gradcheck import Finding, Report, gradcheck
 from manualgrad.gradcheck.forward_backward import differentiate
+from manualgrad.gradcheck.report import Row
 from manualgrad.loading import FileError, load_module
 
 
@@ -98,19 +99,13 @@ class Attempt:
         report = self._check(step, sample, thorough=True)
         found = _first_wrong(report, step)
         if found is None:
-            return Verdict(
-                kind="no-mistake", message="backward is right now: `reset` brings the wrong one back"
-            )
+            message = "backward is right now: `reset` brings the wrong one back"
+            return Verdict(kind="no-mistake", message=message)
         if prediction == found.kind:
-            report = replace(report, findings=[found])
-            return Verdict(passed=True, steps_done=1, report=self._draw(report))
-        rows = [replace(row, verdict="wrong") for row in report.rows if not row.verdict.startswith("right")]
-        shown = replace(report, rows=rows, findings=[replace(found, kind="unknown", message="")])
-        table = "\n".join(self._draw(shown).splitlines()[2:])
+            return Verdict(passed=True, steps_done=1, report=self._draw(replace(report, findings=[found])))
         message = f"not {prediction}. Work the figures out by hand: what turns the right ones into these?"
-        return Verdict(
-            kind="wrong-prediction", message=message, report=f"wrong-prediction: {message}\n{table}"
-        )
+        rows = [replace(row, verdict="wrong") for row in report.rows if not row.verdict.startswith("right")]
+        return self._verdict(report, Told("wrong-prediction", None, None, message), rows)
 
     def _judge(self, step: Step, sample: SampleInput) -> Verdict | None:
         """Return what is wrong with a sample's gradients as far as they concern a step."""
@@ -147,6 +142,10 @@ class Attempt:
         ]
         if any(slip in finding.message for slip in self.told):
             finding = Told(**vars(finding))
+        return self._verdict(report, finding, rows)
+
+    def _verdict(self, report: Report, finding: Finding, rows: list[Row]) -> Verdict:
+        """Return what one finding says, with some rows of the report's table."""
         shown = replace(report, rows=rows, findings=[finding])
         html = shown._repr_html_() if self.request.html else ""
         return Verdict(kind=finding.kind, message=finding.message, report=self._draw(shown), html=html)
@@ -172,15 +171,11 @@ class Attempt:
 
     def _run(self, sample: SampleInput, upstream: tuple[Tensor, ...] = ()) -> None:
         """Run forward and backward."""
-        call, values = sample.bind(self.info.function)
-        generator = torch.Generator().manual_seed(0)
+        leaves = [value for value in sample.args if isinstance(value, Tensor) and value.requires_grad]
         with in_place_of_ours(self.info, self.theirs):
-            result = call(*(value.requires_grad_() for value in values))
+            result = sample.seeded(self.info.function)(*sample.args, **sample.kwargs)
             outputs = result if isinstance(result, tuple) else (result,)
-            upstream = upstream or tuple(
-                torch.randn(output.shape, generator=generator, dtype=output.dtype) for output in outputs
-            )
-            differentiate(outputs, values, upstream)
+            differentiate(outputs, leaves, upstream or tuple(map(torch.randn_like, outputs)))
 
     def _check(self, step: Step, sample: SampleInput, thorough: bool) -> Report:
         """Gradcheck the function with the student's class in it, against the function with ours."""
@@ -250,25 +245,17 @@ class Attempt:
     def _without_rows(self, sample: SampleInput) -> SampleInput | None:
         """Return a sample with an empty batch; None if the function does not take one."""
         input, *others = sample.args
-        if input.dim() < 2 or not input.requires_grad:
-            return None
-        input = input.new_zeros(0, *input.shape[1:], requires_grad=True)
-        sample = replace(sample, name="an empty batch", args=(input, *others))
-        try:
-            self.info.function(*sample.args, **sample.kwargs)
-        except Exception:  # a target has as many rows, say
-            return None
-        return sample
+        with contextlib.suppress(Exception):  # a target has as many rows, say
+            empty = replace(
+                sample, name="an empty batch", args=(input.detach()[:0].requires_grad_(), *others)
+            )
+            self.info.function(*empty.args, **empty.kwargs)
+            return empty
+        return None
 
     def _draw(self, report: Report) -> str:
         """Draw the report for the terminal that asked."""
-        colour = self.request.colour
-        console = Console(
-            width=self.request.width,
-            force_terminal=colour,
-            color_system="standard" if colour else None,
-            force_jupyter=False,
-        )
+        console = Console(width=self.request.width, force_terminal=self.request.colour)
         with console.capture() as capture:
             console.print(report)
         lines = capture.get().rstrip().splitlines()  # random numbers are none to work with
