@@ -8,12 +8,9 @@ its place, and nothing else changed. It shows both figures side by side, and bot
 Try a wrong one: many wrong gradients still learn, and the table says how much worse.
 """
 
-import contextlib
-import io
 import json
 import shlex
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,14 +18,14 @@ from typing import Any, Literal
 import tyro
 from rich.console import Console
 
-from manualgrad.cases import FunctionInfo
 from manualgrad.errors import UserError
-from manualgrad.exercises.course import COURSE, find
-from manualgrad.exercises.exercise import Exercise
+from manualgrad.exercises.course import find
+from manualgrad.exercises.given import info_of
 from manualgrad.exercises.sandbox import check
 from manualgrad.exercises.session import show_verdict
-from manualgrad.exercises.student import in_place_of_ours, load_function
+from manualgrad.exercises.student import find_class, in_place_of_ours
 from manualgrad.exercises.verdict import Request
+from manualgrad.loading import load_module
 from manualgrad.table import print_table
 from manualgrad.training import Config as BaseConfig
 from manualgrad.training import check_range, launch
@@ -36,8 +33,8 @@ from manualgrad.training import check_range, launch
 sys.path.append(str(Path(__file__).parents[1]))
 from experiments import mnist, xor
 
+CALLED = {"xor": ("linear", "sigmoid", "mse_loss"), "mnist": ("linear", "relu", "softmax_nll")}
 LEARNING = ("loss", "accuracy", "error")  # in the names of the figures that say how well it learnt
-USELESS = {"not-written", "raises", "syntax", "no-class"}  # kinds of a file that cannot train at all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +44,7 @@ class Config(BaseConfig):
     script: tyro.conf.Positional[Literal["xor", "mnist"]]
     """The experiment."""
     file: tyro.conf.Positional[Path]
-    """A file of the course, about one of the package's functions."""
+    """A file of the course, about a function that the experiment's network calls."""
     epochs: int | None = None
     """Passes over the data (default: the experiment's)."""
 
@@ -59,29 +56,26 @@ class Config(BaseConfig):
 
 def main(config: Config) -> dict[str, Any]:
     """Train twice, and return the figures of the run with the student's function."""
-    info, theirs = load_function(config.file)
-    exercise = exercise_of(config.file, info)
+    exercise = find(config.file.stem)
+    name, known = exercise.page.stem, CALLED[config.script]
+    if name not in known:
+        raise UserError(f"{config.script}'s network never calls {name}, but {', '.join(known)}")
     console = Console(width=None if sys.stdout.isatty() else 100)
-    request = Request(
-        exercise.name, config.file.resolve(), config.file.read_bytes(), width=console.width,
-        colour=console.is_terminal,
-    )  # fmt: skip
+    file, source = config.file.resolve(), config.file.read_bytes()
+    request = Request(exercise.name, file, source, width=console.width, colour=console.is_terminal)
     verdict = check(request)
-    if verdict.kind in USELESS:
+    if verdict.kind == "raises" or not (verdict.passed or verdict.report):  # it cannot train at all
         raise UserError(f"{config.file}: {' '.join(verdict.message.split())}")
-    if not is_called(config, info):
-        raise UserError(
-            f"{config.script}'s network never calls {info.name}: nothing of {config.file} would be trained"
-        )
-    runs = config.runs_dir / f"compare-{info.name}"
+    runs = config.runs_dir / f"compare-{name}"
     show_verdict(console, exercise, verdict)
     print("\nfirst with our function")
     ours = train(config, runs / "ours")
-    print(f"\nthe same with {info.name} of {config.file}")
-    with in_place_of_ours(info, theirs):
+    print(f"\nthe same with {name} of {config.file}")
+    info = info_of(exercise)
+    with in_place_of_ours(info, find_class(load_module(config.file), info.function_class)):
         yours = train(config, runs / "yours")
-    rows = [(name, f"{ours[name]:.6g}", f"{value:.6g}") for name, value in yours.items()]
-    print(f"\nWith our {info.name} and with yours")  # a title is no wider than its table
+    rows = [(figure, f"{ours[figure]:.6g}", f"{value:.6g}") for figure, value in yours.items()]
+    print(f"\nWith our {name} and with yours")  # a title is no wider than its table
     print_table("", ("figure", "ours", "yours"), rows)
     if yours == ours:
         print("the same to the last bit")
@@ -89,19 +83,13 @@ def main(config: Config) -> dict[str, Any]:
     return yours
 
 
-def exercise_of(file: Path, info: FunctionInfo) -> Exercise:
-    """Return the exercise that a file's name says, or the one about its function."""
-    names = {exercise.name for exercise in COURSE}
-    return find(file.stem if file.stem in names else info.name)
-
-
-def train(config: Config, runs_dir: Path, **others: Any) -> dict[str, float]:
+def train(config: Config, runs_dir: Path) -> dict[str, float]:
     """Run the script and return the figures that say how well it learnt."""
     script: Any = {"xor": xor, "mnist": mnist}[config.script]
     chosen = {"device": config.device, "log": config.log, "seed": config.seed, "epochs": config.epochs}
     chosen = {name: value for name, value in chosen.items() if value != getattr(Config, name)}
     try:
-        metrics = script.main(script.Config(runs_dir=runs_dir, **chosen | others))
+        metrics = script.main(script.Config(runs_dir=runs_dir, **chosen))
     except UserError:  # with a wrong gradient the figures need not be the document's
         written = sorted(runs_dir.glob("*/*/metrics.json"), key=lambda file: file.stat().st_mtime)
         if not written:
@@ -112,23 +100,6 @@ def train(config: Config, runs_dir: Path, **others: Any) -> dict[str, float]:
         for name, value in metrics.items()
         if isinstance(value, int | float) and any(word in name for word in LEARNING)
     }
-
-
-def is_called(config: Config, info: FunctionInfo) -> bool:
-    """Return whether the script's network calls a function: it is trained for a moment, aside."""
-    calls = []
-
-    class Noted(info.function_class):  # type: ignore[name-defined, misc]
-        @classmethod
-        def apply(cls, *args: Any) -> Any:
-            calls.append(info.name)
-            return info.function_class.apply(*args)
-
-    brief = {"epochs": 1} if config.script == "xor" else {"dry_run": True}
-    silence = contextlib.redirect_stdout(io.StringIO())
-    with in_place_of_ours(info, Noted), tempfile.TemporaryDirectory() as aside, silence:
-        train(config, Path(aside), log="none", **brief)
-    return bool(calls)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 ``given.Sigmoid`` has the forward of ``manualgrad.functions.Sigmoid``, and saves what that saves.
 """
 
-import importlib
 import types
 from functools import cache
 from typing import Any
@@ -11,20 +10,17 @@ from typing import Any
 import torch
 
 from manualgrad.cases import FUNCTIONS, FunctionInfo
-from manualgrad.exercises import exercise as pages
-from manualgrad.exercises.course import COURSE
 from manualgrad.exercises.exercise import Exercise
+from manualgrad.exercises.lessons import chain_of_three
 from manualgrad.functions._function import Function
 
+INFOS = FUNCTIONS | {"chain_of_three": chain_of_three.INFO}
 KEPT = ("__doc__", "forward", "setup_context", "generate_vmap_rule", "vmap")
 
 
 def info_of(exercise: Exercise) -> FunctionInfo:
     """Return the samples of an exercise and what they are judged against."""
-    if exercise.page.parent == pages.FUNCTIONS:
-        return FUNCTIONS[exercise.page.stem]
-    info: FunctionInfo = importlib.import_module(exercise.module).INFO
-    return info
+    return INFOS[exercise.page.stem]
 
 
 @cache
@@ -36,7 +32,7 @@ def without_backward(function_class: type[torch.autograd.Function]) -> type[Func
 
 
 def __getattr__(name: str) -> Any:
-    for exercise in COURSE:
-        if exercise.kind in ("function", "prediction") and exercise.lesson.class_name == name:
-            return without_backward(info_of(exercise).function_class)
+    for info in INFOS.values():
+        if info.function_class.__name__ == name:
+            return without_backward(info.function_class)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

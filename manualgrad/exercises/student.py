@@ -15,10 +15,9 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from manualgrad.cases import FUNCTIONS, FunctionInfo
-from manualgrad.errors import UserError
+from manualgrad.cases import FunctionInfo
 from manualgrad.exercises.given import without_backward
-from manualgrad.loading import FileError, describe, load_module
+from manualgrad.loading import FileError, describe
 
 
 def find_class(module: types.ModuleType, ours: type[Function]) -> type[Function]:
@@ -50,22 +49,6 @@ def in_place_of_ours(info: FunctionInfo, function_class: type[Function]) -> Iter
         yield
     finally:
         setattr(module, name, info.function_class)
-
-
-def load_function(path: Path) -> tuple[FunctionInfo, type[Function]]:
-    """Return a student's Function and what it replaces; the file runs in the calling process."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
-    try:
-        module = load_module(path)
-    except FileError as problem:
-        raise UserError(" ".join(str(problem).split())) from problem
-    for info in FUNCTIONS.values():
-        try:
-            return info, find_class(module, info.function_class)
-        except FileError:
-            continue
-    raise UserError(f"{path}: no class in it derives from one of manualgrad's Functions and has a backward")
 
 
 _FLOAT = "torch.zeros makes float32: write dtype=grad_output.dtype, or torch.zeros_like."

@@ -3,9 +3,12 @@
 import json
 
 import pytest
+import torch
 
 import manualgrad.functions as F
-from experiments import compare
+import manualgrad.nn as nn
+from experiments import compare, mnist, xor
+from manualgrad.cases import FUNCTIONS
 from manualgrad.training import launch
 from tests.exercises.attempts import attempt
 
@@ -75,12 +78,29 @@ def test_what_cannot_be_trained_is_told_before(exercise, lines, message, type_in
 
 def test_a_function_that_the_network_never_calls(type_in):
     status, out, err = type_in("xor", "power", "grad_input = 2 * input * grad_output")
-    assert status == 1
-    assert "the same with power" not in out
-    assert "xor's network never calls power" in err
+    assert (status, out) == (1, "")
+    assert "xor's network never calls power, but linear, sigmoid, mse_loss" in err
+    assert type_in("mnist", "network", text="")[0] == 1
+
+
+def test_the_functions_that_a_network_calls_are_known():
+    network = xor.build(vars(xor.Config()) | {"hidden": 5, "learning_rate": 0.3}, 0, torch.device("cpu"))
+    losses = {
+        "xor": network.loss_function(network.model(torch.zeros(4, 2).double()), torch.zeros(4, 1).double()),
+        "mnist": nn.CrossEntropyLoss()(mnist.build_model()(torch.zeros(2, 784)), torch.zeros(2).long()),
+    }
+    for script, loss in losses.items():
+        nodes, waiting = set(), [loss.grad_fn]
+        while waiting:
+            node = waiting.pop()
+            nodes.add(node.name())
+            waiting += [before for before, _ in node.next_functions if before is not None]
+        known = {info.name: f"{info.function_class.__name__}Backward" for info in FUNCTIONS.values()}
+        assert {name for name in known if known[name] in nodes} == set(compare.CALLED[script])
 
 
 def test_a_file_without_a_function_is_one_line(type_in):
-    status, _, err = type_in("mnist", "empty", text="")
+    status, _, err = type_in("mnist", "relu", text="")
     assert status == 1
-    assert "no class in it derives" in err
+    assert "has no class that derives from ReLU" in err
+    assert "no exercise is called 'mine'" in type_in("mnist", "mine", text="")[2]
