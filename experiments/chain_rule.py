@@ -11,6 +11,7 @@ It takes two seconds. In TensorBoard step 0 is y, and each further step is one n
 random, so every --seed gives the same figures.
 """
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ from torch import Tensor
 import manualgrad.functions as F
 from manualgrad.data.documents import compare, load
 from manualgrad.errors import UserError
-from manualgrad.plots.network import Link, Node, plot_network
+from manualgrad.plots.network import Link, plot_network
 from manualgrad.table import print_table
 from manualgrad.training import Config as BaseConfig
 from manualgrad.training import RunDir, launch, setup
@@ -88,17 +89,15 @@ def compute_with_pytorch(x: Tensor) -> dict[str, float]:
 
 def plot_chain(chain: list[tuple[str, Tensor, str, Tensor]], gradients: tuple[Tensor, ...]) -> Any:
     """Draw the nodes from x to y, each with its value and gradient."""
-    names = [name for name, *_ in chain][::-1]
-    nodes = [
-        Node(name, {"": (node, gradient)})
+    columns = [
+        {name: [("", node.item(), gradient.item())]}
         for (name, node, *_), gradient in zip(chain, gradients, strict=True)
     ]
-    locals_ = [local.item() for *_, local in chain][:0:-1]
     links = [
-        Link(start, end, "derivative", local)
-        for start, end, local in zip(names, names[1:], locals_, strict=False)
+        Link(start, end, "derivative", local.item())
+        for (end, *_), (start, *_, local) in itertools.pairwise(chain)
     ]
-    return plot_network("From x to y = sin(exp(x³)), and back", [[node] for node in nodes[::-1]], links, "y")
+    return plot_network("From x to y = sin(exp(x³)), and back", columns[::-1], links, "y")
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@ from torch import Tensor
 
 import manualgrad.nn as nn
 from manualgrad.data.mnist import load_mnist
+from manualgrad.plots.digits import plot_weights
 from manualgrad.plots.evaluation import evaluate_digits
-from manualgrad.plots.layers import plot_feature_maps, plot_filters
+from manualgrad.plots.layers import plot_feature_maps
 from manualgrad.progress import progress
 from manualgrad.training import (
     BatchLoader,
@@ -91,7 +92,7 @@ def main(config: Config) -> dict[str, float]:
                 monitor.after_epoch(loader.step, training, validation)
                 print(f"epoch {epoch:2}  train {training}  val {validation}")
                 when = f"after epoch {epoch}"
-                run.log_figure("convolutions/filters", loader.step, plot_filters, model[1].weight, when)
+                run.log_figure("convolutions/filters", loader.step, plot_weights, model[1].weight, when)
                 maps, label = feature_maps(model, probe[0]), f"{validation_set[1][0]}"
                 run.log_figure(
                     "convolutions/feature maps", loader.step, plot_feature_maps, probe[0], maps, label, when

@@ -1,5 +1,6 @@
 """Draw what a network makes of handwritten digits: weights, mistakes, and the gradients of the pixels."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,12 +13,8 @@ from manualgrad.plots.figure import (
     INK,
     SIGNED,
     VALUE,
-    add_axes,
     add_chart,
-    draw_digit,
-    draw_image,
-    draw_scale,
-    new_canvas,
+    add_tiles,
     new_figure,
     tile,
     to_array,
@@ -25,14 +22,24 @@ from manualgrad.plots.figure import (
 
 
 def plot_weights(weight: Tensor, when: str) -> Any:
-    """Draw each unit's weights (units, 784) as the picture that it looks for, the 49 largest units first."""
-    largest = weight.norm(dim=1).argsort(descending=True)[:49]
-    images = to_array(weight[largest]).reshape(-1, 28, 28)
+    """Draw each unit's weights as the picture that it looks for.
+
+    They are (units, 784), or those of a convolution, (units, 1, height, width). Of more than 49 units those
+    with the largest weights are drawn, the largest first.
+    """
+    if len(weight) > 49:
+        weight = weight[weight.flatten(1).norm(dim=1).argsort(descending=True)[:49]]
+    images = to_array(weight).reshape(len(weight), *(weight.shape[2:] or (28, 28)))
     limit = max(float(np.quantile(np.abs(images), 0.995)), 1e-30)
-    title = f"What do the first hidden units look for?\n{when}"
-    figure, canvas = new_canvas(640, 770, title, "each tile: one hidden unit's 28 × 28 weights")
-    draw_image(canvas, tile(images, columns=7), (20, 90, 600, 600), SIGNED, -limit, limit)
-    draw_scale(canvas, 90, 710, limit)
+    title = f"What does each unit of the first layer look for?\n{when}"
+    caption = "each tile: one unit's {} × {} weights\nink where they are positive excites the unit"
+    columns = math.ceil(len(images) ** 0.5)
+    sheet = tile(images, columns)
+    size = 4.5, 1.5 + 4.1 * sheet.shape[0] / sheet.shape[1]
+    figure = new_figure(*size, title, caption.format(*images.shape[1:]))
+    (axes,) = add_tiles(figure, [""], 1)
+    image = axes.imshow(sheet, SIGNED, vmin=-limit, vmax=limit)
+    figure.colorbar(image, location="bottom", shrink=0.6, aspect=40)
     return figure
 
 
@@ -43,15 +50,12 @@ def plot_worst_mistakes(images: Tensor, labels: Tensor, probabilities: Tensor, w
     """
     confidences, predictions = probabilities.max(1)
     wrong = (predictions != labels).nonzero().flatten()
-    worst = wrong[confidences[wrong].argsort(descending=True)][:16]
+    worst = wrong[confidences[wrong].argsort(descending=True)][:16].tolist()
     title = f"Where is it wrong and yet sure?\n{len(wrong)} mistakes in {len(labels)}, {when}"
-    height = max(1, -(-len(worst) // 4)) * 178 + 140
-    figure, canvas = new_canvas(640, height, title, "label → prediction, and how sure", 22)
-    for number, index in enumerate(worst.tolist()):
-        left, top = 20 + number % 4 * 153, 122 + number // 4 * 178
-        draw_digit(canvas, images[index], left, top, 140)
-        words = f"{labels[index]} → {predictions[index]}  {_percent(confidences[index].item())}"
-        canvas.text(left + 70, top - 6, words, ha="center", fontsize=18)
+    figure = new_figure(4.5, 5.5, title, "label → prediction, and how sure")
+    titles = [f"{labels[i]} → {predictions[i]}  {_percent(confidences[i].item())}" for i in worst]
+    for axes, index in zip(add_tiles(figure, titles, 4), worst, strict=True):
+        axes.imshow(to_array(images[index]), INK, vmin=0, vmax=1)
     return figure
 
 
@@ -63,15 +67,15 @@ def plot_confusion_matrix(labels: Tensor, predictions: Tensor, when: str) -> Any
     mistakes = np.where(np.eye(10, dtype=bool) | (counts == 0), np.nan, counts)
     largest = max(2.0, float(np.nanmax(mistakes, initial=2.0)))
     caption = f"{np.trace(counts)} of {len(labels)} correct (diagonal); darker: more mistakes"
-    figure = new_figure(640, 750, f"Which digits does it mix up?\n{when}", caption)
-    axes = add_chart(figure, 75, 90, 545, 545, "prediction", "label")
+    figure = new_figure(4.5, 5.2, f"Which digits does it mix up?\n{when}", caption)
+    axes = add_chart(figure, "prediction", "label")
     axes.grid(False)
     axes.imshow(np.log(mistakes), "Oranges", vmin=-0.5, vmax=np.log(largest))
     for label, prediction in np.argwhere(counts):
         right, count = label == prediction, counts[label, prediction]
         colour = "white" if not right and count > largest**0.75 else "black"  # on dark squares
         style = {"ha": "center", "va": "center", "fontweight": "bold" if right else "normal"}
-        axes.text(prediction, label, str(count), fontsize=19, color=colour, **style)
+        axes.text(prediction, label, str(count), color=colour, fontsize=9, **style)
     axes.set(xticks=range(10), yticks=range(10))
     return figure
 
@@ -92,37 +96,31 @@ def plot_pixel_gradients(images: Tensor, labels: Tensor, gradients: Tensor, when
         "more ink on orange raises the loss, on purple lowers it\n"
         "below that: its mean size for all such digits"
     )
-    figure, canvas = new_canvas(640, 930, f"Which pixels would change the loss?\n{when}", caption, 22)
-    for half in (0, 1):
-        digits = slice(5 * half, 5 * half + 5)
-        top = 92 + 368 * half
-        rows = ((to_array(images[first]), INK, 0, 1), (scaled, SIGNED, -1, 1), (sizes, AMOUNT, 0, largest))
-        for row, (tiles, scale, low, high) in enumerate(rows):
-            box = (20, top + 116 * row, 600, 116)
-            draw_image(canvas, tile(tiles[digits], columns=5), box, scale, low, high)
+    figure = new_figure(4.5, 6.6, f"Which pixels would change the loss?\n{when}", caption)
+    rows = ((to_array(images[first]), INK, 0, 1), (scaled, SIGNED, -1, 1), (sizes, AMOUNT, 0, largest))
+    for number, axes in enumerate(add_tiles(figure, [""] * 6, 1)):
+        tiles, scale, low, high = rows[number % 3]
+        half = slice(0, 5) if number < 3 else slice(5, 10)
+        axes.imshow(tile(tiles[half], columns=5), scale, vmin=low, vmax=high)
     return figure
 
 
 def plot_predictions(names: Sequence[str], images: Tensor, probabilities: Tensor) -> Any:
     """Draw what a network saw of each picture (N, 28, 28), and how probable each digit is to it (N, 10)."""
     columns = min(3, len(names))
-    width, height = max(columns * 400, 560), -(-len(names) // columns) * 215 + 110
-    figure, canvas = new_canvas(
-        width, height, "What did the network see?", "bars: how probable each digit is"
-    )
-    for number, (name, image, row) in enumerate(zip(names, images, probabilities.tolist(), strict=True)):
-        left, top = 20 + number % columns * 400, 92 + number // columns * 215
+    size = columns * 2.9, -(-len(names) // columns) * 1.6 + 0.8
+    figure = new_figure(*size, "What did the network see?", "bars: how probable each digit is")
+    short = [name if len(name) <= 20 else f"…{name[-19:]}" for name in names]
+    titles = [title for name in short for title in (name, "")]
+    tiles = add_tiles(figure, titles, 2 * columns)
+    for image, row, shown, bars in zip(images, probabilities.tolist(), tiles[::2], tiles[1::2], strict=True):
         best = max(range(10), key=row.__getitem__)
-        draw_digit(canvas, image, left, top, 160)
-        short = name if len(name) <= 30 else f"…{name[-29:]}"
-        canvas.text(left, top - 6, f"{short}: {best}", fontsize=16)
-        bars = add_axes(figure, left + 195, top, 120, 160)
+        shown.imshow(to_array(image), INK, vmin=0, vmax=1)
         bars.barh(range(10), row, color=[VALUE if digit == best else EDGE for digit in range(10)])
-        bars.set(xlim=(0, 1), ylim=(9.5, -0.5), xticks=[])
-        bars.set_yticks(range(10), range(10), fontsize=13)
-        bars.spines[:].set_visible(False)
-        bars.tick_params(length=0)
-        bars.text(row[best] + 0.04, best, _percent(row[best]), fontsize=13, va="center")
+        bars.set(xlim=(0, 1.4), ylim=(9.5, -0.5))
+        bars.set_yticks(range(10), range(10), fontsize=7)
+        bars.set_frame_on(False)
+        bars.text(row[best] + 0.04, best, _percent(row[best]), fontsize=8, va="center")
     return figure
 
 

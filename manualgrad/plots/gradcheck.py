@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from manualgrad.plots.figure import SIGNED, to_array
+from manualgrad.plots.figure import SIGNED, add_chart, new_figure, to_array
 
 
 def plot_jacobians(title: str, argument: str, yours: Tensor, numeric: Tensor) -> Any:
@@ -13,16 +13,11 @@ def plot_jacobians(title: str, argument: str, yours: Tensor, numeric: Tensor) ->
 
     Both are (elements of the result, elements of the argument).
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 3.5), layout="constrained")
-    figure.suptitle(f"{title}: ∂ result / ∂ {argument}")
-    limit = max(float(numeric.abs().max()), 1e-300)
-    difference = yours - numeric
-    spread = max(float(difference.abs().max()), 1e-300)
-    parts = [("yours", yours, limit), ("numeric", numeric, limit), ("difference", difference, spread)]
-    for axes, (name, values, scale) in zip(figure.subplots(1, 3), parts, strict=True):
-        image = axes.imshow(to_array(values), cmap=SIGNED, vmin=-scale, vmax=scale, aspect="auto")
+    figure = new_figure(10, 3.5, f"{title}: ∂ result / ∂ {argument}")
+    parts = {"yours": yours, "numeric": numeric, "difference": yours - numeric}
+    for axes, (name, values) in zip(figure.subplots(1, 3), parts.items(), strict=True):
+        limit = max(float((values if name == "difference" else numeric).abs().max()), 1e-300)
+        image = axes.imshow(to_array(values), cmap=SIGNED, vmin=-limit, vmax=limit, aspect="auto")
         axes.set(title=name, xlabel=f"element of {argument}", ylabel="element of the result")
         figure.colorbar(image, ax=axes)
     return figure
@@ -30,11 +25,7 @@ def plot_jacobians(title: str, argument: str, yours: Tensor, numeric: Tensor) ->
 
 def plot_step_sweep(title: str, steps: Sequence[float], errors: Sequence[float]) -> Any:
     """Draw the error of central differences against their step size: a V, both axes logarithmic."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5, 3.5), layout="constrained")
-    axes = figure.subplots()
+    figure = new_figure(5, 3.5, title)
+    axes = add_chart(figure, "step size", "relative error of the central difference")
     axes.loglog(steps, [max(error, 1e-17) for error in errors], marker="o")
-    axes.set(title=title, xlabel="step size", ylabel="relative error of the central difference")
-    axes.grid(alpha=0.3)
     return figure

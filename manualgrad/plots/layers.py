@@ -1,4 +1,4 @@
-"""Draw what other layers do: filters and feature maps, a gradient on its way back in time, attention."""
+"""Draw what other layers do: feature maps, a gradient on its way back in time, attention."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,35 +6,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from manualgrad.plots.figure import (
-    AMOUNT,
-    EDGE,
-    PALETTE,
-    SIGNED,
-    add_chart,
-    draw_digit,
-    draw_image,
-    draw_scale,
-    new_canvas,
-    new_figure,
-    tile,
-    to_array,
-)
-
-
-def plot_filters(weight: Tensor, when: str) -> Any:
-    """Draw a convolution's filters (out, in, height, width): of several input channels the first."""
-    filters = to_array(weight)[:, 0]
-    limit = max(float(np.abs(filters).max()), 1e-30)
-    columns = min(len(filters), 8 if len(filters) > 16 else 4)
-    height = -(-len(filters) // columns) * 600 / columns
-    caption = f"each tile: one filter's {filters.shape[1]} × {filters.shape[2]} weights"
-    figure, canvas = new_canvas(640, height + 165, f"What does each filter look for?\n{when}", caption)
-    # A thin white line parts the tiles: each pixel is drawn as ten.
-    sheet = tile(np.kron(filters, np.ones((10, 10))), columns, gap=3)
-    draw_image(canvas, sheet, (20, 90, 600, height), SIGNED, -limit, limit)
-    draw_scale(canvas, 90, height + 102, limit)
-    return figure
+from manualgrad.plots.figure import AMOUNT, EDGE, PALETTE, add_chart, add_tiles, new_figure, tile, to_array
 
 
 def plot_feature_maps(image: Tensor, maps: Mapping[str, Tensor], label: str, when: str) -> Any:
@@ -43,17 +15,17 @@ def plot_feature_maps(image: Tensor, maps: Mapping[str, Tensor], label: str, whe
     By a layer's name stand its outputs, (channels, height, width), of which four are drawn. ``label`` says
     what the image is, such as ``"7"``.
     """
+    maps = {"the image": image[None]} | dict(maps)
+    titles = [
+        f"{name}: {len(all_[:4])} of {len(all_)}, {all_.shape[1]} × {all_.shape[2]}"
+        for name, all_ in maps.items()
+    ]
     caption = "yellow: the filter found what it looks for\neach row on its own scale"
     title = f"What does each layer make of this {label}?\n{when}"
-    figure, canvas = new_canvas(640, 190 + 150 * len(maps), title, caption, 21)
-    draw_digit(canvas, image, 20, 96, 120)
-    for number, (name, values) in enumerate(maps.items()):
-        top, shown = 96 + 150 * number, to_array(values)[:4]
-        for column, channel in enumerate(shown):
-            box = (160 + column * 118, top, 110, 110)
-            draw_image(canvas, channel, box, AMOUNT, 0, max(float(shown.max()), 1e-30))
-        words = f"{name}: {len(shown)} of {len(values)} maps, {values.shape[1]} × {values.shape[2]}"
-        canvas.text(160, top + 116, words, va="top", fontsize=17)
+    figure = new_figure(4.5, 1.2 + 1.2 * len(maps), title, caption)
+    for axes, values in zip(add_tiles(figure, titles, 1), maps.values(), strict=True):
+        drawn = to_array(values[:4])
+        axes.imshow(tile(drawn, columns=4), AMOUNT, vmin=0, vmax=max(drawn.max(), 1e-30))
     return figure
 
 
@@ -63,18 +35,18 @@ def plot_gradient_through_time(norms: Mapping[str, Tensor], when: str) -> Any:
     By a cell's name stand the norms of the loss's gradient by the hidden state of each step: (steps,).
     """
     caption = "where it is tiny, what was read early is not learnt"
-    figure = new_figure(640, 640, f"Does the gradient reach the first step?\n{when}", caption, 21)
+    figure = new_figure(4.5, 4.5, f"Does the gradient reach the first step?\n{when}", caption)
     x, y = "step in time: the row of the image that was read", "size of the gradient, relative to the last"
-    axes = add_chart(figure, 110, 92, 505, 430, x, y)
+    axes = add_chart(figure, x, y)
     shares = {name: to_array(norm) / max(float(norm[-1]), 1e-300) for name, norm in norms.items()}
     for colour, (name, share) in zip(PALETTE, shares.items(), strict=False):
         label = f"{name}: {share[0]:.2g} at the first step"
-        axes.plot(range(1, len(share) + 1), share, marker="o", linewidth=2, color=colour, label=label)
+        axes.plot(range(1, len(share) + 1), share, marker="o", markersize=3, color=colour, label=label)
     numbers = np.concatenate(list(shares.values()))
     low, high = min(numbers[numbers > 0], default=1.0), max(numbers)
     axes.set(yscale="log", ylim=(min(low / 3, 0.01), max(10 * high, 100)))  # room above for the legend
     axes.axhline(1, color=EDGE, linewidth=1)
-    axes.legend(fontsize=17)
+    axes.legend(fontsize=9)
     return figure
 
 
@@ -85,13 +57,13 @@ def plot_attention(images: Tensor, attention: Tensor, labels: Tensor, when: str)
     (N, patches), and sums to 1 over the patches.
     """
     caption = "the brighter a patch, the more it looks at it\neach digit on its own scale"
-    height = 130 + -(-len(images) // 4) * 175
-    figure, canvas = new_canvas(640, height, f"Where does it look? ({when})", caption, 21)
-    for number, (image, weight) in enumerate(zip(to_array(images), to_array(attention), strict=True)):
-        left, top = 20 + number % 4 * 153, 84 + number // 4 * 175
-        side = round(len(weight) ** 0.5)
-        draw_image(canvas, weight.reshape(side, side), (left, top, 142, 142), AMOUNT, 0, weight.max())
-        place = (left, left + 142, top + 142, top)
-        canvas.imshow(image, "gray", alpha=0.75 * image.clip(0, 1), extent=place, aspect="auto")
-        canvas.text(left + 71, top - 5, f"{labels[number]}", ha="center", fontsize=17)
+    rows = -(-len(images) // 4)
+    figure = new_figure(4.5, 1.1 + 1.25 * rows, f"Where does it look?\n{when}", caption)
+    side = round(attention.shape[1] ** 0.5)
+    titles = [str(label) for label in labels.tolist()]
+    for axes, image, weight in zip(add_tiles(figure, titles, 4), images, attention, strict=True):
+        patches, pixels = to_array(weight).reshape(side, side), to_array(image)
+        place = (0, 1, 1, 0)
+        axes.imshow(patches, AMOUNT, vmin=0, extent=place)
+        axes.imshow(pixels, "gray", alpha=0.75 * pixels.clip(0, 1), extent=place)
     return figure

@@ -12,16 +12,13 @@ from manualgrad.plots.figure import (
     GRADIENT,
     PALETTE,
     VALUE,
-    Array,
-    add_axes,
     add_chart,
-    draw_frame,
-    new_canvas,
+    add_tiles,
     new_figure,
     to_array,
 )
 
-EXTENT = (-0.5, 1.5)  # of the plane that is drawn, on both axes
+REACH = (-0.5, 1.5)  # of the plane that is drawn, on both axes
 MARKERS = {0: "s", 1: "o"}  # by target
 POINTS = "squares: target 0    circles: target 1"
 
@@ -30,29 +27,23 @@ Network = Callable[[Tensor], Tensor]
 
 def plot_decision_boundary(answer: Network, inputs: Tensor, targets: Tensor, when: str) -> Any:
     """Draw the network's answer, (N, 2) -> (N, 1), over the plane, with a line where it is one half."""
-    values = _over_plane(answer, inputs, 50)[0]
-    low = _least(values)
-    line = "white line: ½" if values.min() < 0.5 < values.max() else "no line: one answer everywhere"
-    caption = f"yellow: answer 1, blue: {low}, {line}\n{POINTS}"
-    figure, canvas = new_canvas(640, 740, f"Where does it draw its line?\n{when}", caption, 22)
-    _draw_map(canvas, values, inputs, targets, (70, 92, 530), low, marker=24, line=5)
-    style = {"ha": "center", "va": "center", "fontsize": 20}
-    canvas.text(335, 648, "first input", **style)
-    canvas.text(40, 357, "second input", rotation=90, **style)
+    caption = f"yellow: answer 1    blue: 0 (tanh: -1)    white line: ½\n{POINTS}"
+    figure = new_figure(4.5, 5.2, f"Where does it draw its line?\n{when}", caption)
+    (axes,) = add_tiles(figure, [""], 1)
+    _draw_maps([axes], answer, inputs, targets, marker=16, line=3.5)
+    axes.set(xlabel="first input", ylabel="second input")
     return figure
 
 
 def plot_hidden_units(hidden: Network, inputs: Tensor, targets: Tensor, when: str) -> Any:
     """Draw what each hidden unit puts out over the plane: ``hidden`` maps (N, 2) to (N, H)."""
-    maps = _over_plane(hidden, inputs, 50)
-    low = _least(maps)
-    height = -(-len(maps) // 3) * 252 + 160
-    caption = f"yellow: it puts out 1, blue: {low}\n{POINTS}"
-    figure, canvas = new_canvas(740, height, f"What does each hidden unit see? ({when})", caption)
-    for number, values in enumerate(maps):
-        left, top = 20 + number % 3 * 240, 92 + number // 3 * 252
-        _draw_map(canvas, values, inputs, targets, (left, top, 220), low, marker=13)
-        canvas.text(left + 110, top - 6, f"hidden unit {number + 1}", fontsize=18, ha="center")
+    with torch.no_grad():
+        units = hidden(inputs).shape[1]
+    caption = f"yellow: it puts out 1    blue: 0 (tanh: -1)\n{POINTS}"
+    size = 4.5, 1.2 + -(-units // 3) * 1.65
+    figure = new_figure(*size, f"What does each hidden unit see?\n{when}", caption)
+    tiles = add_tiles(figure, [f"hidden unit {number + 1}" for number in range(units)], 3)
+    _draw_maps(tiles, hidden, inputs, targets, marker=8)
     return figure
 
 
@@ -78,23 +69,21 @@ def plot_hidden_space(
     middle = (flat[..., 1].min() + flat[..., 1].max()) / 2
     reach = 1.25 * max(abs(flat - (line, middle)).max(), 1e-3)  # the same unit on both axes
     caption = "to the right: along the output unit's weights\nhollow: at the start    filled: now"
-    figure = new_figure(640, 740, f"Can one straight line part the points?\n{when}", caption, 21)
-    axes = add_axes(figure, 45, 92, 550, 550)
-    axes.set_axis_off()
-    axes.set(xlim=(line - reach, line + reach), ylim=(middle - reach, middle + reach))
+    figure = new_figure(4.5, 5.2, f"Can one straight line part the points?\n{when}", caption)
+    (axes,) = add_tiles(figure, [""], 1)
+    axes.set(xlim=(line - reach, line + reach), ylim=(middle - reach, middle + reach), aspect="equal")
     axes.axvspan(line, line + reach, color="#fbf0b0")
     axes.axvspan(line - reach, line, color="#d5dbe6")
-    axes.axvline(line, color="white", linewidth=5)
-    style = {"fontsize": 20, "va": "top"}
-    axes.text(line, middle + 0.98 * reach, " answer 1 →", **style)
-    axes.text(line, middle + 0.98 * reach, "← answer 0 ", ha="right", **style)
+    axes.axvline(line, color="white", linewidth=3.5)
+    axes.text(line, middle + 0.98 * reach, " answer 1 →", va="top")
+    axes.text(line, middle + 0.98 * reach, "← answer 0 ", va="top", ha="right")
     for row, (bits, target) in enumerate(zip(inputs.tolist(), targets.flatten().tolist(), strict=True)):
         colour, marker = PALETTE[row], MARKERS[round(target)]
         x, y = flat[:, row].T
-        axes.plot(x, y, color=colour, linewidth=2.5, marker=marker, markersize=15, markevery=[0], mfc="white")
-        axes.plot(x[-1:], y[-1:], color=colour, marker=marker, markersize=21, markeredgecolor="black")
+        axes.plot(x, y, color=colour, linewidth=1.8, marker=marker, markersize=10, markevery=[0], mfc="white")
+        axes.plot(x[-1:], y[-1:], color=colour, marker=marker, markersize=14, markeredgecolor="black")
         label = f"{bits[0]:.0f} {bits[1]:.0f}"
-        axes.annotate(label, (x[-1], y[-1]), (15, 0), textcoords="offset points", va="center", fontsize=20)
+        axes.annotate(label, (x[-1], y[-1]), (11, 0), textcoords="offset points", va="center")
     return figure
 
 
@@ -104,26 +93,24 @@ def plot_many_boundaries(answers: Mapping[int, Network], inputs: Tensor, targets
         failed = {seed for seed, answer in answers.items() if not answer(inputs).round().equal(targets)}
     title = f"Who learns XOR? {len(answers) - len(failed)} of {len(answers)} networks"
     caption = f"framed: not learnt    white line: answer ½    {POINTS}"
-    figure, canvas = new_canvas(830, -(-len(answers) // 5) * 180 + 105, title, caption, 19)
-    for number, (seed, answer) in enumerate(answers.items()):
-        left, top = 15 + number % 5 * 163, 78 + number // 5 * 180
-        values = _over_plane(answer, inputs, 40)[0]
-        _draw_map(canvas, values, inputs, targets, (left, top, 145), _least(values), marker=8, line=2.5)
-        colour = GRADIENT if seed in failed else "black"
-        canvas.text(left + 72, top - 5, f"seed {seed}", fontsize=20, ha="center", color=colour)
+    figure = new_figure(5.8, 0.8 + -(-len(answers) // 5) * 1.25, title, caption)
+    tiles = add_tiles(figure, [f"seed {seed}" for seed in answers], 5)
+    for axes, (seed, answer) in zip(tiles, answers.items(), strict=True):
+        _draw_maps([axes], answer, inputs, targets, marker=5, line=1.5)
         if seed in failed:
-            draw_frame(canvas, left, top, 145, colour, 6)
+            axes.title.set_color(GRADIENT)
+            axes.spines[:].set(color=GRADIENT, linewidth=4)
     return figure
 
 
 def plot_many_errors(curves: Mapping[int, Mapping[int, float]], learnt: Sequence[int]) -> Any:
     """Draw the mean absolute error of many networks by seed and epoch; some seeds have learnt XOR."""
     caption = f"vermilion: not learnt, {len(curves) - len(learnt)} of {len(curves)}"
-    figure = new_figure(640, 560, "When does each network learn?", caption)
-    axes = add_chart(figure, 85, 64, 530, 380, "epoch", "mean absolute error")
+    figure = new_figure(4.5, 4, "When does each network learn?", caption)
+    axes = add_chart(figure, "epoch", "mean absolute error")
     for seed, curve in curves.items():
         colour = VALUE if seed in learnt else GRADIENT
-        axes.plot([epoch + 1 for epoch in curve], list(curve.values()), color=colour, alpha=0.7, linewidth=2)
+        axes.plot([epoch + 1 for epoch in curve], list(curve.values()), color=colour, alpha=0.7)
     axes.set(xscale="log", ylim=(0, None))
     return figure
 
@@ -131,49 +118,34 @@ def plot_many_errors(curves: Mapping[int, Mapping[int, float]], learnt: Sequence
 def plot_survey(shares: Mapping[str, Mapping[float, float]], networks: int) -> Any:
     """Draw which share of so many networks learns XOR, by activation and learning rate."""
     caption = f"each point: {networks} networks with other initial weights"
-    figure = new_figure(640, 560, "How many networks learn XOR?", caption)
-    axes = add_chart(figure, 95, 64, 520, 380, "learning rate", "share that learns")
+    figure = new_figure(4.5, 4, "How many networks learn XOR?", caption)
+    axes = add_chart(figure, "learning rate", "share that learns")
     for colour, (activation, by_rate) in zip(PALETTE, shares.items(), strict=False):
         rates = list(by_rate)
-        axes.plot(rates, list(by_rate.values()), marker="o", markersize=9, color=colour, label=activation)
-        axes.set(xscale="log", ylim=(-0.03, 1.03))
-        axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
+        axes.plot(rates, list(by_rate.values()), marker="o", color=colour, label=activation)
+    axes.set(xscale="log", ylim=(-0.03, 1.03))
+    axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
     axes.set_xticks([], minor=True)
-    axes.legend(fontsize=17)
+    axes.legend()
     return figure
 
 
-def _over_plane(network: Network, inputs: Tensor, side: int) -> Array:
-    """Return a network's outputs over the plane: (units, side, side), rows from bottom to top."""
-    ticks = torch.linspace(*EXTENT, side, dtype=inputs.dtype, device=inputs.device)
+def _draw_maps(
+    tiles: Sequence[Any], network: Network, inputs: Tensor, targets: Tensor, marker: float, line: float = 0
+) -> None:
+    """Draw each of a network's outputs over the plane: the values, the line at one half, the four points."""
+    side = 50
+    ticks = torch.linspace(*REACH, side, dtype=inputs.dtype, device=inputs.device)
     plane = torch.cartesian_prod(ticks, ticks).flip(1)  # the first input runs fastest
     with torch.no_grad():
-        return to_array(network(plane).t().reshape(-1, side, side))
-
-
-def _least(values: Array) -> int:
-    """Return where the activation's range begins: tanh reaches from -1, sigmoid from 0."""
-    return -1 if values.min() < -0.1 else 0
-
-
-def _draw_map(
-    canvas: Any,
-    values: Array,
-    inputs: Tensor,
-    targets: Tensor,
-    box: tuple[float, float, float],
-    low: int,
-    marker: float,
-    line: float = 0,
-) -> None:
-    """Draw one map of the plane in a box (left, top, side): the values, the line at one half, four points."""
-    left, top, side = box
-    place = (left, left + side, top + side, top)
-    style = {"origin": "lower", "extent": place}
-    canvas.imshow(values, AMOUNT, vmin=low, vmax=1, interpolation="bilinear", aspect="auto", **style)
-    if line and values.min() < 0.5 < values.max():
-        canvas.contour(values, [0.5], colors="white", linewidths=line, extent=place)
-    for target, shape in MARKERS.items():
-        points = (to_array(inputs[targets.flatten().round() == target]) - EXTENT[0]) / 2 * side
-        edge = {"markerfacecolor": "white", "markeredgecolor": "black", "markeredgewidth": marker / 9}
-        canvas.plot(left + points[:, 0], top + side - points[:, 1], shape, markersize=marker, **edge)
+        maps = to_array(network(plane).t().reshape(-1, side, side))
+    low = -1 if maps.min() < -0.1 else 0  # where the activation's range begins: tanh reaches below 0
+    place = {"extent": (*REACH, *REACH), "origin": "lower"}
+    edge = {"markerfacecolor": "white", "markeredgecolor": "black"}
+    for axes, values in zip(tiles, maps, strict=True):
+        axes.imshow(values, AMOUNT, vmin=low, vmax=1, interpolation="bilinear", **place)
+        if line and values.min() < 0.5 < values.max():
+            axes.contour(values, [0.5], colors="white", linewidths=line, **place)
+        for target, shape in MARKERS.items():
+            points = to_array(inputs[targets.flatten().round() == target])
+            axes.plot(*points.T, shape, markersize=marker, markeredgewidth=marker / 9, **edge)

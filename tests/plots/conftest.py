@@ -28,7 +28,7 @@ def check_layout(figure):
     canvas.draw()
     width, height = canvas.get_width_height()
     boxes = {text.get_text(): text.get_window_extent() for text in figure.texts if text.get_text()}
-    pictures = [axes.get_tightbbox() for axes in figure.axes if axes.axison]
+    pictures = [axes.get_tightbbox() for axes in figure.axes if axes.get_visible() and axes.axison]
     for axes in figure.axes:
         pictures += [each.get_window_extent() for each in (*axes.images, *axes.texts)]
     for box in (*boxes.values(), *pictures):

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from manualgrad.plots.figure import GRADIENT, VALUE
-from manualgrad.plots.network import Link, Node, plot_network, plot_sigmoid_network
+from manualgrad.plots.network import Link, plot_network, plot_sigmoid_network
 
 
 def colours_of(figure):
@@ -11,8 +11,8 @@ def colours_of(figure):
 
 def test_values_are_blue_and_gradients_vermilion():
     nodes = [
-        [Node("x", {"": (torch.tensor(2.0), torch.tensor(12.0))})],
-        [Node("y", {"": (torch.tensor(8.0), None)})],
+        {"x": [("", 2.0, 12.0)]},
+        {"y": [("", 8.0, None)]},
     ]
     colours = colours_of(plot_network("How?", nodes, [Link("x", "y", "w1", 0.25, -0.125)], "y"))
     for word, colour in (
