@@ -107,7 +107,7 @@ def test_images_are_pictures_with_their_names_and_a_slider(open_tab):
         see(page, tag)
     picture = page.locator("tf-image-loader img").locator("visible=true").first
     picture.wait_for(timeout=PATIENCE)
-    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 444
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 450
     slider = page.locator("tf-image-loader paper-slider").first
     assert slider.evaluate("slider => slider.max") == 5  # six times
 
