@@ -17,7 +17,7 @@ def test_a_run_learns_and_draws_filters_and_feature_maps(tmp_path, monkeypatch, 
     for tag in ("convolutions/filters", "convolutions/feature maps"):
         assert [step for drawn, step in figures.log if drawn == tag] == [8, 16, 24]
     assert figures["convolutions/filters"].axes[0].images
-    words = " ".join(text.get_text() for text in figures["convolutions/feature maps"].axes[0].texts)
+    words = " ".join(axes.get_title() for axes in figures["convolutions/feature maps"].axes)
     for name, size in (("convolution 1", "12 × 12"), ("ReLU 1", "12 × 12"), ("ReLU 2", "4 × 4")):
         assert name in words
         assert size in words
