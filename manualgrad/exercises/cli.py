@@ -30,7 +30,6 @@ VERBS = {
     "solution": "show our solution beside yours",
     "reset": "begin anew; your file is kept under another name",
     "grade": "check many submissions, for a teacher",
-    "autograder": "write what a course system runs, for a teacher",
 }
 
 
@@ -53,8 +52,8 @@ def main(description: str, program: str, argv: Sequence[str] | None = None) -> i
 
 def _do(options: Namespace, program: str) -> int:
     """Do what one verb is for; 1 if a check finds something wrong."""
-    if options.verb in ("grade", "autograder"):
-        return _teach(options)
+    if options.verb == "grade":
+        return _grade(options)
     file, folder = Path(getattr(options, "name", None) or ""), options.dir
     if file.suffix == ".py":  # its path names the exercise and the folder
         options.name = file.name
@@ -90,14 +89,11 @@ def _check(session: Session, exercise: Exercise, as_json: bool) -> int:
     return 0 if verdict.passed else 1
 
 
-def _teach(options: Namespace) -> int:
-    """Grade a class, or one submission for another system, or write what that system runs."""
+def _grade(options: Namespace) -> int:
+    """Grade a class, or one submission for another system."""
     from manualgrad.exercises import grade, gradebook  # a student's commands do without
 
     chosen = [find(name) for name in options.exercises or ()]
-    if options.verb == "autograder":
-        gradebook.write_autograder(options.path, chosen)
-        return 0
     limits = Limits(cpu_seconds=options.time_limit, wall_seconds=3 * options.time_limit)
     if options.out is not None:
         grade.grade_class(options.folder, options.out, chosen, options.jobs, limits, options.force)
@@ -133,7 +129,7 @@ def _parse(description: str, program: str, argv: Sequence[str] | None) -> Namesp
     verbs["check"].add_argument("--json", action="store_true", help="print the verdict as JSON")
     verbs["solution"].add_argument("--force", action="store_true", help="also before yours has passed")
 
-    grade, autograder = verbs["grade"], verbs["autograder"]
+    grade = verbs["grade"]
     grade.add_argument("folder", metavar="FOLDER", type=Path, help="has one folder a submission")
     into = grade.add_mutually_exclusive_group(required=True)
     into.add_argument("--out", type=Path, metavar="FOLDER", help="where the tables and the feedback go")
@@ -147,8 +143,6 @@ def _parse(description: str, program: str, argv: Sequence[str] | None) -> Namesp
     ):
         grade.add_argument(option, type=_positive, default=default, metavar="N", help=text)
     grade.add_argument("--force", action="store_true", help="forget an earlier grading")
-    autograder.add_argument("path", metavar="FILE", type=Path, help=".zip: Gradescope, .py: Classroom 50")
-    autograder.add_argument("--exercises", nargs="+", required=True, metavar="NAME", help="which to grade")
     options = parser.parse_args(argv)
     if options.verb is None:
         parser.error(f"a verb is missing: {', '.join(VERBS)}")

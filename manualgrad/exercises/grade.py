@@ -4,13 +4,12 @@ import csv
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import track
 
-from manualgrad.atomic import write_atomically
 from manualgrad.errors import UserError
 from manualgrad.exercises import gradebook, sandbox
 from manualgrad.exercises.course import COURSE
@@ -47,15 +46,15 @@ def grade_class(
         print(f"{len(known)} grades of {rows} stand; --force begins anew")
     with rows.open("w", newline="", encoding="utf-8") as file:  # each row as it comes, for a kill on the way
         writer = csv.writer(file)
-        writer.writerows([COLUMNS, *gradebook.details(earlier)])
+        writer.writerows([COLUMNS, *map(astuple, earlier)])
         remaining = [task for task, key in zip(tasks, keys, strict=True) if key not in known]
         for grade in grade_all(remaining, jobs, limits):
             known[grade.submission, grade.exercise, grade.digest] = grade
-            writer.writerows(gradebook.details([grade]))
+            writer.writerow(astuple(grade))
             file.flush()
     grades = [known[key] for key in keys]
-    write_atomically(rows, gradebook.csv_table([COLUMNS, *gradebook.details(grades)]))
-    write_atomically(table, gradebook.csv_table(gradebook.students(submissions, grades)))
+    gradebook.write_table(rows, [COLUMNS, *map(astuple, grades)])
+    gradebook.write_table(table, gradebook.students(submissions, grades))
     texts.mkdir(exist_ok=True)
     for submission in submissions:
         its = [grade for grade in grades if grade.submission == submission.name]

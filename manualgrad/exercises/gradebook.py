@@ -1,20 +1,18 @@
 """Grades as tables for a teacher, as texts to hand back, and as other systems read them."""
 
 import csv
-import importlib.metadata
 import io
 import os
 import sys
 import time
-import zipfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from manualgrad.atomic import write_atomically
 from manualgrad.errors import UserError
-from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.submissions import Submission
 
 
@@ -53,16 +51,11 @@ def read_details(path: Path) -> list[Grade]:
     return [Grade(**row | {name: number(row[name]) for name, number in numbers.items()}) for row in rows]
 
 
-def csv_table(rows: Iterable[Iterable[object]]) -> bytes:
-    """Return the bytes of a CSV file."""
+def write_table(path: Path, rows: Iterable[Iterable[object]]) -> None:
+    """Write a CSV file."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
-
-
-def details(grades: Iterable[Grade]) -> list[list[object]]:
-    """Return a row for each grade."""
-    return [list(asdict(grade).values()) for grade in grades]
+    write_atomically(path, text.getvalue().encode())
 
 
 def students(submissions: Sequence[Submission], grades: Sequence[Grade]) -> list[list[object]]:
@@ -160,48 +153,3 @@ def classroom50(grades: Sequence[Grade]) -> dict[str, Any]:
         "max-score": out_of,
         "tests": tests,
     }
-
-
-# What a teacher uploads: the files of Gradescope's zip, and the script of Classroom 50.
-GRADESCOPE_FILES = {
-    "setup.sh": """#!/usr/bin/env bash
-set -e
-apt-get update
-apt-get install -y python3-pip
-python3 -m pip install --break-system-packages manualgrad{version}
-""",
-    "run_autograder": """#!/usr/bin/env bash
-python3 -m manualgrad.exercises grade /autograder/submission \\
-    --gradescope /autograder/results/results.json --exercises {names}
-""",
-}
-CLASSROOM50_SCRIPT = '''"""Grade this submission with manualgrad, and leave result.json."""
-
-import subprocess
-import sys
-
-for command in (
-    "pip install --quiet manualgrad{version}",
-    "manualgrad.exercises grade . --classroom50 result.json --exercises {names}",
-):
-    subprocess.run([sys.executable, "-m", *command.split()], check=True)
-'''
-
-
-def write_autograder(path: Path, exercises: Sequence[Exercise]) -> None:
-    """Write what a teacher uploads: ``.zip`` is for Gradescope, ``.py`` for Classroom 50."""
-    if path.suffix not in (".zip", ".py"):
-        raise UserError(f"{path}: the name has to end in .zip (Gradescope) or .py (Classroom 50)")
-    try:
-        version = f"=={importlib.metadata.version('manualgrad')}"
-    except importlib.metadata.PackageNotFoundError:  # used from a checkout: the newest there is
-        version = ""
-    values = {"version": version, "names": " ".join(exercise.name for exercise in exercises)}
-    if path.suffix == ".py":
-        path.write_text(CLASSROOM50_SCRIPT.format(**values), encoding="utf-8")
-        return
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, text in GRADESCOPE_FILES.items():
-            entry = zipfile.ZipInfo(name, time.localtime()[:6])
-            entry.external_attr = 0o755 << 16
-            archive.writestr(entry, text.format(**values))
