@@ -1,10 +1,17 @@
 """Grade many submissions side by side; none can stop another, or change its grade."""
 
+import codecs
 import csv
+import hashlib
+import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple, replace
+from contextlib import suppress
+from dataclasses import astuple, dataclass, replace
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 from rich.console import Console
@@ -14,18 +21,35 @@ from manualgrad.errors import UserError
 from manualgrad.exercises import gradebook, sandbox
 from manualgrad.exercises.course import COURSE
 from manualgrad.exercises.exercise import Exercise
+from manualgrad.exercises.folder import PROGRESS
 from manualgrad.exercises.gradebook import COLUMNS, Grade
-from manualgrad.exercises.submissions import File, Submission, look, read_class, read_submission
+from manualgrad.exercises.look import look
 from manualgrad.exercises.verdict import Limits, Request, Verdict
 from manualgrad.table import print_table
 
-Task = tuple[str, Exercise, File]  # whose, which, and what was handed in
-
-MISSING = File(Path(), problem=("not-submitted", "It was not handed in."))
+LARGEST_FILE = 2**20  # bytes
 CONFINED = "submissions can write in a scratch folder only, and reach no other process"
 EXPOSED = (
     "this system cannot confine them: submissions can write where you can; docs/grading.md has a way out"
 )
+
+
+@dataclass(frozen=True)
+class File:
+    """What one student handed in for one exercise, as it was when the grading began."""
+
+    submission: str
+    exercise: Exercise
+    path: Path = Path()
+    source: bytes = b""
+    attempts: int = 0  # the checks that the student's own record speaks of
+    problem: tuple[str, str] | None = None  # a kind and a message, if it cannot be judged at all
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What names a grade: whose it is, of which exercise, and a digest of what was judged."""
+        digest = hashlib.sha256(repr(self.problem).encode() + self.source).hexdigest()[:12]
+        return self.submission, self.exercise.name, digest
 
 
 def grade_class(
@@ -35,11 +59,14 @@ def grade_class(
     table, rows, texts = out / "grades.csv", out / "details.csv", out / "feedback"
     if table.exists() and not rows.exists() and not force:
         raise UserError(f"{table} exists; --force replaces it")
-    submissions = read_class(folder)
-    tasks = _tasks(submissions, chosen, folder)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder")
+    folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    files = read(folders, chosen)
+    if not files:
+        raise UserError(f"{folder}: no folder in it has a file with the name of an exercise")
     earlier = gradebook.read_details(rows) if rows.exists() and not force else []
-    known = {(grade.submission, grade.exercise, grade.digest): grade for grade in earlier}
-    keys = [(name, exercise.name, file.digest) for name, exercise, file in tasks]
+    known = {grade.key: grade for grade in earlier}
     out.mkdir(exist_ok=True)
     print(CONFINED if sandbox.landlock_version() >= 6 else EXPOSED)
     if known:
@@ -47,20 +74,19 @@ def grade_class(
     with rows.open("w", newline="", encoding="utf-8") as file:  # each row as it comes, for a kill on the way
         writer = csv.writer(file)
         writer.writerows([COLUMNS, *map(astuple, earlier)])
-        remaining = [task for task, key in zip(tasks, keys, strict=True) if key not in known]
-        for grade in grade_all(remaining, jobs, limits):
-            known[grade.submission, grade.exercise, grade.digest] = grade
+        for grade in grade_all([file for file in files if file.key not in known], jobs, limits):
+            known[grade.key] = grade
             writer.writerow(astuple(grade))
             file.flush()
-    grades = [known[key] for key in keys]
+    grades = [known[file.key] for file in files]
     gradebook.write_table(rows, [COLUMNS, *map(astuple, grades)])
-    gradebook.write_table(table, gradebook.students(submissions, grades))
+    gradebook.write_table(table, gradebook.students(grades))
     texts.mkdir(exist_ok=True)
-    for submission in submissions:
-        its = [grade for grade in grades if grade.submission == submission.name]
-        (texts / f"{submission.name}.md").write_text(gradebook.feedback(its), encoding="utf-8")
-    header = ("exercise", "passed", "mean points", "")
-    print_table(f"{len(submissions)} submissions", header, gradebook.summary(grades))
+    for name, its in groupby(grades, lambda grade: grade.submission):
+        (texts / f"{name}.md").write_text(gradebook.feedback(list(its)), encoding="utf-8")
+    print_table(
+        f"{len(folders)} submissions", ("exercise", "passed", "mean points", ""), gradebook.summary(grades)
+    )
     for grade in grades:
         if grade.look_at:
             print(f"look at {grade.submission}: {grade.exercise}.py {grade.look_at}")
@@ -71,46 +97,77 @@ def grade_submission(
     folder: Path, chosen: Sequence[Exercise], jobs: int | None, limits: Limits
 ) -> list[Grade]:
     """Return the grades of one submission, in the exercises' order."""
-    tasks = _tasks([read_submission(folder)], chosen, folder)
-    grades = {grade.exercise: grade for grade in grade_all(tasks, jobs, limits)}
-    return [grades[exercise.name] for _, exercise, _ in tasks]
-
-
-def _tasks(submissions: Sequence[Submission], chosen: Sequence[Exercise], folder: Path) -> list[Task]:
-    """Return what is to be graded: the chosen exercises, or all that anybody has handed in."""
-    handed_in = {name for submission in submissions for name in submission.files}
-    exercises = chosen or [exercise for exercise in COURSE if exercise.name in handed_in]
-    if not exercises:
+    files = read([folder], chosen)
+    if not files:
         raise UserError(f"{folder}: no file in it has the name of an exercise")
-    return [
-        (s.name, exercise, s.files.get(exercise.name, MISSING)) for s in submissions for exercise in exercises
-    ]
+    grades = {grade.key: grade for grade in grade_all(files, jobs, limits)}
+    return [grades[file.key] for file in files]
 
 
-def grade_all(tasks: Sequence[Task], jobs: int | None, limits: Limits) -> Iterator[Grade]:
+def read(folders: Sequence[Path], chosen: Sequence[Exercise]) -> list[File]:
+    """Read what was handed in of the chosen exercises, or of all that anybody has handed in.
+
+    A file may lie at any depth; of several with one name the least deep counts.
+    """
+    found = {}
+    for folder in folders:
+        files = [file for file in folder.rglob("*") if file.is_file() and not file.is_symlink()]
+        files.sort(key=lambda file: (len(file.parts), _plain(file) != file.name, file), reverse=True)
+        found[folder] = {_plain(file): file for file in files}
+    names = {name for files in found.values() for name in files}
+    exercises = chosen or [exercise for exercise in COURSE if f"{exercise.name}.py" in names]
+    return [_read(folder, exercise, found[folder]) for folder in folders for exercise in exercises]
+
+
+def _plain(file: Path) -> str:
+    """Return a file's name as an exercise's would be: ``Sigmoid (1).PY`` is sigmoid.py."""
+    stem = re.sub(r"([ _-]*\(\d+\)|[ _-]+copy)+$", "", file.stem.lower())
+    return re.sub(r"[ -]", "_", stem) + file.suffix.lower()
+
+
+def _read(folder: Path, exercise: Exercise, found: dict[str, Path]) -> File:
+    name = os.fsencode(folder.name).decode(errors="backslashreplace")  # that can be printed and written
+    path, attempts = found.get(f"{exercise.name}.py"), 0
+    if path is None:
+        return File(name, exercise, problem=("not-submitted", "It was not handed in."))
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        attempts = int(json.loads(found[PROGRESS].read_bytes())[exercise.name]["checks"])
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        return File(name, exercise, path, problem=("unreadable", f"{path.name}: {error.strerror}."))
+    if len(source) > LARGEST_FILE:
+        return File(name, exercise, path, problem=("too-large", f"{path.name} is larger than 1 MB."))
+    if source.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # PowerShell's
+        source = source.decode("utf-16", "replace").encode()
+    return File(name, exercise, path, source, attempts)
+
+
+def grade_all(files: Sequence[File], jobs: int | None, limits: Limits) -> Iterator[Grade]:
     """Grade side by side, and yield the grades; those last whose check lost its server."""
     lost = []
     with ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
-        grades = pool.map(lambda task: grade_one(limits, *task), tasks)
-        shown = track(grades, "grading", len(tasks), console=Console(stderr=True), transient=True)
-        for task, grade in zip(tasks, shown, strict=True):
+        grades = pool.map(partial(grade_one, limits), files)
+        shown = track(grades, "grading", len(files), console=Console(stderr=True), transient=True)
+        for file, grade in zip(files, shown, strict=True):
             if grade.kind == "lost":
-                lost.append(task)
+                lost.append(file)
             else:
                 yield grade
-    for task in lost:  # alone, it is found out which of them took the server down
-        yield grade_one(limits, *task)
+    for file in lost:  # alone, it is found out which of them took the server down
+        yield grade_one(limits, file)
 
 
-def grade_one(limits: Limits, submission: str, exercise: Exercise, file: File) -> Grade:
+def grade_one(limits: Limits, file: File) -> Grade:
     """Check one exercise of one submission."""
-    steps = len(exercise.steps)
-    grade = Grade(submission, exercise.name, 0, steps, file=file.path.name, digest=file.digest)
+    submission, exercise, digest = file.key
+    steps = len(file.exercise.steps)
+    grade = Grade(submission, exercise, 0, steps, attempts=file.attempts, file=file.path.name, digest=digest)
     if file.problem is not None:
         kind, message = file.problem
         return replace(grade, kind=kind, message=message, report=message)
-    verdict = sandbox.check(Request(exercise.name, file.path.resolve(), file.source, limits, width=80))
-    looks = look(exercise, file.source)
+    verdict = sandbox.check(Request(exercise, file.path.resolve(), file.source, limits, width=80))
+    looks = look(file.exercise, file.source)
     if verdict.steps_done > steps or verdict.passed != (verdict.steps_done == steps):
         verdict = Verdict(kind="tampered", message=f"{file.path.name} reports points that there are not.")
         looks = f"{verdict.message} {looks}".strip()

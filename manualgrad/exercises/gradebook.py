@@ -8,12 +8,12 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from manualgrad.atomic import write_atomically
 from manualgrad.errors import UserError
-from manualgrad.exercises.submissions import Submission
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,15 @@ class Grade:
     message: str = ""
     seconds: float = 0.0  # how long the check took
     look_at: str = ""  # what a person should look at, and why
+    attempts: int = 0  # the checks that the student's own record speaks of
     file: str = ""  # the name that it was handed in by
     report: str = ""  # what the student would have been told
     digest: str = ""  # of the file that was judged; last, so that a row which was cut has none
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What names the grade: whose it is, of which exercise, and what was judged."""
+        return self.submission, self.exercise, self.digest
 
     @property
     def passed(self) -> bool:
@@ -47,7 +53,7 @@ def read_details(path: Path) -> list[Grade]:
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         rows: list[dict[str, Any]] = [row for row in reader if reader.fieldnames == COLUMNS and row["digest"]]
-    numbers = {"points": int, "out_of": int, "seconds": float}
+    numbers = {"points": int, "out_of": int, "seconds": float, "attempts": int}
     return [Grade(**row | {name: number(row[name]) for name, number in numbers.items()}) for row in rows]
 
 
@@ -58,17 +64,17 @@ def write_table(path: Path, rows: Iterable[Iterable[object]]) -> None:
     write_atomically(path, text.getvalue().encode())
 
 
-def students(submissions: Sequence[Submission], grades: Sequence[Grade]) -> list[list[object]]:
+def students(grades: Sequence[Grade]) -> list[list[object]]:
     """Return a header, and a row for each student."""
     names = list(dict.fromkeys(grade.exercise for grade in grades))
     rows: list[list[object]] = [["name", "total", "out_of", "percent", *names, "attempts", "look_at"]]
-    for submission in submissions:
-        its = [grade for grade in grades if grade.submission == submission.name]
+    for name, group in groupby(grades, lambda grade: grade.submission):
+        its = list(group)
         total, out_of = totals(its)
-        points = [grade.points for grade in its]
+        attempts = sum(grade.attempts for grade in its) or ""
         looks = "; ".join(f"{grade.exercise}.py {grade.look_at}" for grade in its if grade.look_at)
-        percent = round(100 * total / out_of, 1)
-        rows.append([submission.name, total, out_of, percent, *points, submission.attempts, looks])
+        points = [grade.points for grade in its]
+        rows.append([name, total, out_of, round(100 * total / out_of, 1), *points, attempts, looks])
     return rows
 
 

@@ -155,9 +155,4 @@ def difference(name: str, yours: Any, right: Tensor) -> str:
     message = f"{place}: yours {yours[index]:.6g}, should be {right[index]:.6g}."
     if right.ndim == 2 and right.shape[0] == right.shape[1] and torch.allclose(yours.t(), right):
         return f"{message} It is the transpose of the right one."
-    factor = float(yours[index] / right[index])
-    # One number is a multiple of any other.
-    whole = right.numel() > 1 or round(factor, 9).is_integer()
-    if whole and factor and torch.allclose(yours, factor * right):
-        return f"{message} It is {factor:.4g} times the right one."
     return message

@@ -172,7 +172,7 @@ def test_a_grading_that_is_killed_goes_on(tmp_path, grade):
     running.communicate()
     assert not (out / "grades.csv").exists()
     with details.open("ab") as file:
-        file.write(b'student 5,exp,1,1,,,0.5,,exp.py,"a report that')  # as if the kill had cut a row
+        file.write(b'student 5,exp,1,1,,,0.5,,3,exp.py,"a report that')  # as if the kill had cut a row
     (tmp_path / "in" / "student 1" / "exp.py").write_text(WRONG)  # handed in again meanwhile
     _, students, rows, printed = grade("--jobs", "1")
     assert " grades of " in printed
@@ -221,8 +221,8 @@ def test_problems_are_one_line(tmp_path, capsys):
     hand_in(tmp_path / "in" / "ada", exp=RIGHT)
     for folder, out, message in (
         ("none", "out", "no such folder"),
-        ("empty", "out", "no submissions"),
-        ("others", "out", "no file in it has the name of an exercise"),
+        ("empty", "out", "no folder in it has a file with the name of an exercise"),
+        ("others", "out", "no folder in it has a file"),
         ("in", "none/grades", "No such file or directory"),
     ):
         assert exercises.main(["grade", str(tmp_path / folder), "--out", str(tmp_path / out)]) == 1
