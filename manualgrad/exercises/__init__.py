@@ -28,11 +28,11 @@ def check(name: str, folder: str | Path | None = None) -> Verdict:
     """
     from manualgrad.exercises import sandbox
     from manualgrad.exercises.course import find
-    from manualgrad.exercises.folder import Folder
+    from manualgrad.exercises.session import Session
     from manualgrad.exercises.verdict import Request
 
-    exercise, student = find(name), Folder(None if folder is None else Path(folder))
+    exercise, student = find(name), Session(None if folder is None else Path(folder))
     file = student.need(exercise).resolve()
     verdict = sandbox.check(Request(exercise.name, file, file.read_bytes(), width=100, html=True))
-    student.note_check(exercise, verdict.passed, verdict.steps_done)
+    student.note_check(exercise, verdict)
     return verdict

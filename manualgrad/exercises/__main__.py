@@ -8,7 +8,7 @@ The course writes a file with the forward given and the backward missing. You
 write it, save it, and are told at once what is right, what is wrong and why.
 """
 
-from manualgrad.exercises import cli
+from manualgrad.exercises import cli, stub
 
 if __name__ == "__main__":
-    raise SystemExit(cli.main(__doc__ or "", "python -m manualgrad.exercises"))
+    raise SystemExit(cli.main(__doc__ or "", stub.PROGRAM))

@@ -15,9 +15,8 @@ from rich.text import Text
 from manualgrad.errors import UserError
 from manualgrad.exercises.course import find
 from manualgrad.exercises.exercise import Exercise
-from manualgrad.exercises.folder import DEFAULT, Folder
 from manualgrad.exercises.sandbox import check
-from manualgrad.exercises.session import Session
+from manualgrad.exercises.session import DEFAULT, Session
 from manualgrad.exercises.verdict import Limits
 from manualgrad.exercises.watch import Watch
 
@@ -59,7 +58,7 @@ def _do(options: Namespace, program: str) -> int:
         options.name = file.name
         if folder is None and (file.is_file() or file.parent != Path()):
             folder = file.parent
-    session = Session(Folder(folder, program))
+    session = Session(folder, program)
     if options.verb == "list":
         session.show(options.all)
         return 0
@@ -81,7 +80,7 @@ def _check(session: Session, exercise: Exercise, as_json: bool) -> int:
         verdict = check(session.request(exercise))
     if as_json:
         print(json.dumps({"exercise": exercise.name, "steps": len(exercise.steps)} | asdict(verdict)))
-        session.folder.note_check(exercise, verdict.passed, verdict.steps_done)
+        session.note_check(exercise, verdict)
     else:
         session.conclude(exercise, verdict)
         if verdict.passed:

@@ -21,9 +21,9 @@ from manualgrad.errors import UserError
 from manualgrad.exercises import gradebook, sandbox
 from manualgrad.exercises.course import COURSE
 from manualgrad.exercises.exercise import Exercise
-from manualgrad.exercises.folder import PROGRESS
 from manualgrad.exercises.gradebook import COLUMNS, Grade
 from manualgrad.exercises.look import look
+from manualgrad.exercises.session import PROGRESS
 from manualgrad.exercises.verdict import Limits, Request, Verdict
 from manualgrad.table import print_table
 

@@ -1,15 +1,18 @@
-"""Write the student's file: the formula, the shapes, what is given, and one place to write; and its solution.
+"""Write what a student reads: the file to work in, the hints, and the solution.
 
 Everything comes from the lesson and its code; nothing is kept twice.
 """
 
 import re
 import textwrap
+from collections.abc import Callable
+
+from rich.text import Text
 
 from manualgrad.exercises.exercise import Exercise, Lesson
-from manualgrad.exercises.folder import Folder
-from manualgrad.exercises.prose import fill, wrap
 
+PROGRAM = "python -m manualgrad.exercises"
+FORMULA = " " * 4  # a lesson indents its formulas by this
 WIDTH = 79  # of the text; code is as wide as it is
 
 _CLASS = """\
@@ -72,8 +75,12 @@ _COMMANDS = """\
         one more hint each time"""
 
 
-def write_stub(exercise: Exercise, folder: Folder) -> str:
-    """Return the text of the file that the student starts from; the folder is for the commands in it."""
+def _command(verb: str, exercise: Exercise) -> str:
+    return f"{PROGRAM} {verb} {exercise.name}"
+
+
+def write_stub(exercise: Exercise, command: Callable[[str, Exercise], str] = _command) -> str:
+    """Return the text of the file that the student starts from; ``command`` gives what to type for a verb."""
     lesson = exercise.lesson
     section = "Program" if exercise.kind == "script" else "Forward"
     parts = {section: wrap(lesson.sections[section], WIDTH)}
@@ -92,7 +99,7 @@ def write_stub(exercise: Exercise, folder: Folder) -> str:
         if exercise.kind == "prediction":
             task, names, code = _PREDICT, _NAMES, code + _PREDICTION
     steps = [f"    {number}. {step.title}" for number, step in enumerate(exercise.steps, 1)]
-    commands = _COMMANDS.format(*(folder.command(verb, exercise) for verb in ("check", "hint")))
+    commands = _COMMANDS.format(*(command(verb, exercise) for verb in ("check", "hint")))
     task = fill(f"{task} {exercise.note}".strip(), WIDTH)
     told = [task, names, "\n".join(steps) if len(steps) > 1 else "", commands]
     parts["Your task"] = "\n\n".join(filter(None, told))
@@ -187,3 +194,78 @@ def their_solution(exercise: Exercise, text: str) -> str:
     except (SyntaxError, ValueError, KeyError):
         return text
     return "\n".join(line for line in code.splitlines() if "# -----" not in line)
+
+
+_COMPARE = (
+    "Write the right gradient above the wrong one. What turns one into the other: a sign, a number, a "
+    "factor, another tensor in a place, a transpose, a sum? The list in your file has a name for each."
+)
+
+
+def hints(exercise: Exercise) -> list[str]:
+    """Return an exercise's hints, each giving a little more away than the one before.
+
+    First what was saved for backward, and the pitfalls; then the derivation, a paragraph at a time; and at
+    last the formula that is the result, or for a prediction what to do with it.
+    """
+    sections = exercise.lesson.sections
+    if exercise.kind == "script":
+        return [*paragraphs(sections["Symptom"]), *paragraphs(sections["Cause"])]
+    derivation = paragraphs(sections["Backward"])
+    last = max(i for i, paragraph in enumerate(derivation) if f"\n{FORMULA}" in f"\n{paragraph}")
+    before, gap, formula = derivation[last].rpartition(f"\n\n{FORMULA}")
+    result = "\n\n".join([gap.strip("\n") + formula, *derivation[last + 1 :]])
+    if dangling := re.search(r"(?<!\S)With [^.]*:\Z", before):  # no sentence without its formula
+        before, result = before[: dangling.start()].rstrip(), f"{dangling[0]}\n\n{result}"
+    saved = [f"Saved for backward: {sections['Saved']}"] if "Saved" in sections else []
+    steps = [*derivation[:last], re.sub(r":\Z", ".", before)]
+    kinds = [_COMPARE] if exercise.kind == "prediction" else []
+    return [*saved, f"Pitfalls:\n\n{sections['Pitfalls']}", *filter(None, steps), result, *kinds]
+
+
+def paragraphs(text: str) -> list[str]:
+    """Split a section at blank lines; a formula, and what goes on in lower case, stays with what is above."""
+    found: list[str] = []
+    for piece in re.split(r"\n\s*\n", text.strip("\n")):
+        if found and (piece.startswith(FORMULA) or piece[:1].islower()):
+            found[-1] += f"\n\n{piece}"
+        else:
+            found.append(piece)
+    return found
+
+
+def wrap(text: str, width: int) -> str:
+    """Fit a section into a width: sentences flow, no word is broken, formulas keep their columns.
+
+    A formula that is too wide goes on below, at the gaps between its columns.
+    """
+    return "\n\n".join(_wrap_piece(piece, width) for piece in re.split(r"\n\s*\n", text.strip("\n")))
+
+
+def _wrap_piece(piece: str, width: int) -> str:
+    if piece.startswith(FORMULA):
+        return "\n".join(_wrap_formula(row, width) for row in piece.splitlines())
+    items = (" ".join(item.split()) for item in re.split(r"\n(?=- )", piece))
+    return "\n".join(fill(item, width, "  " * item.startswith("- ")) for item in items)
+
+
+def _wrap_formula(row: str, width: int) -> str:
+    """Break a row of a formula at its gaps: between columns or terms; where that is not enough, at words."""
+    if len(row) <= width:
+        return row
+    first, *rest = re.split(r" {3,}(?![ =])|  (?=[-+]  )", row.strip())  # none before an = below an =
+    below = [(1 if " = " in first and " = " in part else 2) * FORMULA + part for part in rest]
+    return "\n".join(fill(line, width, 3 * FORMULA) for line in [FORMULA + first, *below])
+
+
+def fill(text: str, width: int, indent: str = "") -> str:
+    """Wrap one paragraph between its words; the lines after the first are indented."""
+    return textwrap.fill(
+        text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def styled(text: str) -> Text:
+    """Return a section without its markup: what stands in double backticks is set off by its style."""
+    parts = re.split("``", text)
+    return Text.assemble(*((part, "bold" if number % 2 else "") for number, part in enumerate(parts)))

@@ -9,7 +9,6 @@ from manualgrad.exercises import sandbox
 from manualgrad.exercises.course import COURSE
 from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.session import Session
-from manualgrad.exercises.stub import write_stub
 
 
 class Watch:
@@ -17,17 +16,17 @@ class Watch:
 
     def __init__(self, session: Session) -> None:
         sandbox.start_server()
-        self.session, self.folder = session, session.folder
+        self.session = session
         self.current: Exercise | None = None  # what hints are about
         self.saved = {exercise.name: self._stamp(exercise) for exercise in COURSE}
         self.has_keys = sys.stdin.isatty()
 
     def run(self) -> None:
         """Go on until all exercises are done, or q or Ctrl-C is typed."""
-        before = self.folder.passed()
+        before = self.session.passed()
         self._turn_to_next()
         try:
-            if self.current is not None and self.folder.progress(self.current).checks:
+            if self.current is not None and self.session.progress(self.current).checks:
                 self._check(self.current)
             self._say_keys()
             while self.current is not None and self._wait():
@@ -36,7 +35,7 @@ class Watch:
                         self._check(exercise)
         except KeyboardInterrupt:
             self.session.say("")
-        passed = self.folder.passed()
+        passed = self.session.passed()
         new = ", ".join(name for name in passed if name not in before)
         done = f"{len(passed)} of {len(COURSE)} exercises done"
         self.session.say(f"passed just now: {new}; {done}" if new else done)
@@ -44,7 +43,7 @@ class Watch:
     def _stamp(self, exercise: Exercise) -> tuple[int, int] | None:
         """Return when a file was saved, in nanoseconds, and its size; None if it is not there."""
         try:
-            status = self.folder.file(exercise).stat()
+            status = self.session.file(exercise).stat()
         except FileNotFoundError:
             return None
         return status.st_mtime_ns, status.st_size
@@ -79,13 +78,13 @@ class Watch:
 
     def _turn_to_next(self) -> None:
         """Name the next exercise, and write its file if there is none."""
-        self.current = exercise = self.folder.upcoming()
+        self.current = exercise = self.session.upcoming()
         if exercise is None:
             self.session.say("All exercises are done.", "bold green")
             return
-        file = self.folder.file(exercise)
+        file = self.session.file(exercise)
         if not file.exists():
-            self.folder.start(exercise, write_stub(exercise, self.folder))
+            self.session.write(exercise)
             self.saved[exercise.name] = self._stamp(exercise)
         self.session.say(Text.assemble("\nNow: ", (exercise.name, "bold"), f". Open {file} and save it."))
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from manualgrad.exercises.course import find
-from manualgrad.exercises.folder import Folder
 from manualgrad.exercises.stub import write_stub
 
 PLACE = "raise NotImplementedError  # replace this line by yours"
@@ -12,7 +11,7 @@ PLACE = "raise NotImplementedError  # replace this line by yours"
 
 def stub(exercise):
     """The file as `start` writes it."""
-    return write_stub(find(exercise) if isinstance(exercise, str) else exercise, Folder(program="exercises"))
+    return write_stub(find(exercise) if isinstance(exercise, str) else exercise)
 
 
 def attempt(exercise, *lines):

@@ -9,8 +9,9 @@ from experiments import exercises
 from manualgrad.exercises.cli import VERBS
 from manualgrad.exercises.course import COURSE, find
 from manualgrad.exercises.exercise import PACKAGE
-from manualgrad.exercises.folder import Folder
-from manualgrad.exercises.prose import hints
+from manualgrad.exercises.session import Session
+from manualgrad.exercises.stub import hints
+from manualgrad.exercises.verdict import Verdict
 from tests.exercises.attempts import attempt
 
 
@@ -154,7 +155,7 @@ def test_the_solution_is_shown_after_a_pass_or_when_forced(folder, type_in):
     assert "grad_output * output" in out
     type_in("start", "exp")
     (folder / "exp.py").write_text(attempt("exp", "grad_input = output * grad_output  # mine"))
-    Folder(folder).note_check(find("exp"), True, 1)
+    Session(folder).note_check(find("exp"), Verdict(passed=True, steps_done=1))
     _, out, _ = type_in("solution", "exp")
     assert "# mine" in out
     assert "yours" in out

@@ -12,7 +12,6 @@ import pytest
 from experiments import exercises
 from manualgrad.exercises.course import COURSE, find
 from manualgrad.exercises.exercise import PACKAGE
-from manualgrad.exercises.folder import Folder
 from manualgrad.exercises.session import Session
 from manualgrad.exercises.watch import Watch
 from tests.exercises.attempts import attempt
@@ -87,7 +86,7 @@ def test_it_checks_on_save_and_moves_on(watched, tmp_path):
 
 
 def test_a_hint_is_about_what_was_checked_last(tmp_path, monkeypatch, capsys):
-    session = Session(Folder(tmp_path, "exercises"))
+    session = Session(tmp_path)
     session.start(find("tanh"))
     keyboard, terminal = pty.openpty()
     with os.fdopen(terminal) as stdin:

@@ -1,7 +1,7 @@
 """A lesson's text at any width, and its hints."""
 
 from manualgrad.exercises.course import COURSE
-from manualgrad.exercises.prose import hints, paragraphs, styled, wrap
+from manualgrad.exercises.stub import hints, paragraphs, styled, wrap
 
 SECTION = """\
 One sentence that goes on over
