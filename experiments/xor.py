@@ -72,8 +72,7 @@ def main(config: Config) -> dict[str, Any]:
     settings = document.given | {name: value for name, value in vars(config).items() if value is not None}
     inputs, targets = xor(torch.float64, device)
     seeds = range(config.seed, config.seed + config.seeds)
-    chosen = {name: settings[name] for name in ("learning_rate", "hidden", "epochs")}
-    with RunDir("xor", config, device, chosen) as run:
+    with RunDir("xor", config, device) as run:
         networks = {seed: build(settings, seed, device) for seed in seeds}
         answers, errors, correct = {}, {}, {}
         for seed, network in networks.items():

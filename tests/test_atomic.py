@@ -13,22 +13,15 @@ def test_written_and_written_over(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_cannot_be_written_leaves_what_was_there_and_names_the_file(tmp_path):
+def test_what_cannot_be_written_leaves_what_was_there(tmp_path):
     path = tmp_path / "figures.json"
     write_atomically(path, b"first")
     limit, hardest = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hardest))
     try:
-        with pytest.raises(OSError, match="too large") as caught:
+        with pytest.raises(OSError, match="too large"):
             write_atomically(path, bytes(2000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hardest))
-    assert caught.value.filename == str(path)
     assert path.read_bytes() == b"first"
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_folder_that_is_not_there(tmp_path):
-    with pytest.raises(FileNotFoundError) as caught:
-        write_atomically(tmp_path / "gone" / "figures.json", b"first")
-    assert caught.value.filename == str(tmp_path / "gone" / "figures.json")

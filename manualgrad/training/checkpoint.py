@@ -1,12 +1,9 @@
 """Save a training atomically, so that it can go on after whatever ended it."""
 
 import io
-import os
 import shlex
 import signal
 import sys
-import zipfile
-from contextlib import suppress
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -22,11 +19,7 @@ from manualgrad.training.loader import BatchLoader
 from manualgrad.training.nonfinite import NonFiniteError
 from manualgrad.training.run_dir import RunDir
 
-FORMAT = "manualgrad checkpoint 3"
-
-
-class Interrupted(KeyboardInterrupt):
-    """The training has stopped after a whole step, and is saved."""
+FORMAT = "manualgrad checkpoint 4"
 
 
 class Checkpointer:
@@ -49,8 +42,6 @@ class Checkpointer:
         self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        if parallel.is_first():
-            self._last.parent.mkdir(exist_ok=True)
         if self.config.resume and parallel.from_first(self._last.exists):
             self._restore()
             print(f"resuming in epoch {self.loader.epoch}, after {self.loader.step} steps")
@@ -65,40 +56,37 @@ class Checkpointer:
     ) -> None:
         for number, before in self._handlers.items():
             signal.signal(number, before)
-        if error is None or not self._last.is_file():
-            return
         if isinstance(error, NonFiniteError):  # the same would come again
             error.add_note("a smaller --learning-rate, in a new run, often helps")
-            return
-        processes = parallel.world_size()
-        launcher = "python" if processes == 1 else f"torchrun --nproc-per-node {processes}"
-        error.add_note(f"to resume: {launcher} {sys.argv[0]} --resume {shlex.quote(str(self.run.path))}")
+        elif error:
+            processes = parallel.world_size()
+            launcher = "python" if processes == 1 else f"torchrun --nproc-per-node {processes}"
+            error.add_note(f"to resume: {launcher} {sys.argv[0]} --resume {shlex.quote(str(self.run.path))}")
 
     def after_step(self) -> None:
-        """Save if it is time to; after a signal save and raise ``Interrupted``.
+        """Save if it is time to; after a signal save and raise KeyboardInterrupt.
 
         At an epoch's last step both are left to ``end_epoch``.
         """
-        step, every = self.loader.step, self.config.checkpoint_steps
-        stop = parallel.any_rank(self._stop)
-        if not self.loader.at_last_batch() and (stop or (every and step % every == 0)):
+        every, stop = self.config.checkpoint_steps, parallel.any_rank(self._stop)
+        if not self.loader.at_last_batch() and (stop or (every and self.loader.step % every == 0)):
             self._save()
             if stop:
-                raise Interrupted
+                raise KeyboardInterrupt
 
     def end_epoch(self, accuracy: float) -> None:
         """Keep the weights if their accuracy on the validation images is the best so far, and save.
 
         Call it when the epoch's metrics are logged: a run that is resumed from here does not log them again.
-        After a signal it then raises ``Interrupted``.
+        After a signal it then raises KeyboardInterrupt.
         """
         if accuracy > self._best_accuracy:
             self._best_accuracy = accuracy
             # First: last.pt may never know of better weights than there are.
-            self._write(self._best, {"model": self.model.state_dict()})
+            write_checkpoint(self._best, {"model": self.model.state_dict()})
         self._save()
         if parallel.any_rank(self._stop):
-            raise Interrupted
+            raise KeyboardInterrupt
 
     def load_best_weights(self) -> None:
         """Give the model its best weights."""
@@ -106,26 +94,16 @@ class Checkpointer:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         """Note that the run is to stop; in a process alone a second signal stops it at once."""
-        alone = parallel.world_size() == 1  # torchrun sends it again to each as soon as one has ended
-        if self._stop and alone:
+        if self._stop and parallel.world_size() == 1:  # torchrun sends each signal several times
             raise KeyboardInterrupt
         self._stop = True
-        if alone:
-            # Not print: the signal may have come in the middle of one, which cannot be entered twice.
-            with suppress(OSError):  # Ctrl-C has ended a `tee` that reads this, too
-                os.write(2, b"\nstopping after this step (once more: at once)\n")
 
     def _save(self) -> None:
         self.run.flush()  # the curves up to here are part of what is resumed
-        state: dict[str, Any] = {name: part.state_dict() for name, part in self._parts.items()}
-        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-        generators = {"cpu": torch.get_rng_state(), "cuda": cuda}
-        self._write(self._last, state | {"run": self.run.state_dict(), "generators": generators})
-
-    def _write(self, path: Path, content: dict[str, Any]) -> None:
-        if parallel.is_first():
-            header = {"experiment": self.run.experiment, "settings": hyper_parameters(self.config)}
-            write_checkpoint(path, header | {"best_accuracy": self._best_accuracy} | content)
+        state = {name: part.state_dict() for name, part in self._parts.items()}
+        generators = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+        header = {"settings": hyper_parameters(self.config), "best_accuracy": self._best_accuracy}
+        write_checkpoint(self._last, header | state | {"generators": generators})
 
     def _restore(self) -> None:
         content = read_checkpoint(self._last)
@@ -136,49 +114,44 @@ class Checkpointer:
         load_model(self.model, content, self._last)
         try:
             done, last = content["loader"]["step"], self.config.epochs * len(self.loader)
-            tested = (self.run.path / "metrics.json").exists()
-            if done > last or (done == last and tested):
-                raise UserError(f"{self.run.path} is finished; --epochs with more trains it further")
+            if done > last or (done == last and (self.run.path / "metrics.json").exists()):
+                raise UserError(f"{self.run.path} is finished: it has {done // len(self.loader)} epochs")
             torch.set_rng_state(content["generators"]["cpu"])
-            for index, state in enumerate(content["generators"]["cuda"][: torch.cuda.device_count()]):
-                torch.cuda.set_rng_state(state, index)
+            torch.cuda.set_rng_state_all(content["generators"]["cuda"][: torch.cuda.device_count()])
             self._best_accuracy = content["best_accuracy"]
             for name, part in self._parts.items():
                 part.load_state_dict(content[name])
-            self.run.load_state_dict(content["run"], self.loader.step)  # the last: it changes files
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as reason:
             raise UserError(f"{self._last} does not fit this run: {reason}") from reason
+        self.run.resume(self.loader.step)  # the last: it changes files
 
 
 def load_best(path: Path, model: Module) -> None:
     """Load the best weights of a run, named by its folder or by a checkpoint, into a model.
 
-    That there is none, or that it is another program's or another network's, is a UserError.
+    That it is another program's or another network's is a UserError; that there is none, an OSError.
     """
     path = path / "checkpoints" / "best.pt" if path.is_dir() else path
     load_model(model, read_checkpoint(path), path)
 
 
 def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
-    """Write plain values and tensors atomically."""
-    saved = io.BytesIO()  # in memory first: a full disk is then an OSError, and not one of PyTorch's
-    torch.save({"format": FORMAT} | content, saved)
-    write_atomically(path, saved.getvalue())
+    """Write plain values and tensors atomically, in the first of several processes."""
+    if parallel.is_first():
+        saved = io.BytesIO()  # in memory first: a full disk is then an OSError, and not one of PyTorch's
+        torch.save({"format": FORMAT} | content, saved)
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, saved.getvalue())
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint of ours, all tensors on the CPU, or raise a UserError."""
-    if not path.is_file():
-        raise UserError(f"{path}: there is no such checkpoint")
     try:
-        # PyTorch's reader compares no checksums: it would load a flipped bit as a slightly wrong weight.
-        with zipfile.ZipFile(path) as archive:
-            changed = archive.testzip()
-        content = None if changed else torch.load(path, weights_only=True, map_location="cpu")
+        content = torch.load(path, weights_only=True, map_location="cpu")
+    except OSError:
+        raise
     except Exception as reason:  # every parser has errors of its own, and all mean the same
         raise UserError(f"{path} cannot be used: it was cut off or changed, or is no checkpoint") from reason
-    if changed:
-        raise UserError(f"{path} cannot be used: {changed} in it was changed")
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UserError(f"{path} cannot be used: it is another program's, or another version's")
     return content
@@ -189,5 +162,5 @@ def load_model(model: Module, checkpoint: dict[str, Any], path: Path) -> None:
     try:
         model.load_state_dict(checkpoint["model"])
     except (KeyError, TypeError, AttributeError, RuntimeError) as reason:
-        difference = " ".join(str(reason).split(":", 1)[-1].split()) or reason
+        difference = " ".join(str(reason).split(":", 1)[-1].split())
         raise UserError(f"{path} belongs to another network: {difference}") from reason

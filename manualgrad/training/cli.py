@@ -4,19 +4,15 @@ import io
 import json
 import re
 import sys
-import textwrap
-import time
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stderr
-from itertools import groupby
+from contextlib import redirect_stderr, redirect_stdout
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
 from manualgrad.errors import UserError
 from manualgrad.training import parallel
 from manualgrad.training.config import Config, flag
-
-PATIENCE = 20.0  # seconds
 
 C = TypeVar("C", bound=Config)
 
@@ -31,16 +27,11 @@ def launch(main: Callable[[C], Any], config_class: type[C], argv: Sequence[str] 
     program = Path(main.__code__.co_filename).stem
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # in a pipe, too, a line comes when it is printed
-    with parallel.silent_unless_first():
+    with redirect_stdout(sys.stdout if parallel.is_first() else io.StringIO()):  # only the first prints
         try:
             main(parse(config_class, argv, program, main.__globals__["__doc__"] or ""))
         except (UserError, OSError) as error:
-            problem = str(error)
-            if isinstance(error, OSError):
-                if error.errno is None:  # not the system's: a user's own code raised it
-                    raise
-                problem = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
-            _tell(f"{program}: error: {problem}", error)
+            _tell(f"{program}: error: {error}", error)
             return 1
         except KeyboardInterrupt as interrupt:
             if parallel.is_first():
@@ -58,33 +49,23 @@ def parse(config_class: type[C], argv: Sequence[str] | None, program: str, descr
     folder = getattr(config, "resume", None)
     if folder is None:
         return config
-    saved = _read_settings(folder, program)
-    begun = [text for name, value in saved.items() for text in _as_arguments(name, value)]
+    begun = [
+        flag(name) if value is True else f"{flag(name)}={value}"
+        for name, value in _read_settings(folder, program).items()
+        if value is not None and value is not False  # which are the defaults
+    ]
     return _cli(config_class, [*begun, *argv], program, description)
 
 
 def _read_settings(folder: Path, experiment: str) -> dict[str, Any]:
     """Read the settings of a run of this experiment from its ``config.json``."""
-    path = folder / "config.json"
     try:
-        content = json.loads(path.read_bytes())
-        whose, settings = content["experiment"], dict(content["settings"])
-    except FileNotFoundError:
-        raise UserError(f"{folder} is not a run folder: it has no {path.name}") from None
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise UserError(f"{path} does not hold the settings of a run") from None
-    if whose != experiment:
-        raise UserError(f"{path} is of a run of {whose!r:.40}, expected {experiment!r}")
-    return settings
-
-
-def _as_arguments(name: str, value: Any) -> list[str]:
-    """Write a saved setting as the command line has it; a switch that is off, and None, are the default."""
-    if value is None or value is False or value == []:
-        return []
-    if value is True:
-        return [flag(name)]
-    return [flag(name), *map(str, value)] if isinstance(value, list) else [f"{flag(name)}={value}"]
+        content = json.loads((folder / "config.json").read_bytes())
+        if content["experiment"] == experiment:
+            return dict(content["settings"])
+    except (OSError, ValueError, LookupError, TypeError):
+        pass
+    raise UserError(f"{folder} is not the folder of a run of {experiment}")
 
 
 def _cli(config_class: type[C], argv: list[str], program: str, description: str) -> C:
@@ -103,20 +84,16 @@ def _cli(config_class: type[C], argv: list[str], program: str, description: str)
 
 
 def _in_one_line(box: str) -> str:
-    """Return what tyro's box says: its first paragraph, and for a wrong option those that are similar."""
+    """Return what tyro's box says first, and for a wrong option those that are similar."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", box)  # in a terminal the box has colours
     lines = [line.strip(" │") for line in plain.splitlines()[1:]]
-    parts = groupby(lines, key=lambda line: set(line) <= set("─-╭╮╰╯"))  # between rules
-    message, *others = [list(part) for is_rule, part in parts if not is_rule] or [[]]
-    text = re.sub(r"^Error parsing (\w+: )?", "", " ".join(message).rstrip("."))  # the dataclass's name
-    similar = [line.split()[0] for part in others for line in part if line.startswith("--")]
-    return f"{text}; similar: {', '.join(similar)}" if similar and "Unrecognized" in text else text
+    has_words = re.compile(r"\w").search  # the others are rules
+    said = takewhile(has_words, dropwhile(lambda line: not has_words(line), lines))
+    text = re.sub(r"^Error parsing (\w+: )?", "", " ".join(said).rstrip("."))  # the dataclass's name
+    similar = ", ".join(line.split()[0] for line in lines if re.match(r"--\w", line))
+    return f"{text}; similar: {similar}" if similar and "Unrecognized" in text else text
 
 
 def _tell(message: str, reason: BaseException | None = None) -> None:
     """Print what ends the run, and below it its notes, such as the command that resumes it."""
-    if not parallel.is_first():
-        time.sleep(PATIENCE)  # of what ends all the first tells, and torchrun then ends this process
-    if sys.stderr.isatty():
-        message = textwrap.fill(message, 80, break_long_words=False, break_on_hyphens=False)
     print(message, *getattr(reason, "__notes__", []), sep="\n", file=sys.stderr)

@@ -1,26 +1,18 @@
 """The settings of a run: a dataclass whose fields are the options of the command line."""
 
 import dataclasses
-import json
-import os
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 
-def check_range(
-    name: str, value: float | None, minimum: float | None = None, maximum: float | None = None
-) -> None:
-    """Raise a ValueError if a setting, named as on the command line, is out of bounds or NaN.
-
-    None, as the value or as a bound, is always within them.
-    """
-    if value is None:
+def check_range(name: str, value: float | None, minimum: float, maximum: float = math.inf) -> None:
+    """Raise a ValueError if a setting, named as on the command line, is out of bounds or NaN. None is not."""
+    if value is None or minimum <= value <= maximum:
         return
-    if minimum is not None and not value >= minimum:
-        raise ValueError(f"--{name} {value}: expected at least {minimum}")
-    if maximum is not None and not value <= maximum:
-        raise ValueError(f"--{name} {value}: expected at most {maximum}")
+    most = f" and at most {maximum}" if maximum < math.inf else ""
+    raise ValueError(f"--{name} {value}: expected at least {minimum}{most}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,29 +67,19 @@ def flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def to_json(config: Config) -> dict[str, Any]:
-    """Return every setting as JSON has it: a path as its string, though its name may be any bytes."""
-    settings = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
-    return dict(
-        json.loads(json.dumps(settings, default=lambda path: os.fsencode(path).decode(errors="replace")))
-    )
-
-
 def hyper_parameters(config: Config) -> dict[str, Any]:
     """Return the settings on which a run's figures depend."""
-    return {name: value for name, value in to_json(config).items() if name not in config.runtime}
+    return {name: value for name, value in vars(config).items() if name not in config.runtime}
 
 
 def changed(config: Config) -> str:
-    """Name what differs from the defaults, for a folder's name: ``batch-size=64-epochs=3``.
+    """Name the settings that differ from the defaults, for a folder's name: ``batch-size=64-epochs=3``.
 
-    The seed stands in the name anyway; of several things the name says how many there are.
+    The seed stands in the name anyway; a file or several things would be too long for it.
     """
-    parts = []
-    for field in dataclasses.fields(config):
-        name, value = field.name.replace("_", "-"), getattr(config, field.name)
-        if field.name in config.runtime | {"seed"} or value == field.default or isinstance(value, Path):
-            continue
-        shown = len(value) if isinstance(value, tuple) else str(value).replace(os.sep, "_")
-        parts.append(name if value is True else f"{name}={shown}")
-    return "-".join(parts)
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    return "-".join(
+        flag(name)[2:] if value is True else f"{flag(name)[2:]}={value}"
+        for name, value in hyper_parameters(config).items()
+        if name != "seed" and value != defaults[name] and isinstance(value, int | float | str)
+    )

@@ -47,7 +47,7 @@ class MetricAccumulator:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the sums over all processes."""
-        return {"sums": parallel.sum_over_ranks(self._sums).clone()}
+        return {"sums": parallel.sum_over_ranks(self._sums)}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Restore the sums, in one of the processes."""

@@ -42,28 +42,26 @@ def locate_nonfinite(
     model: Module, loss_function: LossFunction, inputs: Tensor, targets: Tensor
 ) -> str | None:
     """Run a batch again through a copy with hooks; say what is the first not to be finite, if anything is."""
-    if not inputs.isfinite().all():
-        return "the batch's inputs are not finite"
     model, found = copy.deepcopy(model), []
 
-    def note(what: str, tensor: Tensor | None) -> None:
-        if tensor is not None and not tensor.isfinite().all():
+    def note(what: str, tensor: object) -> None:
+        if isinstance(tensor, Tensor) and not tensor.isfinite().all():
             found.append(f"{what} is not finite")
 
-    def watch(name: str) -> Callable[..., None]:
-        def after_forward(module: Module, arguments: tuple[Tensor, ...], output: Any) -> None:
-            which = f"module {name}, {module}"
+    def watch(which: str, module: Module) -> None:
+        def after_forward(module: Module, arguments: tuple[Any, ...], output: Any) -> None:
             for tensor in output if isinstance(output, tuple) else [output]:
                 note(f"the output of {which},", tensor)
             for tensor in arguments:
-                if tensor.requires_grad:
+                if isinstance(tensor, Tensor) and tensor.requires_grad:
                     tensor.register_hook(lambda gradient: note(f"the input's gradient in {which},", gradient))
 
-        return after_forward
+        module.register_forward_hook(after_forward)
 
     for name, module in model.named_modules():
         if not any(module.children()):
-            module.register_forward_hook(watch(name))
+            watch(f"module {name}, {module}", module)
+    note("the batch's input", inputs)
     loss = loss_function(model(inputs), targets)
     note("every module's output is finite, and the loss", loss)
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}

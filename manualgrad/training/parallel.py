@@ -5,8 +5,7 @@ the gradients, so that each takes the same step. In a process alone these functi
 """
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
@@ -42,18 +41,8 @@ def join(device: torch.device) -> None:
 
 def leave() -> None:
     """Leave them again."""
-    if dist.is_available() and dist.is_initialized():
+    if world_size() > 1 and dist.is_initialized():
         dist.destroy_process_group()
-
-
-@contextmanager
-def silent_unless_first() -> Iterator[None]:
-    """Keep all processes but the first from printing to standard output."""
-    if is_first():
-        yield
-        return
-    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
-        yield
 
 
 def distribute(model: Module) -> Module:
@@ -75,8 +64,8 @@ def own_rows(rows: Tensor) -> Tensor:
 
 def sum_over_ranks(numbers: Tensor) -> Tensor:
     """Return the sum of every process's numbers, in each process."""
+    numbers = numbers.clone()
     if world_size() > 1:
-        numbers = numbers.clone()
         dist.all_reduce(numbers)
     return numbers
 
@@ -88,8 +77,7 @@ def any_rank(flag: bool) -> bool:
 
 def from_first(make: Callable[[], Thing]) -> Thing:
     """Have the first process make something, and return it in every process."""
-    if world_size() == 1:
-        return make()
     made: list[Any] = [make() if is_first() else None]
-    dist.broadcast_object_list(made, src=0)
+    if world_size() > 1:
+        dist.broadcast_object_list(made)
     return made[0]

@@ -1,6 +1,7 @@
 """The run folder: settings at the start, TensorBoard's event files on the way, the figures at the end."""
 
 import inspect
+import io
 import itertools
 import json
 import platform
@@ -8,7 +9,6 @@ import shlex
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,7 +17,7 @@ import torch
 
 from manualgrad.atomic import write_atomically
 from manualgrad.training import parallel
-from manualgrad.training.config import Config, TrainConfig, changed, hyper_parameters, to_json
+from manualgrad.training.config import Config, TrainConfig, changed, hyper_parameters
 
 ADDRESS = "http://localhost:6006/#custom_scalars&_smoothingWeight=0"
 
@@ -27,8 +27,7 @@ class RunDir:
 
     Use it as a context manager: it prints where to look, and closes its files whatever happens. With
     ``--resume`` the folder is that of the run which goes on. Of several processes only the first writes.
-    The settings are written to ``config.json``, with versions and device, and into the Text tab, there with
-    what ``resolved`` puts in the place of a None.
+    The settings are written to ``config.json``, with versions and device, and into the Text tab.
 
     Attributes
     ----------
@@ -38,41 +37,27 @@ class RunDir:
         Whether this process logs anything, and whether it logs pictures and distributions, too.
     """
 
-    def __init__(
-        self, experiment: str, config: Config, device: torch.device, resolved: Mapping[str, Any] | None = None
-    ) -> None:
-        self.experiment, self.config = experiment, config
+    def __init__(self, experiment: str, config: Config, device: torch.device) -> None:
+        self.experiment, self.config, self.device = experiment, config, device
         self.logs = config.log != "none" and parallel.is_first()
         self.full = config.log == "full" and self.logs
         self.descriptions: dict[str, str] = {}  # of charts, by their tags
         self._writers: dict[str, Any] = {}
         self._purge_step: int | None = None
-        self._started = time.perf_counter()  # of a resumed run as if there had been no pause
-        versions = {"python": platform.python_version(), "torch": torch.__version__}
-        self._content = {
-            "experiment": experiment,
-            "settings": to_json(config),
-            "device": str(device),
-            "processes": parallel.world_size(),
-            "versions": versions,
-        }
+        self._started = time.perf_counter()
         resumed = getattr(config, "resume", None)
         self.path: Path = parallel.from_first(lambda: resumed or self._make())
-        self.config = replace(config, **(resolved or {}))  # the folder's name has only what was asked for
         if resumed or not self.logs:
             return
         for part in ("", "validation", "test") if isinstance(config, TrainConfig) else ():
             self.writer(part)  # the first of TensorBoard's seven colours, so that no layer shares them
         lesson = inspect.getmodule(type(config))  # the script
         self.writer().add_text("about/lesson", inspect.cleandoc((lesson and lesson.__doc__) or ""))
-        settings = {key.replace("_", "-"): value for key, value in to_json(self.config).items()}
-        table = to_table("setting", "value", settings | {"computed on": device} | versions)
-        self.writer().add_text("about/settings", table)
+        settings = {key.replace("_", "-"): value for key, value in vars(config).items()}
+        self.writer().add_text("about/settings", to_table("setting", "value", settings))
 
     def __enter__(self) -> Self:
-        print(f"run folder: {self.path}")
-        if self.logs:
-            print(f"look at it: {self._command()}\n            {ADDRESS}")
+        self._say_where()
         return self
 
     def __exit__(
@@ -113,12 +98,15 @@ class RunDir:
         """Show the matplotlib figure that ``plot(*args, **kwargs)`` returns, if pictures are logged."""
         if not self.full:
             return
-        import numpy as np
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from tensorboard.compat.proto import summary_pb2 as proto
 
-        canvas: Any = FigureCanvasAgg(plot(*args, **kwargs))  # add_figure would import pyplot, too
-        canvas.draw()
-        self.writer().add_image(tag, np.asarray(canvas.buffer_rgba())[..., :3], step, dataformats="HWC")
+        # add_figure would import pyplot, too, and take twice the time to pack the picture a little smaller.
+        figure = plot(*args, **kwargs)
+        figure.savefig(file := io.BytesIO(), format="png", pil_kwargs={"compress_level": 1})
+        width, height = figure.canvas.get_width_height()
+        image = proto.Summary.Image(width=width, height=height, encoded_image_string=file.getvalue())
+        summary = proto.Summary(value=[proto.Summary.Value(tag=tag, image=image)])
+        self.writer().file_writer.add_summary(summary, step)
 
     def flush(self) -> None:
         """Write what was logged to the disk."""
@@ -126,57 +114,57 @@ class RunDir:
             writer.flush()
 
     def finish(self, metrics: dict[str, Any]) -> dict[str, Any]:
-        """Write ``metrics.json``, with the seconds that the run took, say where it is, return the metrics."""
-        metrics = metrics | {"seconds": round(self.state_dict()["seconds"], 3)}
+        """Write ``metrics.json``, with the seconds since the start, say where it is, return the metrics."""
+        metrics = metrics | {"seconds": round(time.perf_counter() - self._started, 3)}
         if self.logs:
             from torch.utils.tensorboard import summary
 
-            kinds = (int, float, str, bool)
-            settings = {
-                k: v
-                for k, v in hyper_parameters(self.config).items()
-                if isinstance(v, kinds) and v is not False
-            }
+            chosen = hyper_parameters(self.config).items()
+            settings = {k: v for k, v in chosen if isinstance(v, int | float | str) and v is not False}
             # The first of its parts would fix the HParams tab's columns for all runs; without it they are
             # what the runs differ in, and every curve. And add_hparams begins another event file.
             for part in summary.hparams(settings, {})[1:]:
                 self.writer().file_writer.add_summary(part)
         if parallel.is_first():
             write_json(self.path / "metrics.json", metrics)
-        print(f"run folder: {self.path}")
-        if self.logs:
-            print(f"look at it: {self._command()}")
+        self._say_where()
         return metrics
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return how long the run has taken."""
-        return {"seconds": time.perf_counter() - self._started}
-
-    def load_state_dict(self, state: dict[str, Any], step: int) -> None:
+    def resume(self, step: int) -> None:
         """Go on after a step: what the run logged behind it goes, as do the figures of an earlier end."""
-        self._started -= state["seconds"]
         self._purge_step = step + 1
         if parallel.is_first():
-            write_json(self.path / "config.json", self._content)  # with more epochs, say
+            self._write_config(self.path)  # with more epochs, say
             (self.path / "metrics.json").unlink(missing_ok=True)
 
-    def _command(self) -> str:
-        return f"tensorboard --logdir {shlex.quote(str(self.path.parent))}"
+    def _say_where(self) -> None:
+        print(f"run folder: {self.path}")
+        if self.logs:
+            logdir = shlex.quote(str(self.path.parent))
+            print(f"look at it: tensorboard --logdir {logdir}\n            {ADDRESS}")
 
     def _make(self) -> Path:
         """Make a folder that no other run has, also when two begin within one second."""
-        stem = "-".join(
-            filter(None, [time.strftime("%Y%m%d-%H%M%S"), changed(self.config), f"seed{self.config.seed}"])
-        )
+        stem = [time.strftime("%Y%m%d-%H%M%S"), changed(self.config), f"seed{self.config.seed}"]
         parent = self.config.runs_dir / self.experiment
         parent.mkdir(parents=True, exist_ok=True)
         for number in itertools.count(1):
-            path = parent / (stem if number == 1 else f"{stem}-{number}")
+            path = parent / "-".join(filter(None, [*stem, str(number) if number > 1 else ""]))
             with suppress(FileExistsError):
                 path.mkdir()
                 break
-        write_json(path / "config.json", self._content)  # a folder without it cannot be resumed
+        self._write_config(path)  # a folder without it cannot be resumed
         return path
+
+    def _write_config(self, path: Path) -> None:
+        content = {
+            "experiment": self.experiment,
+            "settings": vars(self.config),
+            "device": str(self.device),
+            "processes": parallel.world_size(),
+            "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        }
+        write_json(path / "config.json", content)
 
 
 def log_times(last: int, count: int = 10) -> list[int]:

@@ -20,9 +20,7 @@ def setup(config: Config, dtype: torch.dtype = torch.float32) -> torch.device:
     torch.set_flush_denormal(True)
     torch.manual_seed(config.seed)
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    kind = config.device
-    if kind == "auto":
-        kind = "cuda" if there["cuda"] else "cpu"
+    kind = config.device if config.device != "auto" else "cuda" if there["cuda"] else "cpu"
     if not there[kind]:
         present = ", ".join(name for name, available in there.items() if available)
         raise UserError(f"--device {kind}: not on this machine, which has {present}")
@@ -30,10 +28,7 @@ def setup(config: Config, dtype: torch.dtype = torch.float32) -> torch.device:
         raise UserError("--device mps: has no float64, which this experiment computes with; take cpu")
     device = torch.device(kind)
     if kind == "cuda" and parallel.world_size() > 1:
-        number, count = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
-        if number >= count:
-            raise UserError(f"--device cuda: this machine has {count}, too few for one a process")
-        device = torch.device(kind, number)
+        device = torch.device(kind, int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     parallel.join(device)
     return device

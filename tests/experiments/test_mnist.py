@@ -60,7 +60,7 @@ def test_a_run_learns_and_leaves_its_figures(tmp_path, capsys, name):
     out = capsys.readouterr().out.splitlines()
     assert out[0] == f"run folder: {folder}"
     assert out[2].strip() == "http://localhost:6006/#custom_scalars&_smoothingWeight=0"
-    assert out[-1] == f"look at it: tensorboard --logdir {tmp_path}/{name}"
+    assert out[-2] == f"look at it: tensorboard --logdir {tmp_path}/{name}"
     answers = [line for line in out if re.match(r"\d ", line)]
     assert len(answers) == 5
     assert all("? yes: " in line for line in answers)

@@ -105,8 +105,8 @@ def test_every_picture_that_can_be_read_is_read(trained, draw, tmp_path, ask):
 def test_what_is_no_run(trained, draw, tmp_path, ask):
     picture = draw("one.png")
     for run, complaint in (
-        (tmp_path / "no", "there is no such checkpoint"),
-        (tmp_path, "there is no such checkpoint"),
+        (tmp_path / "no", "No such file or directory"),
+        (tmp_path, "No such file or directory"),
         (trained / "config.json", "cannot be used"),
     ):
         status, _, err = ask(run, picture)

@@ -8,7 +8,6 @@ from typing import Literal
 
 import pytest
 import torch
-import tyro
 
 from manualgrad.errors import UserError
 from manualgrad.training import RunDir, TrainConfig, check_range
@@ -27,8 +26,6 @@ class Settings(TrainConfig):
     """How."""
     place: Path | None = None
     """Where."""
-    files: tyro.conf.Positional[tuple[Path, ...]] = ()
-    """What."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -58,18 +55,18 @@ def test_status_and_message(capsys):
     assert launch(main, Settings, ["--end=ctrl-c"]) == 130
     assert capsys.readouterr().err == "test_cli: interrupted\n"
     assert launch(main, Settings, ["--end=file"]) == 1
-    assert capsys.readouterr().err == f"test_cli: error: {__file__}/x: Not a directory\n"
+    assert capsys.readouterr().err == f"test_cli: error: [Errno 20] Not a directory: '{__file__}/x'\n"
     with pytest.raises(ZeroDivisionError):  # an error in the script's own code keeps its traceback
         launch(main, Settings, ["--end=bug"])
 
 
 def test_every_kind_of_setting():
     config = parsed(
-        "a", "b", "--rate=1e-2", "--preset", "b", "--loud", "--place", "x/y", "--device", "cpu", "--seed=7",
+        "--rate=1e-2", "--preset", "b", "--loud", "--place", "x/y", "--device", "cpu", "--seed=7",
         "--epochs", "3", "--runs-dir", "elsewhere",
     )  # fmt: skip
     assert config == Settings(
-        files=(Path("a"), Path("b")), rate=0.01, preset="b", loud=True, place=Path("x/y"), device="cpu",
+        rate=0.01, preset="b", loud=True, place=Path("x/y"), device="cpu",
         seed=7, epochs=3, runs_dir=Path("elsewhere"),
     )  # fmt: skip
     assert parsed() == Settings()
@@ -140,11 +137,11 @@ def test_a_config_that_the_command_line_would_not_take(folder, capsys):
 
 
 def test_a_folder_of_something_else(folder, tmp_path):
-    with pytest.raises(UserError, match="is not a run folder: it has no config"):
+    with pytest.raises(UserError, match="is not the folder of a run of test_cli"):
         parsed("--resume", str(tmp_path))
-    with pytest.raises(UserError, match="is of a run of 'test_cli', expected 'other'"):
+    with pytest.raises(UserError, match="is not the folder of a run of other"):
         parse(Settings, ["--resume", str(folder)], "other")
-    for content in (b"", b'{"experiment": "test_cli"}', b"[" * 100_000):
+    for content in (b"", b'{"experiment": "test_cli"}', b"[]"):
         (folder / "config.json").write_bytes(content)
-        with pytest.raises(UserError, match="does not hold the settings of a run"):
+        with pytest.raises(UserError, match="is not the folder of a run"):
             parsed("--resume", str(folder))
