@@ -114,8 +114,9 @@ def train(
             answers = predict(inputs).detach()
             errors[epoch] = (answers - targets).abs().mean().item()
             accuracy = (answers.round() == targets).double().mean().item()
-            if run:  # the loss is the monitor's: it is that of a batch
-                run.log_scalars(epoch + 1, {"accuracy": accuracy, "mean absolute error": errors[epoch]})
+            if run:
+                figures = {"loss": loss.item(), "accuracy": accuracy, "mean absolute error": errors[epoch]}
+                run.log_scalars(epoch + 1, figures, part="training")
         if monitor:
             monitor.after_backward(epoch + 1, loss, inputs, targets)
         optimizer.step()

@@ -10,27 +10,29 @@ LEARNS, ARRIVES, UNSTUCK, SIZED, RIGHT = QUESTIONS = (
     "5 Are the hand-written gradients right?",
 )
 
-LOSS, ACCURACY = "loss", "accuracy"
+LOSS, ACCURACY, BATCH = "loss", "accuracy", "batch loss"
 GRADIENT, WEIGHT, STUCK = "log10 of gradient norm", "weight norm", "stuck units"
 UPDATE, RATE = "log10 of update to weight", "learning rate"
 CHECK = "log10 of gradient error, right below -3"
 
-# Drawn as lines of their own. TensorBoard draws nothing in a chart that has two points.
+# Drawn as lines of their own, those of the run itself.
 LIMITS = {STUCK: 0.5, CHECK: -3.0}
 
-# Horizontally every chart counts steps, from 1. The run's own line is the training's.
+# Horizontally every chart counts steps, from 1. A line is a sub-run: training, validation, test, a layer.
+# TensorBoard has seven colours, and these come in this order, so that lines of one chart have several.
 CHARTS = {
     LEARNS: {
         LOSS: (
-            "Mean loss of an epoch, and that of single batches, which jitters. Healthy: they fall, and "
-            "flatten. Training falls and validation rises: it learns by heart; stop earlier, or take fewer "
-            "units. None falls: see questions 2 to 4; if these say yes, take more units or another rate."
+            "Mean loss of an epoch. Healthy: both lines fall, and flatten. Training falls and validation "
+            "rises: it learns by heart; stop earlier, or take fewer units. None falls: see questions 2 to 4; "
+            "if these say yes, take more units or another rate."
         ),
         ACCURACY: (
             "Part of the examples that are classified correctly. Healthy: both lines rise, with a small "
             "gap. A wide gap is learning by heart; a flat line at the share of the most frequent class is "
             "guessing."
         ),
+        BATCH: "Loss of single batches, which jitters: what happens within an epoch. Healthy: it falls.",
     },
     ARRIVES: {
         GRADIENT: (
@@ -43,16 +45,15 @@ CHARTS = {
     UNSTUCK: {
         STUCK: (
             "Part of a layer's units that hardly learn: ReLUs that are 0 for every probe, and outputs of "
-            "sigmoid and tanh where the slope is under a tenth of its greatest. Healthy: under a half. "
-            "Above: take a smaller learning rate, or smaller initial weights."
+            "sigmoid and tanh where the slope is under a tenth of its greatest. Healthy: under a half, the "
+            "run's own line. Above: take a smaller learning rate, or smaller initial weights."
         ),
     },
     SIZED: {
         UPDATE: (
             "How far a step moves a layer's parameters, as a part of their length: -3 is a thousandth, "
-            "which is about right. First look for a jump at step 1, which the axes show if you untick "
-            "'Ignore outliers': above 0, or later above -1, take a tenth of the learning rate. If there is "
-            "none, and it lies below -5 while nothing is learnt, take ten times it."
+            "which is about right. At the first steps above 0, or later above -1: take a tenth of the "
+            "learning rate. Never that, and below -5 while nothing is learnt: take ten times it."
         ),
         WEIGHT: (
             "Length of a layer's parameters, a line a layer. Healthy: it grows slowly. Growing without "

@@ -30,7 +30,8 @@ class TrainingMonitor:
     check of the gradients against numeric ones.
 
     The activations are observed on a probe (N, ...), inputs that are always the same. A record comes every so
-    many steps, up to the training's last; with ``--log none`` there is none.
+    many steps, up to the training's last, and before at steps 2, 4, 8 and so on, where most is learnt; with
+    ``--log none`` there is none.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class TrainingMonitor:
         """Record the gradients that ``loss.backward()`` gave the batch, if it is time to."""
         if not self._is_due(step):
             return
-        record = {f"{charts.LOSS}/batches": loss.item(), charts.RATE: self.optimizer.param_groups[0]["lr"]}
+        record = {charts.BATCH: loss.item(), charts.RATE: self.optimizer.param_groups[0]["lr"]}
         if step == 1:
             self._introduce(loss)
         gradients = [[p.grad for p in layer.parameters if p.grad is not None] for layer in self.layers]
@@ -94,15 +95,15 @@ class TrainingMonitor:
             limits |= {tag: charts.LIMITS[tag]} if tag in charts.LIMITS else {}
             if tag.startswith("log10 of "):
                 value = math.log10(max(value, 1e-20))
-            self.run.log_scalars(step, {tag: value}, part)
-        self.run.log_scalars(step, limits, "limit")
+            self.run.log_scalars(step, {tag: value}, part or "training")
+        self.run.log_scalars(step, limits)
         if step in self.detailed:
             self._log_distributions("weights", step, [layer.parameters[0] for layer in self.layers])
             self._log_distributions("activations", step, outputs)
 
     def after_epoch(self, step: int, training: Metrics, validation: Metrics) -> None:
         """Record an epoch's loss and accuracy: two colours in each chart."""
-        self.run.log_scalars(step, vars(training))
+        self.run.log_scalars(step, vars(training), part="training")
         self.run.log_scalars(step, vars(validation), part="validation")
         parts = {"training": training, "validation": validation}
         self.epochs.append(
@@ -120,9 +121,13 @@ class TrainingMonitor:
         answers = answer(self.records, self.epochs, accuracy, guessing, relus)
         for question, text in answers.items():
             print(textwrap.fill(f"{question} {text}", 80, subsequent_indent="  "))
-        where = "Custom Scalars has the charts, by the same numbers.\n\n"
+        where = (
+            "Custom Scalars has the charts, by the same numbers. Untick 'Ignore outliers' for every point."
+        )
         if self.run.logs:
-            self.run.writer().add_text("about/answers", where + to_table("question", "answer", answers))
+            self.run.writer().add_text(
+                "about/answers", f"{where}\n\n{to_table('question', 'answer', answers)}"
+            )
         return answers
 
     def state_dict(self) -> dict[str, Any]:
@@ -135,7 +140,8 @@ class TrainingMonitor:
         self._generator.set_state(state["generator"])
 
     def _is_due(self, step: int) -> bool:
-        return self.run.logs and (step - 1) % self.every == 0
+        early = step < self.every and math.log2(step).is_integer()
+        return self.run.logs and (early or (step - 1) % self.every == 0)
 
     def _introduce(self, loss: Tensor) -> None:
         """Log what is known from the first backward on: the charts' layout, the graph and its lessons."""

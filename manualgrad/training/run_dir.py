@@ -49,7 +49,7 @@ class RunDir:
         self.path: Path = parallel.from_first(lambda: resumed or self._make())
         if resumed or not self.logs:
             return
-        for part in ("", "validation", "test") if isinstance(config, TrainConfig) else ():
+        for part in ("", "training", "validation", "test") if isinstance(config, TrainConfig) else ():
             self.writer(part)  # the first of TensorBoard's seven colours, so that no layer shares them
         lesson = inspect.getmodule(type(config))  # the script
         self.writer().add_text("about/lesson", inspect.cleandoc((lesson and lesson.__doc__) or ""))

@@ -120,7 +120,7 @@ def test_the_graph_opens_layer_by_layer_and_a_click_lists_a_gradient(open_tab):
         found.wait_for(timeout=PATIENCE)
         return found
 
-    box("layer 1 Linear").dblclick(force=True)
+    box("1 Linear").dblclick(force=True)
     weight = box("weight")
     page.wait_for_timeout(2000)  # the boxes have moved apart
     weight.click(force=True)  # the box behind its name

@@ -54,9 +54,9 @@ def test_a_run_learns_and_leaves_its_figures(tmp_path, capsys, name):
     assert metrics == {key: value for key, value in written.items() if key != "seconds"}
     assert {"test_loss", "validation_accuracy", "training_loss", "best_epoch"} < metrics.keys()
     for tag in ("loss", "accuracy"):
-        assert [step for step, _ in curve(folder, tag)] == [4, 8]
-        assert [step for step, _ in curve(folder / "validation", tag)] == [4, 8]
-    assert curve(folder, "loss")[-1][1] == pytest.approx(metrics["training_loss"])
+        for part in ("training", "validation"):
+            assert [step for step, _ in curve(folder / part, tag)] == [4, 8]
+    assert curve(folder / "training", "loss")[-1][1] == pytest.approx(metrics["training_loss"])
     out = capsys.readouterr().out.splitlines()
     assert out[0] == f"run folder: {folder}"
     assert out[2].strip() == "http://localhost:6006/#custom_scalars&_smoothingWeight=0"
@@ -97,7 +97,7 @@ def test_what_is_logged_changes_no_figure_and_full_has_it_all(tmp_path):
     assert runs["none"][0] == runs["scalars"][0] == runs["full"][0]
     assert not list(runs["none"][1].glob("**/events*"))
     assert {path.name for path in runs["full"][1].iterdir() if path.is_dir()} == {
-        "checkpoints", "validation", "test", "batches", "limit",
+        "checkpoints", "training", "validation", "test",
         *(f"layer {number} Linear" for number in range(1, 5))
     }  # fmt: skip
     tags = read(runs["full"][1]).Tags()

@@ -62,7 +62,7 @@ def figures(folder):
 
 
 def losses(folder):
-    events = EventAccumulator(str(folder))
+    events = EventAccumulator(str(folder / "training"))
     events.Reload()
     # Sorted: event files that were begun within one second are read in the order of their process ids.
     return sorted((point.step, point.value) for point in events.Scalars("loss"))

@@ -86,7 +86,7 @@ def whole(config, tmp_path):
 
 
 def test_killed_before_any_step_and_resumed_it_ends_as_if_nothing_had_been(config, tmp_path, whole):
-    assert [step for step, _ in whole[1][".", "loss"]] == [STEPS, 2 * STEPS]
+    assert [step for step, _ in whole[1]["training", "loss"]] == [STEPS, 2 * STEPS]
     for at in (1, 2, STEPS, STEPS + 1, EPOCHS * STEPS):
         broken = replace(config, runs_dir=tmp_path / f"killed before step {at}")
         with pytest.raises(Killed):
@@ -132,7 +132,7 @@ def test_more_epochs_train_a_finished_run_further(config, tmp_path):
     train(replace(config, checkpoint_steps=None))
     ours = finish(resumed(config, epochs=EPOCHS + 1))
     assert (ours[0], ours[2]) == (figures, states)
-    assert ours[1][".", "loss"] == curves[".", "loss"]
+    assert ours[1]["training", "loss"] == curves["training", "loss"]
 
 
 def test_a_finished_run_is_not_done_again(config):

@@ -28,17 +28,18 @@ def parts(tmp_path_factory):
 
 
 def test_a_line_for_each_layer_every_so_many_steps(parts):
-    steps = [1, 4, 7, 10, 13, 16, 19]
+    steps = [1, 2, 4, 7, 10, 13, 16, 19]
     for layer in (f"layer {number} Linear" for number in range(1, 5)):
         for tag in (charts.GRADIENT, charts.WEIGHT, charts.UPDATE):
             assert [point.step for point in parts[layer].Scalars(tag)] == steps
-    assert [point.step for point in parts["batches"].Scalars(charts.LOSS)] == steps
+    assert [point.step for point in parts["training"].Scalars(charts.BATCH)] == steps
 
 
 def test_details_at_logarithmic_times(parts):
     steps = [1, 4, 7, 10, 19]
-    assert [point.step for point in parts[""].Scalars(charts.CHECK)] == [1, 4, 19]
-    assert all(point.value < -3 for point in parts[""].Scalars(charts.CHECK))
+    checks = parts["training"].Scalars(charts.CHECK)
+    assert [point.step for point in checks] == [1, 4, 19]
+    assert all(point.value < -3 for point in checks)
     for what in ("weights", "gradients", "activations"):
         assert [entry.step for entry in parts[""].Histograms(f"{what}/layer 2 Linear")] == steps
 
@@ -88,7 +89,7 @@ def norm(*tensors):
 
 def test_the_figures_are_those_of_the_step(step):
     monitor, before, gradients = step
-    (record,) = monitor.records
+    record = monitor.records[0]
     for layer, first in (("layer 1 Linear", 0), ("layer 2 Linear", 2)):
         pair = slice(first, first + 2)
         assert record[f"{charts.GRADIENT}/{layer}"] == pytest.approx(norm(*gradients[pair]))
