@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from manualgrad.gradcheck.numeric.derivative import Estimate
-from manualgrad.gradcheck.numeric.evaluator import Evaluator
+from manualgrad.gradcheck.numeric import Differences, Estimate
 from manualgrad.gradcheck.subject import Subject, argument_names
 from manualgrad.gradcheck.tolerance import index_of_largest
 
@@ -64,7 +63,7 @@ class Run:
         """Whether every result is."""
         return all(bool(output.isfinite().all()) for output in self.outputs)
 
-    def evaluator(self, position: int, noise: float | None) -> Evaluator:
+    def differences(self, position: int, noise: float | None) -> Differences:
         """Return ``<upstream, results>`` as a function of one argument."""
         kept = [k for k, follows in enumerate(self.differentiable) if follows]
         kept = kept or list(range(len(self.outputs)))
@@ -75,7 +74,7 @@ class Run:
             return [outputs[k] for k in kept]
 
         base, upstream = ([t[k] for k in kept] for t in (self.outputs, self.upstream))
-        return Evaluator(function, self.values[position], base, upstream, noise)
+        return Differences(function, self.values[position], base, upstream, noise)
 
 
 @dataclass
@@ -149,7 +148,7 @@ class Measurement:
     @cached_property
     def jacobian(self) -> Tensor | None:
         """Every result's derivative by every element, (results, elements); None if that is too much."""
-        return self.run.evaluator(self.position, self.noise).jacobian()
+        return self.run.differences(self.position, self.noise).jacobian()
 
 
 def _plain(tensor: Tensor) -> Tensor:

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from manualgrad.gradcheck.forward_backward import SubjectError, Upstream, forward_backward
-from manualgrad.gradcheck.numeric.derivative import GROUPS, Estimate, derivative
-from manualgrad.gradcheck.numeric.evaluator import STAIRCASE
+from manualgrad.gradcheck.numeric import GROUPS, STAIRCASE, Estimate, gradient
 from manualgrad.gradcheck.report import Explain, Finding, Report, Row
 from manualgrad.gradcheck.run import Measurement, Run
 from manualgrad.gradcheck.subject import Subject, as_gradient, cast, is_differentiable
@@ -127,27 +126,27 @@ class Session:
         self, run: Run, position: int, claimed: Tensor, groups: int = GROUPS
     ) -> tuple[Estimate, float]:
         """Estimate the gradient of one argument by finite differences; return also the function's noise."""
-        evaluator = run.evaluator(position, self._noise.get(position))
-        tolerance = self.tolerance_at(evaluator.noise)
-        estimate = derivative(evaluator, claimed, tolerance, self.generator, groups)
+        differences = run.differences(position, self._noise.get(position))
+        tolerance = self.tolerance_at(differences.noise)
+        estimate = gradient(differences, claimed, tolerance, self.generator, groups)
         if position not in self._noise:
             agree = close(claimed, estimate.value, tolerance) & estimate.value.isfinite()
             if not bool(agree.all()) or not bool(claimed.any()):  # a staircase has zeros to agree with
                 # Only now: what agrees to the digits of its dtype has no more noise than that.
-                assumed = evaluator.noise
-                evaluator.measure_noise()
-                if evaluator.noise > assumed:
-                    tolerance = self.tolerance_at(evaluator.noise)
-                    estimate = derivative(evaluator, claimed, tolerance, self.generator, groups)
-            self._noise[position] = evaluator.noise
-        if evaluator.at.dtype == torch.float64:
-            if evaluator.noise == STAIRCASE:
+                assumed = differences.noise
+                differences.measure_noise()
+                if differences.noise > assumed:
+                    tolerance = self.tolerance_at(differences.noise)
+                    estimate = gradient(differences, claimed, tolerance, self.generator, groups)
+            self._noise[position] = differences.noise
+        if run.values[position].dtype == torch.float64:
+            if differences.noise == STAIRCASE:
                 estimate = Estimate.unknown(claimed.shape)
             elif not torch.equal(estimate.value, claimed):
                 # What noise alone would hide is not known.
                 size = max(largest(claimed), largest(estimate.value))
                 estimate.value[(5 * estimate.error > 0.3 * size) & (claimed.abs() > 1e-6)] = math.nan
-        return estimate, evaluator.noise
+        return estimate, differences.noise
 
     def tolerance_at(self, noise: float) -> Tolerance:
         """Return the tolerance in a function that is as noisy as this."""
@@ -193,10 +192,10 @@ class Session:
     ) -> None:
         """Report gradients that are not ``factor`` times those of a like run, else of the inputs."""
         scale = max(1.0, abs(factor))
-        for position, gradient in run.gradients.items():
+        for position, found in run.gradients.items():
             base, value = self.base.measured[position], self.base.values[position]
             theirs = base.yours if like is None else as_gradient(like.gradients[position], value)
-            got, right = as_gradient(gradient, value), factor * theirs
+            got, right = as_gradient(found, value), factor * theirs
             if torch.equal(got, right):
                 continue
             size = scale * max(largest(theirs), largest(base.yours))

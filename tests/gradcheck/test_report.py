@@ -98,6 +98,18 @@ def test_one_wrong_element_of_many_is_found_and_worked_out():
     assert gradcheck(fn, normal(50, 50), rtol=1e-2).ok
 
 
+def test_a_wrong_block_of_a_large_tensor_is_found_without_a_reference():
+    def wrong_block(g, x, y):
+        mask = torch.ones_like(y)
+        mask[100:120, 10:20] = 1.5
+        return g * y * (1 - y) * mask
+
+    finding = gradcheck(with_backward(Sigmoid, "WrongBlock", wrong_block), normal(300, 40)).findings[0]
+    row, column = finding.index
+    assert 100 <= row < 120
+    assert 10 <= column < 20
+
+
 def test_a_size_in_a_message_is_the_callers_although_the_first_rows_are_looked_at():
     mean = function("Mean", lambda x: x.mean(0))
     as_sum = with_backward(mean, "AsSum", lambda g, x, y: g.expand_as(x))

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from manualgrad.gradcheck.forward_backward import SubjectError, differentiate, draw, nodes_behind
-from manualgrad.gradcheck.numeric.derivative import derivative
-from manualgrad.gradcheck.numeric.evaluator import Evaluator
+from manualgrad.gradcheck.numeric import Differences, gradient
 from manualgrad.gradcheck.run import Run
 from manualgrad.gradcheck.session import Session
 from manualgrad.gradcheck.subject import as_gradient
@@ -82,10 +81,10 @@ def _compare(
     at = torch.cat([target.reshape(-1) for target in targets])
     claimed = torch.cat([as_gradient(g, t).reshape(-1) for g, t in zip(second, targets, strict=True)])
     noise = max(session.eps, *(m.noise for m in base.measured.values()))
-    evaluator = Evaluator(gradients, at, weighted(first), list(weights.values()), noise)
+    differences = Differences(gradients, at, weighted(first), list(weights.values()), noise)
     strict = session.tolerance_at(noise)
     tolerance = Tolerance(max(1e-4, strict.relative), max(1e-5, strict.scaled))
-    estimate = derivative(evaluator, claimed, tolerance, session.generator, GROUPS)
+    estimate = gradient(differences, claimed, tolerance, session.generator, GROUPS)
     error = estimate.error.nan_to_num(0.0, 0.0)
     wrong = ~close(claimed, estimate.value, tolerance, error) & ~estimate.kink
     arguments: list[int | str] = [*positions, *["grad_output"] * len(upstream)]

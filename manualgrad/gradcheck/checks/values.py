@@ -6,7 +6,7 @@ from torch import Tensor
 from manualgrad.gradcheck.diagnoses import diagnose
 from manualgrad.gradcheck.diagnoses.case import Case
 from manualgrad.gradcheck.forward_backward import SubjectError
-from manualgrad.gradcheck.numeric.evaluator import STAIRCASE
+from manualgrad.gradcheck.numeric import STAIRCASE
 from manualgrad.gradcheck.run import Measurement, Run
 from manualgrad.gradcheck.session import Session, forward_difference
 from manualgrad.gradcheck.subject import MisuseError
@@ -91,7 +91,7 @@ def _name(session: Session, run: Run, position: int, probe: str) -> None:
     if not bool(elsewhere.any()):
         session.find("kink", position, where + _kink(m, index), index)
         return
-    first = _first_rows(session, run, position)
+    first = _few_rows(session, run, position)
     runs = [r for r in (first, *_more_runs(session, first)) if r.measured[position].is_wrong]
     case = whole = Case(session, position, runs)
     if first is not run:
@@ -117,15 +117,16 @@ def _kink(m: Measurement, index: tuple[int, ...]) -> str:
     return f"{yours} does not lie between them."
 
 
-def _first_rows(session: Session, run: Run, position: int) -> Run:
-    """Run on the first rows of a big argument: a diagnosis tries much. If they are right, it looks at all."""
+def _few_rows(session: Session, run: Run, position: int) -> Run:
+    """Run on a few rows of a big argument, the worst among them: a diagnosis tries much. If right, on all."""
     value = run.values[position]
     rows = max(3, MOST * len(value) // value.numel()) if value.numel() > MOST else 0
+    start = max(0, min(run.measured[position].worst_index()[0] - rows // 2, len(value) - rows)) if rows else 0
     for shared in (1, value.dim()) if rows else ():  # of the sizes: what has as many rows is cut, too
         values = list(run.values)
         for i, other in enumerate(values):
             if isinstance(other, Tensor) and other.shape[:shared] == value.shape[:shared]:
-                values[i] = other[:rows]
+                values[i] = other[start : start + rows]
         try:
             fewer = session.run(values)
         except SubjectError:

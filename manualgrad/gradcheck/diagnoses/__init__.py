@@ -48,6 +48,8 @@ OTHERS: list[tuple[str, Callable[[Case], str | None]]] = [
     ("wrong-region", regions.threshold),
     ("missing-terms", formulas.factor_per_group),
 ]
+OF_A_BIG_ONE: list[tuple[str, Callable[[Case], str | None]]] = [("wrong-region", regions.condition)]
+BIG = 50_000  # elements: its first rows alone were right, and all diagnoses would take a minute
 
 
 def diagnose(case: Case, whole: Case, explain: Explain | None = None) -> tuple[str, str]:
@@ -59,7 +61,7 @@ def diagnose(case: Case, whole: Case, explain: Explain | None = None) -> tuple[s
     return (
         _first(PLAIN, case, whole)
         or (explain(case.name) if explain else None)  # what follows compares with many candidates
-        or _first(OTHERS, case, whole)
+        or _first(OTHERS if case.shape.numel() <= BIG else OF_A_BIG_ONE, case, whole)
         or ("unknown", unknown)
     )
 

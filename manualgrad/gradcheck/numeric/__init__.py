@@ -1,1 +1,0 @@
-"""The derivative by finite differences, each repeated with smaller steps until it is certain."""
