@@ -21,6 +21,8 @@ def to_rows(input: Tensor) -> Tensor:
     """Make a row of the classes at each place: (C,) or (N, C, d1, ...) -> (N, C)."""
     if input.dim() == 1:
         return input.unsqueeze(0)
+    if input.dim() == 0:
+        raise ValueError("expected input of shape (C,), (N, C) or (N, C, d1, ...), got ()")
     batch, classes, *places = input.shape
     return input.movedim(1, -1).reshape(batch * math.prod(places), classes)
 

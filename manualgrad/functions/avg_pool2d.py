@@ -41,15 +41,16 @@ Sources
 LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document recognition", Proc. IEEE (1998).
 """
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 import torch.nn.functional
 from torch import Tensor
 
-from manualgrad.functions._checks import explain_errors
+from manualgrad.functions._checks import check_images, explain_errors
 from manualgrad.functions._function import Function, apply
-from manualgrad.functions._windows import Size, Windows, check_pooling, pooling_windows
+from manualgrad.functions._windows import Size, Windows, pooling_windows
 
 
 class AvgPool2d(Function):
@@ -80,13 +81,14 @@ class AvgPool2d(Function):
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None, None, None]:
-        windows, _, count_include_pad, divisor = ctx.options
+        windows, ceil_mode, count_include_pad, divisor = ctx.options
         (k, m), (down, right), (top, left) = windows.kernel, windows.stride, windows.padding
         (height, width), (rows, columns) = ctx.shape[-2:], grad_output.shape[-2:]
         if divisor is None:
-            covered_rows = _covered(rows, k, down, top, height, count_include_pad)
-            covered_columns = _covered(columns, m, right, left, width, count_include_pad)
-            divisor = (covered_rows[:, None] * covered_columns).to(grad_output.device)  # (H', W')
+            divisor = k * m
+            if ceil_mode or not count_include_pad:
+                divisor = _covered(ctx.shape[-2:], windows, ceil_mode, count_include_pad)
+                divisor = divisor[:rows, :columns].to(grad_output.device)
         share = grad_output / divisor  # (..., H', W')
         padded = share.new_zeros(*share.shape[:-2], down * rows + k, right * columns + m)
         for u in range(k):
@@ -99,24 +101,16 @@ class AvgPool2d(Function):
         return AvgPool2d.forward(input_tangent, *ctx.options)  # it is linear
 
 
-def _covered(
-    windows: int, kernel: int, stride: int, padding: int, size: int, count_include_pad: bool
-) -> Tensor:
-    """Return how many rows (or columns) each window covers: (H',)."""
-    first, end = (-padding, size + padding) if count_include_pad else (0, size)
-    starts = range(-padding, windows * stride - padding, stride)
-    return torch.tensor([min(start + kernel, end) - max(start, first) for start in starts])
+def _covered(size: torch.Size, windows: Windows, ceil_mode: bool, count_include_pad: bool) -> Tensor:
+    """Return how many pixels each window covers, as the sum of ones in it: (H', W')."""
+    if count_include_pad:  # then the padding is a part of the image
+        size = torch.Size(length + 2 * margin for length, margin in zip(size, windows.padding, strict=True))
+        windows = replace(windows, padding=(0, 0))
+    ones = torch.ones(1, *size)
+    return AvgPool2d.forward(ones, windows, ceil_mode, count_include_pad, divisor_override=1)[0].long()
 
 
-def _check(
-    input: Tensor, kernel_size: Size, stride: Size | None, padding: Size, divisor_override: int | None
-) -> None:
-    check_pooling("avg_pool2d", input, kernel_size, stride, padding, dilation=1)
-    if divisor_override == 0:
-        raise ValueError("avg_pool2d: divisor_override must not be 0")
-
-
-@explain_errors(_check)
+@explain_errors(check_images)
 def avg_pool2d(
     input: Tensor,
     kernel_size: Size,

@@ -68,9 +68,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.functions._checks import check_constant, explain_errors
+from manualgrad.functions._checks import check_channels, check_constant, explain_errors
 from manualgrad.functions._function import Function, apply
-from manualgrad.functions._normalize import check_channels, normalize, per_channel, to_float32
+from manualgrad.functions._normalize import normalize, per_channel, to_float32
 
 
 class BatchNorm(Function):
@@ -139,20 +139,7 @@ class BatchNorm(Function):
         return output_tangent.to(input.dtype)
 
 
-def _check(
-    input: Tensor,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    training: bool,
-) -> None:
-    check_channels("batch_norm", input, weight, bias, running_mean=running_mean, running_var=running_var)
-    if not training and (running_mean is None or running_var is None):
-        raise ValueError("batch_norm: evaluation needs running_mean and running_var, got None")
-
-
-@explain_errors(_check)
+@explain_errors(check_channels)
 def batch_norm(
     input: Tensor,
     running_mean: Tensor | None,

@@ -60,9 +60,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.functions._checks import check_numbers, check_one_dtype, explain_errors
+from manualgrad.functions._checks import check_images, explain_errors
 from manualgrad.functions._function import Function, apply
-from manualgrad.functions._windows import Size, Windows, check_convolution, convolution_windows
+from manualgrad.functions._windows import Size, Windows, convolution_windows
 
 
 class Conv2d(Function):
@@ -92,7 +92,7 @@ class Conv2d(Function):
         stride, padding, dilation = windows.stride, windows.padding, windows.dilation
         grad_input = grad_weight = grad_bias = None
         if input_needs_grad:
-            output_padding = windows.output_padding(ctx.shape[2:])
+            output_padding = _rows_behind(ctx.shape[2:], windows)
             grad_input = torch.conv_transpose2d(
                 grad_output, weight, None, stride, padding, output_padding, groups, dilation
             )  # (N, O, H', W') * (O, C/g, k, k') -> (N, C, H, W)
@@ -119,6 +119,12 @@ class Conv2d(Function):
         return output_tangent + Conv2d.forward(input, weight_tangent, None, ctx.windows, ctx.groups)
 
 
+def _rows_behind(size: torch.Size, windows: Windows) -> list[int]:
+    """Return how many of an image's rows and columns lie behind the last window."""
+    sides = zip(size, windows.padding, windows.extent, windows.stride, strict=True)
+    return [(length + 2 * padding - extent) % stride for length, padding, extent, stride in sides]
+
+
 def _batch_as_channels(input: Tensor, groups: int) -> Tensor:
     """Let the examples be the channels, and the channels the examples, group by group."""
     batch, channels, *size = input.shape
@@ -126,30 +132,10 @@ def _batch_as_channels(input: Tensor, groups: int) -> Tensor:
     return parts.permute(2, 1, 0, 3, 4).reshape(channels // groups, groups * batch, *size)
 
 
-def _check(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    stride: Size,
-    padding: Size | str,
-    dilation: Size,
-    groups: int,
-) -> None:
-    check_numbers("conv2d", input=input, weight=weight, bias=bias)
-    check_one_dtype("conv2d", input=input, weight=weight, bias=bias)
+def _check(input: Tensor, weight: Tensor) -> None:
     if weight.dim() != 4:
         raise ValueError(f"conv2d: weight must have shape (O, C/groups, k, k'), got {tuple(weight.shape)}")
-    outputs, inputs, *kernel = weight.shape
-    check_convolution("conv2d", input, tuple(kernel), stride, padding, dilation)
-    if not isinstance(groups, int) or groups < 1 or outputs % groups:
-        raise ValueError(f"conv2d: groups must be an int that divides weight's {outputs}, got {groups!r}")
-    if input.shape[-3] != inputs * groups:
-        raise ValueError(
-            f"conv2d: input must have {inputs * groups} channels for weight {tuple(weight.shape)} and "
-            f"groups={groups}, got input {tuple(input.shape)}"
-        )
-    if bias is not None and bias.shape != (outputs,):
-        raise ValueError(f"conv2d: bias must have shape ({outputs},), got {tuple(bias.shape)}")
+    check_images("conv2d", input)
 
 
 @explain_errors(_check)
@@ -188,9 +174,6 @@ def conv2d(
     """
     if input.dim() == 3:
         return conv2d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
-    if isinstance(padding, str):
-        # unchecked, any other word would mean "same", and "same" would take any stride
-        _check(input, weight, bias, stride, padding, dilation, groups)
     windows, (rows, columns) = convolution_windows(weight.shape[2:], stride, padding, dilation)
     output = apply(Conv2d, input, weight, bias, windows, groups, autocast="lower-precision")
     return output[..., rows:, columns:] if rows or columns else output

@@ -63,9 +63,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.functions._checks import explain_errors
+from manualgrad.functions._checks import check_channels, explain_errors
 from manualgrad.functions._function import Function, apply
-from manualgrad.functions._normalize import check_channels, normalize, per_channel, to_float32
+from manualgrad.functions._normalize import normalize, per_channel, to_float32
 
 
 class GroupNorm(Function):
@@ -128,15 +128,7 @@ def _group(input: Tensor, groups: int) -> Tensor:
     return input.reshape(input.shape[0], groups, input.shape[1] // groups * input.shape[2:].numel())
 
 
-def _check(input: Tensor, num_groups: int, weight: Tensor | None, bias: Tensor | None) -> None:
-    check_channels("group_norm", input, weight, bias)
-    if not isinstance(num_groups, int) or num_groups < 1 or input.shape[1] % num_groups:
-        raise ValueError(
-            f"group_norm: num_groups must divide the {input.shape[1]} channels of input, got {num_groups!r}"
-        )
-
-
-@explain_errors(_check)
+@explain_errors(check_channels)
 def group_norm(
     input: Tensor,
     num_groups: int,

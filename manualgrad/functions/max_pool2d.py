@@ -49,9 +49,9 @@ import torch
 import torch.nn.functional
 from torch import Tensor
 
-from manualgrad.functions._checks import explain_errors
+from manualgrad.functions._checks import check_images, explain_errors
 from manualgrad.functions._function import Function, apply
-from manualgrad.functions._windows import Size, Windows, check_pooling, pooling_windows
+from manualgrad.functions._windows import Size, Windows, pooling_windows
 
 
 class MaxPool2d(Function):
@@ -99,7 +99,7 @@ def _flat(shape: torch.Size) -> tuple[int, ...]:
     return *shape[:-2], shape[-2] * shape[-1]
 
 
-@explain_errors(check_pooling)
+@explain_errors(check_images)
 def max_pool2d(
     input: Tensor,
     kernel_size: Size,

@@ -41,7 +41,7 @@ from typing import Any
 import torch.nn.functional
 from torch import Tensor
 
-from manualgrad.functions._checks import check_constant, check_labels, explain_errors, label_error
+from manualgrad.functions._checks import check_constant, check_labels, check_labels_shape, explain_errors
 from manualgrad.functions._function import Function, apply
 from manualgrad.functions._losses import apply_weight, expand_grad_rows, split_labels, to_rows
 
@@ -108,11 +108,7 @@ def nll_loss(
     """
     check_constant("nll_loss", weight=weight)
     if input.dim() != 2:
-        # As rows, labels in another order would pass.
-        check_labels("nll_loss", input, target, weight, ignore_index, reduction)
+        check_labels_shape("nll_loss", input, target)  # as rows, another order would pass
         losses = nll_loss(to_rows(input), target.flatten(), weight, ignore_index, reduction)
         return losses.reshape(target.shape) if reduction == "none" else losses
-    try:
-        return apply(NLLLoss, input, target, weight, ignore_index, reduction, autocast="float32")
-    except (IndexError, RuntimeError) as error:
-        raise label_error("nll_loss", input, error) from error
+    return apply(NLLLoss, input, target, weight, ignore_index, reduction, autocast="float32")

@@ -66,12 +66,7 @@ class Power(Function):
         return output_tangent
 
 
-def _check(input: Tensor, exponent: float) -> None:
-    if not input.is_floating_point() and isinstance(exponent, int) and exponent < 0:
-        raise ValueError(f"power: {input.dtype} has no negative powers, got exponent {exponent}")
-
-
-@explain_errors(_check)
+@explain_errors()
 def power(input: Tensor, exponent: float) -> Tensor:
     """Raise every element to a fixed power.
 

@@ -40,7 +40,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.functions._checks import check_numbers, explain_errors
+from manualgrad.functions._checks import explain_errors
 from manualgrad.functions._function import Function, apply
 
 
@@ -64,11 +64,7 @@ class ReLU(Function):
     jvp = backward  # each element is stopped or passes, in both directions
 
 
-def _check(input: Tensor) -> None:
-    check_numbers("relu", input=input)
-
-
-@explain_errors(_check)
+@explain_errors()
 def relu(input: Tensor) -> Tensor:
     """Replace every negative element by 0.
 

@@ -62,7 +62,7 @@ from torch import Tensor
 
 from manualgrad.functions._checks import explain_errors
 from manualgrad.functions._function import Function, apply
-from manualgrad.functions._normalize import check_row, check_scale, to_float32
+from manualgrad.functions._normalize import check_row, to_float32
 
 
 class RMSNorm(Function):
@@ -114,12 +114,7 @@ def _normalize(input: Tensor, ctx: Any) -> tuple[Tensor, Tensor]:
     return input * rrms, rrms
 
 
-def _check(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None) -> None:
-    check_row("rms_norm", input, normalized_shape)
-    check_scale("rms_norm", input, normalized_shape, weight=weight)
-
-
-@explain_errors(_check)
+@explain_errors(check_row)
 def rms_norm(
     input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
 ) -> Tensor:

@@ -174,10 +174,12 @@ def scaled_dot_product_attention(
     Tensor
         (..., L, V).
     """
-    if is_causal and attn_mask is None:
-        attn_mask, is_causal = causal_mask(query, key), False
-    if is_causal or min(query.dim(), key.dim(), value.dim()) < 2 or not 0 <= dropout_p <= 1:
-        check_attention(query, key, value, attn_mask, dropout_p, is_causal, enable_gqa)
+    if min(query.dim(), key.dim(), value.dim()) < 2:
+        check_attention(query, key, value, enable_gqa)
+    if is_causal:
+        if attn_mask is not None:
+            raise ValueError("scaled_dot_product_attention: attn_mask must be None where is_causal is True")
+        attn_mask = causal_mask(query, key)
     if enable_gqa:
         key, value = share_heads(query, key), share_heads(query, value)
     return attention_with_weights(query, key, value, attn_mask, dropout_p, scale)[0]

@@ -49,7 +49,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.functions._checks import check_softmax, explain_errors
+from manualgrad.functions._checks import explain_errors
 from manualgrad.functions._function import Function, apply
 
 
@@ -78,7 +78,7 @@ class Softmax(Function):
         return output_tangent
 
 
-@explain_errors(check_softmax)
+@explain_errors()
 def softmax(input: Tensor, dim: int = -1) -> Tensor:
     """Turn the numbers along one dimension into probabilities.
 

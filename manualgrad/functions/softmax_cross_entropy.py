@@ -44,14 +44,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.functions._checks import (
-    check_class_weight,
-    check_floating,
-    check_label_smoothing,
-    check_reduction,
-    check_same_shape,
-    explain_errors,
-)
+from manualgrad.functions._checks import check_floating, check_reduction, check_same_shape, explain_errors
 from manualgrad.functions._function import Function, apply
 from manualgrad.functions._losses import apply_weight, expand_grad, reduce, to_common_dtype, to_rows
 
@@ -154,11 +147,13 @@ def softmax_cross_entropy(
     check_floating(name, input=input, target=target)
     check_same_shape(name, input, target)
     check_reduction(name, reduction)
-    check_label_smoothing(name, label_smoothing)
-    check_class_weight(name, input, weight)
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"{name}: label_smoothing must be between 0 and 1, got {label_smoothing}")
     if input.dim() != 2:
         losses = softmax_cross_entropy(to_rows(input), to_rows(target), weight, reduction, label_smoothing)
         places = input.shape[:1] + input.shape[2:] if input.dim() > 1 else ()
         return losses.reshape(places) if reduction == "none" else losses
+    if weight is not None and weight.shape != input.shape[1:]:  # another shape might broadcast
+        raise ValueError(f"{name}: weight must have shape ({input.shape[1]},), got {tuple(weight.shape)}")
     input, target, weight = to_common_dtype(input, target, weight)
     return apply(SoftmaxCrossEntropy, input, target, weight, reduction, label_smoothing, autocast="float32")

@@ -54,13 +54,7 @@ import torch
 import torch.nn.functional
 from torch import Tensor
 
-from manualgrad.functions._checks import (
-    check_constant,
-    check_label_smoothing,
-    check_labels,
-    explain_errors,
-    label_error,
-)
+from manualgrad.functions._checks import check_constant, check_labels, check_labels_shape, explain_errors
 from manualgrad.functions._function import Function, apply
 from manualgrad.functions._losses import apply_weight, expand_grad_rows, split_labels, to_rows
 from manualgrad.functions.softmax_cross_entropy import softmax_cross_entropy
@@ -118,9 +112,9 @@ class SoftmaxNLL(Function):
         return changes if reduction == "none" else changes.sum()
 
 
-def _check(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str) -> None:
+def _check(input: Tensor, target: Tensor, ignore_index: int) -> None:
     if not target.is_floating_point():
-        check_labels("softmax_nll", input, target, weight, ignore_index, reduction)
+        check_labels("softmax_nll", input, target, ignore_index)
 
 
 @explain_errors(_check)
@@ -155,7 +149,6 @@ def softmax_nll(
     Tensor
         A single number, or with ``"none"`` the shape of ``target``.
     """
-    check_label_smoothing("softmax_nll", label_smoothing)
     if target.is_floating_point():
         if ignore_index >= 0:
             raise ValueError("softmax_nll: ignore_index needs labels, got class probabilities as target")
@@ -163,10 +156,7 @@ def softmax_nll(
     check_constant("softmax_nll", weight=weight)
     options = (weight, ignore_index, reduction, label_smoothing)
     if input.dim() != 2:
-        _check(input, target, weight, ignore_index, reduction)  # as rows, another order would pass
+        check_labels_shape("softmax_nll", input, target)  # as rows, another order would pass
         losses = softmax_nll(to_rows(input), target.flatten(), *options)
         return losses.reshape(target.shape) if reduction == "none" else losses
-    try:
-        return apply(SoftmaxNLL, input, target, *options, autocast="float32")
-    except (IndexError, RuntimeError) as error:
-        raise label_error("softmax_nll", input, error) from error
+    return apply(SoftmaxNLL, input, target, *options, autocast="float32")

@@ -1,4 +1,4 @@
-"""What PyTorch refuses is refused at the call, with what was expected and what came."""
+"""What PyTorch refuses is refused at the call; where its own message is plain, with that."""
 
 import re
 
@@ -24,19 +24,11 @@ REFUSED = [  # a function, its arguments, those by name where there are any, the
     ("softmax_nll", (x, None), TypeError, "softmax_nll: target must be a Tensor, got NoneType"),
     ("linear", (x, weight, 0.5), TypeError, "linear: bias must be a Tensor, got float"),
     ("mse_loss", (x, 0.0), TypeError, "mse_loss: target must be a Tensor, got float"),
-    ("tanh", (x.cfloat(),), TypeError, "tanh: input must be real, got torch.complex64"),
-    ("relu", (x > 0,), TypeError, "relu: input must hold numbers, got torch.bool"),
-    ("linear", (x > 0, weight > 0), TypeError, "linear: input must hold numbers, got torch.bool"),
-    # devices
-    ("linear", (x, weight.to("meta")), ValueError, "got input on cpu and weight on meta"),
-    ("mse_loss", (x.to("meta"), x), ValueError, "got input on meta and target on cpu"),
-    ("softmax_nll", (x, labels.to("meta")), ValueError, "got input on cpu and target on meta"),
-    (BCE, (x, x.sigmoid()), {"pos_weight": torch.ones(4, device="meta")}, ValueError, "pos_weight on meta"),
+    ("tanh", (x.cfloat(),), TypeError, "derivation of Tanh is for real numbers, got torch.complex64"),
     # power
     ("power", (x, torch.tensor(2.0)), TypeError, "power: exponent must be a number, got Tensor"),
     ("power", (x, "2"), TypeError, "power: exponent must be a number, got str"),
     ("power", (x, 1j), TypeError, "power: exponent must be a number, got complex"),
-    ("power", (labels, -1), ValueError, "torch.int64 has no negative powers, got exponent -1"),
     # linear
     ("linear", (x, torch.randn(5, 3)), ValueError, r"weight's 3, got input \(3, 4\) and weight \(5, 3\)"),
     ("linear", (x, weight.t()), ValueError, r"weight's 5, got input \(3, 4\) and weight \(4, 5\)"),
@@ -44,16 +36,10 @@ REFUSED = [  # a function, its arguments, those by name where there are any, the
     ("linear", (x, torch.randn(2, 5, 4)), ValueError, r"weight must have shape \(O, I\) or \(I,\)"),
     ("linear", (x, weight, torch.randn(4)), ValueError, r"bias must have shape \(5,\), got \(4,\)"),
     ("linear", (x, weight, torch.randn(3, 5)), ValueError, r"bias must have shape \(5,\), got \(3, 5\)"),
-    ("linear", (x, weight.double()), ValueError, "one dtype, got input torch.float32, weight torch.float64"),
-    ("linear", (x, weight, torch.randn(5).half()), ValueError, "bias torch.float16"),
     # other functions of single elements
     ("gelu", (x, "sigmoid"), ValueError, "gelu: approximate must be one of none, tanh, got 'sigmoid'"),
     ("dropout", (x, -0.1), ValueError, "dropout: p must be between 0 and 1, got -0.1"),
     ("dropout", (x, 1.5), ValueError, "dropout: p must be between 0 and 1, got 1.5"),
-    # softmax
-    ("log_softmax", (x, None), TypeError, "log_softmax: dim must be an int, got None"),
-    ("softmax", (x, 2), IndexError, "softmax: dim must be from -2 to 1, got 2"),
-    ("softmax", (labels,), TypeError, "softmax: input must be floating-point, got torch.int64"),
     # normalisations
     ("batch_norm", (x[0], None, None), {"training": True}, ValueError, r"\(N, C, d1, ...\), got \(4,\)"),
     (
@@ -63,61 +49,39 @@ REFUSED = [  # a function, its arguments, those by name where there are any, the
         ValueError,
         r"two numbers a channel, .* \(1, 4\)",
     ),
-    ("batch_norm", (x, None, None), ValueError, "evaluation needs running_mean and running_var, got None"),
-    ("batch_norm", (x, x[0], x[1, :2]), ValueError, r"running_var must have shape \(4,\), got \(2,\)"),
     ("batch_norm", (x, x[0], learnt), ValueError, "running_var is a constant without a gradient"),
-    ("batch_norm", (x, x[0], x[1], x), ValueError, r"weight must have shape \(4,\), got \(3, 4\)"),
     ("batch_norm", (x, x[0], x[1]), {"eps": -1.0}, ValueError, "eps must be positive .*, got -1.0"),
-    ("group_norm", (x, 3), ValueError, "num_groups must divide the 4 channels of input, got 3"),
-    ("group_norm", (x, 0), ValueError, "num_groups must divide the 4 channels of input, got 0"),
     ("group_norm", (x[:1], 4), ValueError, r"a batch of one needs two numbers a group, got \(1, 4\)"),
-    ("group_norm", (x, 2, x), ValueError, r"weight must have shape \(4,\), got \(3, 4\)"),
     ("rms_norm", (x, (3,)), ValueError, r"last dimensions of input, got \(3,\) and input \(3, 4\)"),
-    ("rms_norm", (x, (4,), torch.ones(3)), ValueError, r"weight must have shape \(4,\), got \(3,\)"),
-    ("layer_norm", (x, 4), TypeError, "layer_norm: normalized_shape must be a sequence of ints, got 4"),
+    ("layer_norm", (x, 4), ValueError, "last dimensions of input, got 4"),
     ("layer_norm", (x, (3,)), ValueError, r"last dimensions of input, got \(3,\) and input \(3, 4\)"),
     ("layer_norm", (x, ()), ValueError, r"last dimensions of input, got \(\) and input \(3, 4\)"),
-    ("layer_norm", (x, (4,), torch.ones(3)), ValueError, r"weight must have shape \(4,\), got \(3,\)"),
-    ("layer_norm", (x, (4,), None, learnt[:2]), ValueError, r"bias must have shape \(4,\), got \(2,\)"),
-    ("layer_norm", (x, (4,), learnt.double()), ValueError, "weight torch.float64 and input torch.float32"),
-    ("layer_norm", (labels, (3,)), TypeError, "input must be floating-point, got torch.int64"),
     # images
     ("avg_pool2d", (x, 2), ValueError, r"avg_pool2d: input must have shape \(N, C, H, W\).*got \(3, 4\)"),
-    ("avg_pool2d", (images, 0), ValueError, "kernel_size must be an int of at least 1 or two, got 0"),
-    ("avg_pool2d", (images, (2, 2, 2)), ValueError, r"kernel_size must be .* got \(2, 2, 2\)"),
-    ("avg_pool2d", (images, 2, 0), ValueError, "stride must be an int of at least 1 or two, got 0"),
-    ("avg_pool2d", (images, 2, 1, -1), ValueError, "padding must be an int of at least 0 or two, got -1"),
-    ("avg_pool2d", (images, 2, 1, 2), ValueError, "padding must be at most half of the window's 2, got 2"),
-    ("avg_pool2d", (images, 6), ValueError, r"a window of 6 does not fit into 5 \+ 2 · 0, got input \(2, 4"),
-    ("avg_pool2d", (images, 2), {"divisor_override": 0}, ValueError, "divisor_override must not be 0"),
+    ("avg_pool2d", (images, (2, 2, 2)), ValueError, r"one whole number, or one .* got \(2, 2, 2\)"),
     ("max_pool2d", ([[1.0]], 1), TypeError, "max_pool2d: input must be a Tensor, got list"),
     ("max_pool2d", (x[0], 2), ValueError, r"max_pool2d: input must have shape \(N, C, H, W\).*got \(4,\)"),
-    ("max_pool2d", (images, "2"), ValueError, "kernel_size must be an int of at least 1 or two, got '2'"),
-    ("max_pool2d", (images, 2, 1, 0, 0), ValueError, "dilation must be an int of at least 1 or two, got 0"),
-    ("max_pool2d", (images, 2, 1, 2), ValueError, "padding must be at most half of the window's 2, got 2"),
-    ("max_pool2d", (images, 3, 1, 0, 3), ValueError, r"a window of 7 does not fit into 5 \+ 2 · 0"),
     ("conv2d", (x, kernels), ValueError, r"conv2d: input must have shape \(N, C, H, W\).*got \(3, 4\)"),
     ("conv2d", (images, kernels[0]), ValueError, r"shape \(O, C/groups, k, k'\), got \(4, 3, 2\)"),
-    ("conv2d", (images[:, :3], kernels), ValueError, r"must have 4 channels .* got input \(2, 3, 5, 6\)"),
-    ("conv2d", (images, kernels, learnt), ValueError, r"bias must have shape \(6,\), got \(4,\)"),
-    ("conv2d", (images, kernels, learnt[:1]), ValueError, r"bias must have shape \(6,\), got \(1,\)"),
-    ("conv2d", (images, kernels), {"groups": 4}, ValueError, "an int that divides weight's 6, got 4"),
-    ("conv2d", (images, kernels), {"groups": 2}, ValueError, "input must have 8 channels .* groups=2"),
-    ("conv2d", (images, kernels), {"stride": 0}, ValueError, "stride must be an int of at least 1 or two"),
-    ("conv2d", (images, kernels), {"dilation": (1, 2, 3)}, ValueError, r"dilation must be .* \(1, 2, 3\)"),
-    ("conv2d", (images, kernels), {"padding": -1}, ValueError, "padding must be an int of at least 0 or two"),
-    ("conv2d", (images, kernels), {"padding": "full"}, ValueError, "numbers, 'same' or 'valid', got 'full'"),
-    ("conv2d", (images, kernels, None, 2, "same"), ValueError, "padding='same' needs stride 1, got 2"),
-    ("conv2d", (images, kernels), {"dilation": 3}, ValueError, r"a window of 7 does not fit into 5 \+ 2 · 0"),
-    ("conv2d", (images, kernels.double()), ValueError, "one dtype, got input torch.float32, weight torch.f"),
-    ("conv2d", (images > 0, kernels), TypeError, "input must hold numbers, got torch.bool"),
+    (
+        "conv2d",
+        (images, kernels),
+        {"dilation": (1, 2, 3)},
+        ValueError,
+        r"one whole number, or one .* got \(1, 2, 3\)",
+    ),
+    ("conv2d", (images, kernels), {"padding": "full"}, ValueError, "padding must be numbers, .* got 'full'"),
+    (
+        "conv2d",
+        (images, kernels, None, 2, "same"),
+        ValueError,
+        "with stride 1 'same', got 'same' with stride 2",
+    ),
     ("conv2d", (images, [1.0]), TypeError, "conv2d: weight must be a Tensor, got list"),
     # embedding
     ("embedding", (labels, x), IndexError, r"embedding: indices must be in 0\.\.2, got 0 to 3"),
     ("embedding", (labels - 1, x), IndexError, r"indices must be in 0\.\.2, got -1 to 2"),
-    ("embedding", (x, x), TypeError, "input must be int64 or int32 indices, got torch.float32"),
-    ("embedding", (labels, x[0]), ValueError, r"weight must have shape \(V, D\), got \(4,\)"),
-    ("embedding", (labels, weight, 5), ValueError, "padding_idx must be from -5 to 4, got 5"),
+    ("embedding", (labels, weight, 5), ValueError, "padding_idx must be a row of 5, got 5"),
     ("embedding", (labels, weight), {"sparse": True}, ValueError, "sparse gradients are left out"),
     ("embedding", (labels, [1.0]), TypeError, "embedding: weight must be a Tensor, got list"),
     # cells
@@ -150,9 +114,6 @@ REFUSED = [  # a function, its arguments, those by name where there are any, the
     (ATTENTION, (query, key[..., :3], value), ValueError, r"L, E.* query \(2, 3, 4\), key \(2, 5, 3\)"),
     (ATTENTION, (query, key, value[:, :4]), ValueError, r"value \(2, 4, 6\)"),
     (ATTENTION, (query[0, 0], key, value), ValueError, r"got query \(4,\)"),
-    (ATTENTION, (query, key.double(), value), ValueError, "query torch.float32, key torch.float64"),
-    (ATTENTION, (query, key, value), {"dropout_p": 1.5}, ValueError, "between 0 and 1, got 1.5"),
-    (ATTENTION, (query, key, value, mask[:, :4]), ValueError, r"\(2, 3, 5\), got \(3, 4\)"),
     (
         *(ATTENTION, (query, key[:1].expand(3, 5, 4), value)),
         *({"enable_gqa": True}, ValueError, "heads of key .* must divide"),
@@ -182,27 +143,19 @@ REFUSED = [  # a function, its arguments, those by name where there are any, the
         case
         for name in ("softmax_nll", "nll_loss")
         for case in (
-            (name, (x, torch.tensor([0, 4, 1])), IndexError, rf"{name}: labels must be in 0\.\.3: Target 4"),
-            (name, (x, torch.tensor([0, -1, 1])), IndexError, r"labels must be in 0\.\.3: Target -1"),
-            (name, (x, labels), {"weight": torch.ones(3)}, ValueError, r"\(4,\), got \(3,\)"),
-            (name, (x, labels + 1), {"weight": torch.ones(4)}, IndexError, "Target 4"),
-            (name, (x[0], torch.tensor(7)), IndexError, r"labels must be in 0\.\.3: Target 7"),
-            (name, (x, labels.int()), TypeError, "target must be int64 labels, got torch.int32"),
-            (name, (x, labels > 0), TypeError, "target must be int64 labels, got torch.bool"),
+            (name, (x, torch.tensor([0, 4, 1])), IndexError, rf"{name}: labels must be in 0\.\.3, got 4"),
+            (name, (x, torch.tensor([0, -1, 1])), IndexError, r"labels must be in 0\.\.3, got -1"),
+            (name, (x, labels + 1), {"weight": torch.ones(4)}, IndexError, "got 4"),
+            (name, (x[0], torch.tensor(7)), IndexError, r"labels must be in 0\.\.3, got 7"),
             (name, (x, labels[:2]), ValueError, r"shape \(3,\) for input \(3, 4\), got \(2,\)"),
             (name, (x, labels[:, None]), ValueError, r"shape \(3,\) for input \(3, 4\), got \(3, 1\)"),
             (name, (x, torch.ones(3, 4).long()), ValueError, r"shape \(3,\) for .* got \(3, 4\)"),
             (name, (torch.randn(2, 4, 3), labels), ValueError, r"shape \(2, 3\)"),
             (name, (torch.randn(()), torch.tensor(0)), ValueError, r"\(N, C, d1, ...\), got \(\)"),
-            (name, (x.long(), labels), TypeError, "input must be floating-point, got torch.int64"),
-            (name, (x, labels), {"weight": torch.ones(4).double()}, ValueError, "must have one dtype"),
             (name, (x, labels), {"weight": learnt}, ValueError, "weight is a constant without a gradient"),
-            (name, (x, labels), {"reduction": "max"}, ValueError, "none, mean, sum, got 'max'"),
-            (name, (x, labels), {"ignore_index": None}, TypeError, "ignore_index must be an int, got None"),
         )
     ),
     ("softmax_nll", (x, x.softmax(1)), {"ignore_index": 1}, ValueError, "ignore_index needs labels"),
-    ("softmax_nll", (x, labels), {"label_smoothing": 1.5}, ValueError, "between 0 and 1, got 1.5"),
     ("softmax_nll", (x, x.softmax(1)), {"label_smoothing": 2.0}, ValueError, "between 0 and 1, got 2.0"),
     ("softmax_nll", (x, x.softmax(1)[:2]), ValueError, r"same shape, got \(3, 4\) and \(2, 4\)"),
     ("softmax_cross_entropy", (x, labels), TypeError, "target must be floating-point, got torch.int64"),
@@ -249,5 +202,5 @@ def test_the_ignored_label_may_be_any_number():
 
 
 def test_a_wrong_label_among_ignored_ones_and_in_images():
-    with pytest.raises(IndexError, match="Target 9 is out of bounds"):
+    with pytest.raises(IndexError, match=r"labels must be in 0\.\.3, got 9"):
         F.softmax_nll(torch.randn(2, 4, 3), torch.tensor([[0, 1, -100], [9, -100, 0]]))

@@ -77,17 +77,15 @@ def test_the_mean_error_is_no_larger_than_pytorchs(info, dtype):
     assert ours <= 1.5 * theirs + torch.finfo(dtype).eps / 2
 
 
-@pytest.mark.parametrize("function", [F.sigmoid, F.tanh, F.exp, F.sin, F.relu])
-@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool], ids=str)
-def test_whole_numbers_give_what_pytorch_gives(function, dtype):
-    reference = getattr(torch, function.__name__)
-    numbers = torch.tensor([0, 1, 3]).to(dtype)
-    if function is F.relu and dtype == torch.bool:
-        with pytest.raises(TypeError, match=r"relu: input must hold numbers, got torch\.bool"):
-            function(numbers)
-    else:
-        assert torch.equal(function(numbers), reference(numbers))
-        assert function(numbers).dtype == reference(numbers).dtype
+def test_whole_numbers_give_what_pytorch_gives():
+    for dtype in (torch.int64, torch.uint8, torch.bool):
+        numbers = torch.tensor([0, 1, 3]).to(dtype)
+        for name in ("sigmoid", "tanh", "exp", "sin", "relu")[: 4 if dtype == torch.bool else 5]:
+            ours, theirs = getattr(F, name)(numbers), getattr(torch, name)(numbers)
+            assert torch.equal(ours, theirs)
+            assert ours.dtype == theirs.dtype
+    with pytest.raises(NotImplementedError, match="Boolean inputs not supported for relu"):
+        F.relu(torch.tensor([True]))
 
 
 def test_linear_and_powers_of_whole_numbers():
