@@ -49,7 +49,7 @@ def start_server() -> None:
 def check(request: Request, give_up: Callable[[], bool] = lambda: False) -> Verdict:
     """Return the verdict on one file; of the kind ``given-up`` if it was not waited for."""
     start_server()
-    started, limits, token = time.monotonic(), request.limits, secrets.token_hex()
+    limits, token = request.limits, secrets.token_hex()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, contextlib.ExitStack() as stack:
         # Files and not pipes, opened here: nothing that a check does can make their reader wait.
         answer, printed = (stack.enter_context(Path(folder, name).open("x+b")) for name in FILES)
@@ -59,6 +59,7 @@ def check(request: Request, give_up: Callable[[], bool] = lambda: False) -> Verd
                 process.start()
         except (EOFError, ConnectionError):  # another check has just killed the server
             return explain(LOST, request)
+        started = time.monotonic()  # the server has loaded PyTorch
         try:
             while not (ended := connection.wait([process.sentinel], LOOK_EVERY)):
                 if give_up():

@@ -71,8 +71,8 @@ NETWORK = {
     ("changed", "steps_done", "kind", "message"),
     [
         ({"z1": "x @ w1 + b1"}, 0, "wrong-value", "z1 = x @ w1 + b1"),
-        ({"loss": "((y - t) ** 2).sum()"}, 0, "wrong-value", "It is 4 times the right one."),
-        ({"grad_y": "(y - t) / y.numel()"}, 1, "wrong-value", "It is 0.5 times the right one."),
+        ({"loss": "((y - t) ** 2).sum()"}, 0, "wrong-value", "`((y - t) ** 2).mean()`"),
+        ({"grad_y": "(y - t) / y.numel()"}, 1, "wrong-value", "factor `2`"),
         ({"grad_z2": "grad_y * z2 * (1 - z2)"}, 1, "wrong-value", "`z2` stands where `y` belongs"),
         ({"grad_w1": "x.t() @ grad_z1"}, 1, "wrong-value", "It is the transpose of the right one."),
         ({"grad_b2": "grad_z2"}, 1, "wrong-value", "has shape (4, 1), and should have (1,)"),
