@@ -152,7 +152,7 @@ def _first_result(subject: Subject, position: int, x: Tensor) -> Tensor:
     """Return the function's first result as a vector, as a function of one argument alone, in float64."""
     values = [v.double() if isinstance(v, Tensor) and v.is_floating_point() else v for v in subject.values]
     values[position] = x
-    return subject.hold(values, lambda fn: subject.call(fn, values))[0].reshape(-1)
+    return subject.call(values)[0].reshape(-1)
 
 
 def _differences(function: Callable[[Tensor], Tensor], x: Tensor, step: float) -> Tensor:

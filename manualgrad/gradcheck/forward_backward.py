@@ -77,17 +77,7 @@ def differentiate(
     if not roots:
         return [None] * len(leaves)
     loss = _Loss.apply(upstream, *roots)
-    try:
-        return torch.autograd.grad(loss, leaves, None, retain, create, allow_unused=True)
-    except RuntimeError as error:
-        if ".backward()" not in str(error):
-            raise
-    # A reentrant checkpoint works with backward() alone.
-    torch.autograd.backward(loss, None, retain, create)
-    gradients = [leaf.grad for leaf in leaves]
-    for leaf in leaves:
-        leaf.grad = None
-    return gradients
+    return torch.autograd.grad(loss, leaves, None, retain, create, allow_unused=True)
 
 
 def forward_backward(
@@ -102,40 +92,36 @@ def forward_backward(
     with torch.enable_grad():
         leaves, arguments = subject.arguments(values)
         nodes = {arguments[i].grad_fn: i for i in leaves}
-
-        def body(fn: Callable[..., Any]) -> Run:
-            try:
-                results = subject.call(fn, arguments)
-            except (Exception, SystemExit) as error:
-                raise SubjectError("forward", error) from error
-            given = _upstream_for(results, upstream)
-            followed = [t.requires_grad for t in results]
-            tops = tuple(torch.zeros_like(t) if u is None else u for u, t in zip(given, results, strict=True))
-            run = Run(subject, list(values), tuple(t.detach() for t in results), followed, tops)
-            # A module updates its buffers; an in-place function hands back its own argument.
-            own = [
-                (subject.name_of(i), values[i], arguments[i])
-                for i in range(subject.inputs)
-                if isinstance(values[i], Tensor) and not any(arguments[i] is t for t in results)
-            ]
-            run.changed += _changed("forward", own)
-            subject.reseed()
-            used = [k for k, follows in enumerate(followed) if follows and given[k] is not None]
-            roots = [results[k] for k in used]
-            for node in nodes_behind(roots):
-                if isinstance(node, BackwardCFunction):
-                    node.apply = partial(_backward, node, run, nodes, around or nullcontext())
-            try:
-                gradients = backward(roots, list(leaves.values()), [tops[k] for k in used])
-            except SubjectError:
-                raise
-            except (Exception, SystemExit) as error:
-                raise SubjectError("backward", error, run.changed) from error
-            run.gradients = dict(zip(leaves, gradients, strict=True))
-            run.changed = run.changed or _changed("backward", own)
-            return run
-
-        return subject.hold(arguments, body)
+        try:
+            results = subject.call(arguments)
+        except (Exception, SystemExit) as error:
+            raise SubjectError("forward", error) from error
+        given = _upstream_for(results, upstream)
+        followed = [t.requires_grad for t in results]
+        tops = tuple(torch.zeros_like(t) if u is None else u for u, t in zip(given, results, strict=True))
+        run = Run(subject, list(values), tuple(t.detach() for t in results), followed, tops)
+        # A module updates its buffers; an in-place function hands back its own argument.
+        own = [
+            (subject.name_of(i), values[i], arguments[i])
+            for i in range(subject.inputs)
+            if isinstance(values[i], Tensor) and not any(arguments[i] is t for t in results)
+        ]
+        run.changed += _changed("forward", own)
+        subject.reseed()
+        used = [k for k, follows in enumerate(followed) if follows and given[k] is not None]
+        roots = [results[k] for k in used]
+        for node in nodes_behind(roots):
+            if isinstance(node, BackwardCFunction):
+                node.apply = partial(_backward, node, run, nodes, around or nullcontext())
+        try:
+            gradients = backward(roots, list(leaves.values()), [tops[k] for k in used])
+        except SubjectError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise SubjectError("backward", error, run.changed) from error
+        run.gradients = dict(zip(leaves, gradients, strict=True))
+        run.changed = run.changed or _changed("backward", own)
+        return run
 
 
 def draw(like: Tensor, generator: torch.Generator) -> Tensor:

@@ -4,8 +4,9 @@ The rest of the checker sees a :class:`Subject`: a list of argument values, whic
 way to call the function on other values of the same arguments.
 """
 
+import copy
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeGuard
 
 import torch
@@ -30,7 +31,7 @@ class Subject:
     def __init__(self, fn: Any, inputs: Any) -> None:
         arguments = list(inputs) if isinstance(inputs, tuple | list) else [inputs]
         self.title = getattr(fn, "__name__", type(fn).__name__)
-        self.fn = fn
+        self.fn = fn.apply if is_function_class(fn) else fn
         self.inputs = len(arguments)
         # An argument's name, or its position where the function does not tell.
         names = argument_names(fn)[: len(arguments)]
@@ -38,12 +39,18 @@ class Subject:
         asked = [i for i, a in enumerate(arguments) if isinstance(a, Tensor) and a.requires_grad]
         # The positions whose gradient is judged.
         self.checked = asked or [i for i, a in enumerate(arguments) if is_differentiable(a)]
+        # Of each parameter and buffer the modules that have it, and its name there.
+        self._owners: list[list[tuple[nn.Module, str]]] = []
         if isinstance(fn, nn.Module):
-            for name, value in [*fn.named_parameters(), *fn.named_buffers()]:
+            self.fn = copy.deepcopy(fn)
+            tied = [*self.fn.named_parameters("", True, False), *self.fn.named_buffers("", True, False)]
+            for name, value in [*self.fn.named_parameters(), *self.fn.named_buffers()]:
                 if isinstance(value, nn.Parameter) and value.requires_grad:
                     self.checked.append(len(arguments))
                 self.names.append(name)
                 arguments.append(value)
+                places = [other.rpartition(".") for other, same in tied if same is value]
+                self._owners.append([(self.fn.get_submodule(path), last) for path, _, last in places])
         if not self.checked:
             raise MisuseError("gradcheck needs at least one floating-point tensor among the inputs")
         for i in self.checked:
@@ -53,22 +60,18 @@ class Subject:
         self.seed: int | None = None  # of each forward, once it is known to draw random numbers
         self._reseeded = 0
 
-    def hold(self, values: Sequence[Any], body: Callable[[Callable[..., Any]], Any]) -> Any:
-        """Call ``body`` with the function; a module has these parameters and buffers until it returns.
+    def call(self, values: Sequence[Any]) -> list[Tensor]:
+        """Return the results that can have a gradient, in order.
 
-        A module that recomputes in backward (checkpoint, adjoint) reads its parameters then.
+        A module keeps these parameters until the next call: one that recomputes in backward reads them then.
         """
-        if not isinstance(self.fn, nn.Module):
-            return body(self.fn.apply if is_function_class(self.fn) else self.fn)
-        state = zip(self.names[self.inputs :], values[self.inputs :], strict=True)
-        held = {f"module.{name}": value for name, value in state}
-        return torch.func.functional_call(_Held(self.fn, body), held, ())
-
-    def call(self, fn: Callable[..., Any], values: Sequence[Any]) -> list[Tensor]:
-        """Return the results that can have a gradient, in order; ``fn`` is what :meth:`hold` gives."""
+        for owners, value in zip(self._owners, values[self.inputs :], strict=True):
+            for owner, name in owners:
+                delattr(owner, name)  # a parameter could not be replaced by a tensor
+                setattr(owner, name, value)
         if self.seed is not None:
             torch.manual_seed(self.seed)
-        results = tensors_in(fn(*values[: self.inputs]))
+        results = tensors_in(self.fn(*values[: self.inputs]))
         if any(result.is_complex() for result in results):
             raise TypeError(f"a result is complex: {REAL}")
         return [result for result in results if is_differentiable(result)]
@@ -82,7 +85,7 @@ class Subject:
     def evaluate(self, values: Sequence[Any]) -> list[Tensor]:
         """Return the results at copies of these values."""
         _, arguments = self.arguments(values)
-        return [t.detach() for t in self.hold(arguments, lambda fn: self.call(fn, arguments))]
+        return [t.detach() for t in self.call(arguments)]
 
     def fix_randomness(self) -> None:
         """Seed each forward from now on, if the function draws random numbers (dropout does)."""
@@ -104,18 +107,6 @@ class Subject:
     def entry(self, position: int, index: tuple[int, ...]) -> str:
         """Return how a sentence refers to one element: ``weight[0, 1]``."""
         return self.name_of(position) + (str(list(index)) if index else "")
-
-
-class _Held(nn.Module):
-    """A module around another, whose forward is ``body`` of that one."""
-
-    def __init__(self, module: nn.Module, body: Callable[[Callable[..., Any]], Any]) -> None:
-        super().__init__()
-        self.module = module
-        self.body = body
-
-    def forward(self) -> Any:
-        return self.body(self.module)
 
 
 def is_function_class(fn: Any) -> bool:

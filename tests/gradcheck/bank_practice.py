@@ -195,15 +195,12 @@ class NoneIsHandled(SinCos):
 
 
 class Block(nn.Module):
-    def __init__(self, reentrant: bool) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(normal(3, 3, seed=7))
         self.unused = nn.Parameter(normal(2, seed=8))
-        self.reentrant = reentrant
 
     def forward(self, input: Tensor) -> Tensor:
-        if self.reentrant:
-            return checkpoint(lambda x, w: torch.tanh(x @ w), input, self.weight, use_reentrant=True)
         return checkpoint(lambda x: torch.tanh(x @ self.weight), input, use_reentrant=False)
 
 
@@ -262,7 +259,6 @@ WRONG = [entry for entry in CLASSES if entry.kind]
 RIGHT = [
     *(entry for entry in CLASSES if not entry.kind),
     *right(Sin, table, {"inner gradient": inner_gradient}, second_order=False),
-    Entry("checkpoint", Block(False), table),
-    Entry("reentrant checkpoint", Block(True), table, options={"second_order": False}),
+    Entry("checkpoint", Block(), table),
     Entry("adjoint", Solver(), table),
 ]
