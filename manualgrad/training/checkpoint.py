@@ -64,15 +64,10 @@ class Checkpointer:
             error.add_note(f"to resume: {launcher} {sys.argv[0]} --resume {shlex.quote(str(self.run.path))}")
 
     def after_step(self) -> None:
-        """Save if it is time to; after a signal save and raise KeyboardInterrupt.
-
-        At an epoch's last step both are left to ``end_epoch``.
-        """
-        every, stop = self.config.checkpoint_steps, parallel.any_rank(self._stop)
-        if not self.loader.at_last_batch() and (stop or (every and self.loader.step % every == 0)):
+        """After a signal save and raise KeyboardInterrupt; ``end_epoch`` does so at an epoch's last step."""
+        if parallel.any_rank(self._stop) and not self.loader.at_last_batch():
             self._save()
-            if stop:
-                raise KeyboardInterrupt
+            raise KeyboardInterrupt
 
     def end_epoch(self, accuracy: float) -> None:
         """Keep the weights if their accuracy on the validation images is the best so far, and save.

@@ -50,16 +50,12 @@ class TrainConfig(Config):
     resume: Path | None = None
     """Folder of a run to resume, with the settings that it was begun with."""
 
-    checkpoint_steps: int | None = None
-    """Save every so many steps, besides at an epoch's end."""
-
-    runtime = Config.runtime | {"resume", "checkpoint_steps"}
+    runtime = Config.runtime | {"resume"}
 
     def __post_init__(self) -> None:
         """Check the bounds."""
         super().__post_init__()
         check_range("epochs", self.epochs, 1)
-        check_range("checkpoint-steps", self.checkpoint_steps, 1)
 
 
 def flag(name: str) -> str:

@@ -22,9 +22,9 @@ class Performance:
     out: str
     err: str
 
-    def curve(self, tag):
-        """A TensorBoard curve, as a dict from step to value."""
-        events = EventAccumulator(str(self.folder))
+    def curve(self, tag, part=""):
+        """A TensorBoard curve of the run or a sub-run, as a dict from step to value."""
+        events = EventAccumulator(str(self.folder / part))
         events.Reload()
         return {point.step: point.value for point in events.Scalars(tag)}
 

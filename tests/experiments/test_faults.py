@@ -33,7 +33,7 @@ def test_a_full_disk(tmp_path, on_a_small_disk):
     # disk ends with the command, so the command itself has to say what was on it.
     listing = ["sh", "-c", '"$@"; echo $?; find "$0" -name "*.p*t*"', tmp_path]
     command = [*on_a_small_disk(tmp_path, "rw"), *listing]
-    run = start("--runs-dir", tmp_path / "runs", "--checkpoint-steps", "3", wrap=map(str, command))
+    run = start("--runs-dir", tmp_path / "runs", wrap=map(str, command))
     out, complaint = run.communicate()
     *_, status, best, last = out.splitlines()
     assert status == "1"

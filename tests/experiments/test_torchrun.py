@@ -151,7 +151,7 @@ def after_a_checkpoint(runs):
 
 
 SOON = 40  # seconds, on a busy machine; torchrun kills what has not ended after 30
-LONG = ("--epochs", "10000", "--log", "scalars", "--checkpoint-steps", "50")
+LONG = ("--epochs", "10000", "--log", "scalars")
 
 
 @pytest.fixture

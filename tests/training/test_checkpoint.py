@@ -62,7 +62,7 @@ def train(config, end=None, at=0):
 
 @pytest.fixture
 def config(tmp_path):
-    return Config(runs_dir=tmp_path / "runs", epochs=EPOCHS, log="scalars", checkpoint_steps=3)
+    return Config(runs_dir=tmp_path / "runs", epochs=EPOCHS, log="scalars")
 
 
 def resumed(config, **changes):
@@ -129,7 +129,7 @@ def test_a_second_signal_ends_it_at_once(config):
 def test_more_epochs_train_a_finished_run_further(config, tmp_path):
     longer = replace(config, epochs=EPOCHS + 1, runs_dir=tmp_path / "longer")
     figures, curves, states = finish(longer)
-    train(replace(config, checkpoint_steps=None))
+    train(config)
     ours = finish(resumed(config, epochs=EPOCHS + 1))
     assert (ours[0], ours[2]) == (figures, states)
     assert ours[1]["training", "loss"] == curves["training", "loss"]
