@@ -27,15 +27,8 @@ from manualgrad.data.xor import draw_xor_weights, xor
 from manualgrad.plots import xor as plots
 from manualgrad.progress import track
 from manualgrad.training import Config as BaseConfig
-from manualgrad.training import (
-    GradientDescent,
-    RunDir,
-    TrainingMonitor,
-    check_range,
-    launch,
-    log_times,
-    setup,
-)
+from manualgrad.training import RunDir, TrainingMonitor, check_range, launch, log_times, setup
+from manualgrad.training.descent import GradientDescent
 
 
 @dataclass(frozen=True, kw_only=True)

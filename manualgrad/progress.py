@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -21,29 +21,25 @@ def progress(description: str, total: int, shown: bool = True) -> Iterator[Calla
     What it yields takes the number of steps done, and what stands beside the bar, whose ``str`` is asked
     for only when the bar is drawn. The bar is on standard error: standard output holds results alone.
     """
-    if not shown or not sys.stderr.isatty():
-        yield lambda done, beside="": None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
-    # What is printed meanwhile goes above the bar, but not if it goes elsewhere: rich would bring it here.
-    redirect = sys.stdout.isatty()
+    percent = TextColumn("{task.percentage:>3.0f}%")
+    columns = (TextColumn("{task.description}"), BarColumn(), percent, TimeRemainingColumn())
     with Progress(
-        *columns, TimeRemainingColumn(), TextColumn("{task.fields[beside]}"),
-        console=Console(stderr=True), transient=True, redirect_stdout=redirect,
+        *columns, TextColumn("{task.fields[beside]}"), console=Console(stderr=True), transient=True,
+        redirect_stdout=sys.stdout.isatty(),  # else rich would bring here what is printed into a file
+        disable=not (shown and sys.stderr.isatty()),
     ) as bar:  # fmt: skip
-        task = bar.add_task(description, total=total, beside="")
-        updated = 0.0
+        task, updated = bar.add_task(description, total=total, beside=""), 0.0
 
         def update(done: int, beside: object = "") -> None:
             nonlocal updated
-            if time.monotonic() - updated > PERIOD:
+            if not bar.disable and time.monotonic() - updated > PERIOD:
                 bar.update(task, completed=done, beside=str(beside))
                 updated = time.monotonic()
 
         yield update
 
 
-def track(items: Sequence[Item], description: str) -> Iterable[Item]:
+def track(items: Sequence[Item], description: str) -> Iterator[Item]:
     """Iterate, showing how far it has come."""
     with progress(description, len(items)) as update:
         for done, item in enumerate(items, 1):

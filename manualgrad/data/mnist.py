@@ -1,7 +1,7 @@
 """Load MNIST as tensors: 70 000 handwritten digits, verified before they are used.
 
-The files lie where ``torchvision.datasets.MNIST`` has them, ``<data_dir>/MNIST/raw``. What is missing is
-fetched by the first route that works (``mnist_routes.py``).
+The files lie where ``torchvision.datasets.MNIST`` has them, ``<data_dir>/MNIST/raw``. If one is missing, they
+are fetched by the first route that works (``mnist_routes.py``).
 """
 
 import hashlib
@@ -54,27 +54,31 @@ class MNIST(NamedTuple):
 
 
 def load_mnist(data_dir: Path | None = None, device: torch.device | str = "cpu") -> MNIST:
-    """Load MNIST onto a device, and fetch missing files.
+    """Load MNIST onto a device, and fetch it if a file is missing or broken.
 
     The folder must be there; it holds ``MNIST/raw``, or gets it. None takes ``default_data_dir()``. That it
-    is missing, that it cannot be written, and that no route can fetch a file, is a UserError.
+    is missing, and that no route can fetch the files, is a UserError.
     """
     if data_dir is not None and not data_dir.is_dir():
         raise UserError(f"{data_dir}: there is no such folder; make it first to have MNIST fetched into it")
     raw = (data_dir or default_data_dir()) / "MNIST" / "raw"
-    contents = {name: _read_verified(raw / name) for name in CHECKSUMS}
-    missing = [name for name, content in contents.items() if content is None]
-    if missing:
-        contents |= _fetch(missing, raw)
+    if _broken_in(raw):
+        _fetch(raw)
+
+    def read(name: str, header: int) -> Tensor:
+        content = bytearray((raw / name).read_bytes())
+        return torch.frombuffer(content, dtype=torch.uint8, offset=header).to(device)
 
     def images(name: str) -> Tensor:
-        return _parse_idx(contents[name], header=16).view(-1, 28, 28).to(device).float().div_(255)
-
-    def labels(name: str) -> Tensor:
-        return _parse_idx(contents[name], header=8).to(device).long()
+        return read(name, header=16).view(-1, 28, 28).float().div_(255)
 
     train_images, train_labels, test_images, test_labels = CHECKSUMS
-    return MNIST(images(train_images), labels(train_labels), images(test_images), labels(test_labels))
+    return MNIST(
+        images(train_images),
+        read(train_labels, header=8).long(),
+        images(test_images),
+        read(test_labels, header=8).long(),
+    )
 
 
 def default_data_dir() -> Path:
@@ -82,50 +86,37 @@ def default_data_dir() -> Path:
     return Path(os.environ.get("MANUALGRAD_DATA") or platformdirs.user_cache_path("manualgrad"))
 
 
-def _fetch(missing: list[str], raw: Path) -> dict[str, bytearray | None]:
-    """Fetch files into a folder aside, then move each to its name, and return their contents.
+def _fetch(raw: Path) -> None:
+    """Fetch the files into a folder aside, then move each to its name.
 
     However many processes do this at once, and wherever one is killed, a name holds a whole file or none.
     """
     failures = []
-    try:
-        raw.mkdir(parents=True, exist_ok=True)
-        for route, fetch in ROUTES.items():
-            print(f"fetching MNIST from {route} into {raw}", file=sys.stderr)
-            with tempfile.TemporaryDirectory(prefix=".fetching-", dir=raw) as aside:
-                try:
-                    fetched = fetch(Path(aside))
-                    contents = {name: _read_verified(fetched / name) for name in missing}
-                    if wrong := [name for name, content in contents.items() if content is None]:
-                        raise RuntimeError(f"wrong checksum of {', '.join(wrong)}")
-                except Exception as error:  # whatever a route fails of, the next one may work
-                    reason = str(error).strip() or type(error).__name__
-                    failures.append(f"{route}: {reason.splitlines()[-1]}")
-                    continue
-                for name in missing:
-                    os.replace(fetched / name, raw / name)
-                return contents
-    except OSError as error:
-        raise UserError(
-            f"{raw} cannot be written ({error.strerror}); name another folder with --data-dir"
-        ) from error
+    raw.mkdir(parents=True, exist_ok=True)
+    for route, fetch in ROUTES.items():
+        print(f"fetching MNIST from {route} into {raw}", file=sys.stderr)
+        with tempfile.TemporaryDirectory(prefix=".fetching-", dir=raw) as aside:
+            try:
+                fetched = fetch(Path(aside))
+                if broken := _broken_in(fetched):
+                    raise RuntimeError(f"wrong checksum of {', '.join(broken)}")
+            except Exception as error:  # whatever a route fails of, the next one may work
+                reason = str(error).strip() or type(error).__name__
+                failures.append(f"{route}: {reason.splitlines()[-1]}")
+                continue
+            for name in CHECKSUMS:
+                os.replace(fetched / name, raw / name)
+            return
     raise UserError(
         f"MNIST could not be fetched ({'; '.join(failures)}). "
-        f"Put {', '.join(missing)}, unpacked, into {raw}, or name another folder with --data-dir"
+        f"Put {', '.join(CHECKSUMS)}, unpacked, into {raw}, or name another folder with --data-dir"
     )
 
 
-def _read_verified(path: Path) -> bytearray | None:
-    """Return a file's content; None if it is missing or its checksum is wrong."""
-    try:
-        content = bytearray(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    right = hashlib.md5(content, usedforsecurity=False).hexdigest() == CHECKSUMS[path.name]
-    return content if right else None
-
-
-def _parse_idx(content: bytearray | None, header: int) -> Tensor:
-    """Return the bytes behind an IDX file's header, which the checksum vouches for."""
-    assert content is not None
-    return torch.frombuffer(content, dtype=torch.uint8, offset=header)
+def _broken_in(folder: Path) -> list[str]:
+    """Name the files that are missing in a folder, or have a wrong checksum."""
+    return [
+        name
+        for name, right in CHECKSUMS.items()
+        if not (file := folder / name).is_file() or hashlib.md5(file.read_bytes()).hexdigest() != right
+    ]

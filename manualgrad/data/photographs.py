@@ -23,7 +23,6 @@ from manualgrad.errors import UserError
 
 Array = np.ndarray
 
-LARGEST = 50_000_000  # pixels of a picture: more than a phone's camera has
 LONGEST, SMALLEST = 256, 8  # pixels of the picture's longer side after step 1, at most, and of its shorter
 BOX, FRAME = 20, 28  # MNIST's pixels for the digit and for the whole
 FINE = 160  # pixels of the digit's longer side where strokes are measured
@@ -63,20 +62,13 @@ def _open(path: Path) -> Array:
         raise UserError(f"{path}: there is no such picture")
     try:
         with Image.open(path, formats=("PNG", "JPEG")) as image:
-            width, height = image.size
-            if width * height > LARGEST:
-                raise Image.DecompressionBombError
-            picture = ImageOps.exif_transpose(image)
-            if picture.mode.startswith("I"):  # 16 bits, which a conversion to bytes would clip
-                picture = Image.fromarray((np.asarray(picture) // 256).astype(np.uint8))
-            picture = picture.convert("RGBA")
-    except Image.DecompressionBombError:
-        raise UserError(f"{path} has more than {LARGEST:,} pixels") from None
+            picture = ImageOps.exif_transpose(image).convert("RGBA")
     except Exception:  # of many kinds, for the many things that a file can be
         raise UserError(f"{path} is neither a whole PNG nor a whole JPEG picture") from None
     picture.thumbnail((LONGEST, LONGEST), Image.Resampling.BOX)
     if min(picture.size) < SMALLEST:
-        raise UserError(f"{path} is too small or too narrow for a digit: {width} x {height} pixels")
+        size = " x ".join(map(str, picture.size))
+        raise UserError(f"{path} is too small or too narrow for a digit: {size} pixels")
     colours, alpha = np.split(np.asarray(picture) / 255, [3], axis=-1)
     ink = colours[alpha[..., 0] > 0.5]
     # Behind a clear picture lies white paper, but black paper if all of its ink is light.

@@ -92,9 +92,6 @@ def test_when_no_route_works_one_message_says_all(fetched, tmp_path, monkeypatch
     assert list(fetched.iterdir()) == []
 
 
-# ---- the routes
-
-
 # ---- several processes
 
 FORK = multiprocessing.get_context("fork")  # a child has this test's small set and routes

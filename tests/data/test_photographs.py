@@ -5,7 +5,6 @@ import pytest
 import torch
 from PIL import Image, ImageDraw, ImageFilter
 
-from manualgrad.data import photographs
 from manualgrad.data.photographs import read_digit
 from manualgrad.errors import UserError
 
@@ -70,12 +69,6 @@ def turned_by_the_camera(ink):
     return file.getvalue()
 
 
-def sixteen_bits(ink):
-    file = io.BytesIO()
-    Image.fromarray((65535 * (0.9 - 0.6 * ink)).astype(np.uint16)).save(file, "PNG")
-    return file.getvalue()
-
-
 PICTURES = {
     "as MNIST has it": lambda ink: encoded(smaller(ink, 28)),
     "photograph": photograph,
@@ -83,7 +76,6 @@ PICTURES = {
     "chalk": lambda ink: encoded(
         coloured(ink, (0.1, 0.35, 0.2), (0.9, 0.9, 0.9)) + grain((*ink.shape, 3)), "JPEG"
     ),
-    "16 bits": sixteen_bits,
     "black and clear": lambda ink: encoded(np.dstack([0 * ink, 0 * ink, 0 * ink, ink])),
     "thick pen": lambda ink: encoded(1 - filtered(ink, ImageFilter.MaxFilter, 13)),
 }
@@ -158,11 +150,6 @@ def test_what_is_no_picture(read, tmp_path, drawn):
     for folder in (tmp_path, tmp_path / "nowhere.png"):
         with pytest.raises(UserError, match="no such picture"):
             read_digit(folder)
-
-
-def test_a_picture_that_would_fill_the_memory(read, drawn, monkeypatch):
-    monkeypatch.setattr(photographs, "LARGEST", 280 * 280 - 1)
-    assert "has more than 78,399 pixels" in complaint(read, encoded(drawn))
 
 
 # ---- what is unusual
