@@ -13,11 +13,11 @@ Each y depends on its own x only. Left of 0 the graph is flat, right of 0 it is 
 At x = 0 there is a kink and no derivative. Any number from 0 to 1 is a subgradient there; we take 0, as
 PyTorch does. With G = ∂L/∂y, the upstream gradient (``grad_output``):
 
-    ∂L/∂x = 0 where y ≤ 0, else G
+    ∂L/∂x = G where y ≠ 0, else 0                    y is 0 for x ≤ 0, and for no other x
 
 Forward mode
 ------------
-A small change ẋ of the input changes the output by ẏ = 0 where y ≤ 0, else ẋ.
+A small change ẋ of the input changes the output by ẏ = ẋ where y ≠ 0, else 0.
 
 Saved
 -----
@@ -59,7 +59,8 @@ class ReLU(Function):
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> Tensor:
         (output,) = ctx.saved_tensors
-        return torch.where(output <= 0, 0.0, grad_output)  # same shape, elementwise
+        is_on = output.bool()  # y ≠ 0
+        return torch.where(is_on, grad_output, 0.0)  # same shape, elementwise
 
     jvp = backward  # each element is stopped or passes, in both directions
 
