@@ -48,7 +48,8 @@ def apply(function: type[Function], *args: Any, autocast: AutocastPolicy | None 
     """Apply a Function; ``autocast`` says to which dtype ``torch.autocast`` casts PyTorch's own arguments."""
     if args[0].is_complex():
         raise TypeError(f"the derivation of {function.__name__} is for real numbers, got {args[0].dtype}")
-    if autocast is not None and is_autocast_enabled(device := args[0].device.type):
+    device = args[0].device.type
+    if autocast is not None and device != "meta" and torch.is_autocast_enabled(device):  # "meta" has none
         dtype = torch.get_autocast_dtype(device) if autocast == "lower-precision" else torch.float32
         # Cast here, outside the Function: autograd differentiates the casts, and backward sees one dtype.
         if autocast != "float32 on CUDA" or device == "cuda":
@@ -60,12 +61,6 @@ def apply(function: type[Function], *args: Any, autocast: AutocastPolicy | None 
     if torch._C._are_functorch_transforms_active():
         return function.apply(*args)
     return function.apply_eagerly(*args)
-
-
-def is_autocast_enabled(device: str) -> bool:
-    """Return whether a region of ``torch.autocast`` is active for this type of device."""
-    # "meta" has no autocast, and must not be asked.
-    return device != "meta" and torch.is_autocast_enabled(device)
 
 
 def _with_combined_forward(function: type[Function]) -> type[Function]:

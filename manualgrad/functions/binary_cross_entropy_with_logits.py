@@ -151,21 +151,10 @@ def binary_cross_entropy_with_logits(
     check_floating(name, input=input, target=target)
     check_same_shape(name, input, target)
     check_reduction(name, reduction)
+    check_constant(name, weight=weight, pos_weight=pos_weight)
     input, target = to_common_dtype(input, target)
-    weight = None if weight is None else _check_factor("weight", weight, input)
-    pos_weight = None if pos_weight is None else _check_factor("pos_weight", pos_weight, input)
+    if weight is not None:
+        weight = weight.to(input.dtype).expand(input.shape)
+    if pos_weight is not None:
+        pos_weight = pos_weight.to(input.dtype).expand(input.shape)
     return apply(BCEWithLogitsLoss, input, target, weight, reduction, pos_weight, autocast="float32")
-
-
-def _check_factor(argument: str, factor: Tensor, input: Tensor) -> Tensor:
-    """Return a weight in the dtype of ``input``, to whose shape it must broadcast."""
-    name = "binary_cross_entropy_with_logits"
-    check_constant(name, **{argument: factor})
-    try:
-        factor.expand(input.shape)
-    except RuntimeError:
-        raise ValueError(
-            f"{name}: {argument} must broadcast to the shape of input, {tuple(input.shape)}, "
-            f"got {tuple(factor.shape)}"
-        ) from None
-    return factor.to(input.dtype)
