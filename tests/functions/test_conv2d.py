@@ -40,20 +40,6 @@ def test_what_lies_behind_the_last_window_gets_nothing():
     assert weight.grad.tolist() == [[[[5.0, 7.0]]]]
 
 
-def test_a_window_of_one_pixel_is_a_linear_layer_of_its_channels():
-    x = torch.randn(2, 3, 4, 5, dtype=torch.float64, requires_grad=True)
-    weight = torch.randn(6, 3, dtype=torch.float64, requires_grad=True)
-    convolved = F.conv2d(x, weight[:, :, None, None])
-    linear = F.linear(x.movedim(1, -1), weight).movedim(-1, 1)
-    upstream = torch.randn_like(linear)
-    for ours, theirs in zip(
-        (convolved, *torch.autograd.grad(convolved, (x, weight), upstream)),
-        (linear, *torch.autograd.grad(linear, (x, weight), upstream)),
-        strict=True,
-    ):
-        torch.testing.assert_close(ours, theirs)
-
-
 def test_groups_have_nothing_to_do_with_one_another():
     x = torch.randn(2, 4, 5, 6, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(6, 2, 3, 2, dtype=torch.float64, requires_grad=True)

@@ -22,16 +22,6 @@ def test_by_hand():
     assert weight.grad.tolist() == [[2.0, 20.0], [0.0, 0.0], [5.0, 50.0]]
 
 
-def test_it_is_a_linear_layer_of_one_hot_rows():
-    weight, indices = table(), torch.tensor([2, 0, 2])
-    one_hot = torch.eye(3, dtype=torch.float64)[indices]
-    F.linear(one_hot, weight.t()).backward(UPSTREAM)
-    expected = weight.grad.clone()
-    weight.grad = None
-    F.embedding(indices, weight).backward(UPSTREAM)
-    assert torch.equal(weight.grad, expected)
-
-
 @pytest.mark.parametrize("padding_idx", [2, -1])
 def test_the_row_of_the_padding_stays_as_it_is(padding_idx):
     weight = table()

@@ -52,7 +52,3 @@ def test_a_cell_is_pytorchs(bias):
         output = function(*arguments)
         results.append([output, *torch.autograd.grad(output.sin().sum(), arguments)])
     assert_same(*results)
-
-
-def test_a_cell_by_finite_differences():
-    assert torch.autograd.gradcheck(F.gru_cell, cell_arguments(), check_forward_ad=True)

@@ -86,17 +86,6 @@ def test_threads(sample, ours, values):
         assert_same(result, expected)
 
 
-def test_an_output_used_twice_and_a_tensor_used_twice():
-    x = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
-
-    def twice(linear, tanh):
-        hidden = tanh(linear(x, x))
-        return (linear(hidden, hidden) * hidden.sum()).sum()
-
-    ours = torch.autograd.grad(twice(F.linear, F.tanh), x)
-    assert_same(ours, torch.autograd.grad(twice(torch.nn.functional.linear, torch.tanh), x))
-
-
 def test_meta_tensors_go_through_without_numbers():
     logits, labels = torch.empty(3, 4, device="meta"), torch.empty(3, device="meta", dtype=torch.int64)
     assert F.softmax_nll(F.linear(logits, torch.empty(4, 4, device="meta")), labels).device.type == "meta"

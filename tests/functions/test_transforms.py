@@ -4,7 +4,7 @@ import functools
 
 import pytest
 import torch
-from torch.func import functional_call, grad, jacrev, jvp, vjp
+from torch.func import functional_call, grad, jacrev, jvp
 
 import manualgrad.functions as F
 import manualgrad.nn as nn
@@ -33,19 +33,6 @@ def hessian(call):
 def test_jvp(ours, theirs, values):
     tangents = tuple(value.cos() for value in values)
     assert_same(jvp(ours, values, tangents), jvp(theirs, values, tangents))
-
-
-@every_sample
-def test_jvp_and_vjp_are_adjoint(ours, values):
-    """⟨J v, u⟩ = ⟨v, Jᵀ u⟩: forward mode and backward are written apart and must say the same."""
-    tangents = tuple(value.cos() for value in values)
-    output, output_tangent = jvp(ours, values, tangents)
-    cotangent = torch.linspace(-1, 2, output.numel(), dtype=output.dtype).reshape(output.shape)
-    _, pull = vjp(ours, *values)
-    products = [
-        (gradient * tangent).sum() for gradient, tangent in zip(pull(cotangent), tangents, strict=True)
-    ]
-    assert_same((output_tangent * cotangent).sum(), sum(products))
 
 
 @first_samples
@@ -89,16 +76,6 @@ def test_vmap_of_grad(ours, theirs, values):
     gradients = [grad(scalar(theirs), every)(*each) for each in zip(*stacks, strict=True)]
     expected = tuple(torch.stack(column) for column in zip(*gradients, strict=True))
     assert_same(vmap(grad(scalar(ours), every))(*stacks), expected)
-
-
-@first_samples
-def test_vmap_of_jvp(ours, theirs, values):
-    stacks = stacked(values)
-
-    def push(call):
-        return lambda *each: jvp(call, each, tuple(value.sin() for value in each))[1]
-
-    assert_same(vmap(push(ours))(*stacks), one_by_one(push(theirs), stacks))
 
 
 @every_function
