@@ -16,7 +16,16 @@ from manualgrad.atomic import write_atomically
 from manualgrad.errors import UserError
 from manualgrad.exercises.course import CHAPTERS, COURSE, find
 from manualgrad.exercises.exercise import Exercise
-from manualgrad.exercises.stub import PROGRAM, hints, our_solution, styled, their_solution, wrap, write_stub
+from manualgrad.exercises.stub import (
+    PROGRAM,
+    fit,
+    hints,
+    our_solution,
+    styled,
+    their_solution,
+    wrap,
+    write_stub,
+)
 from manualgrad.exercises.verdict import Request, Verdict
 
 DEFAULT = Path("my-backwards")
@@ -193,6 +202,7 @@ class Session:
             codes = {"yours": their_solution(exercise, file.read_text("utf-8", "replace")), **codes}
         for title, code in codes.items():
             self.console.rule(title, style="dim")
+            code = fit(code, self.console.width)
             self.say(Syntax(code, "python", background_color="default").highlight(code))
 
     def reset(self, exercise: Exercise) -> None:

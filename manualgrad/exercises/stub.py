@@ -152,7 +152,7 @@ def _given(exercise: Exercise) -> str:
     helpers = [] if exercise.forward else lesson.helpers("forward")
     code = "\n\n".join([exercise.forward or lesson.code("forward"), saved.rstrip(), *helpers])
     code = re.sub(r"^def (\w+)\(([^)]*)\) -> .*:$", _without_types, code, flags=re.MULTILINE)
-    return "\n".join(f"    # {line}".rstrip() for line in _fit(code, WIDTH - 6).splitlines())
+    return "\n".join(f"    # {line}".rstrip() for line in fit(code, WIDTH - 6).splitlines())
 
 
 def _without_types(head: re.Match[str]) -> str:
@@ -161,7 +161,7 @@ def _without_types(head: re.Match[str]) -> str:
     return f"def {head[1]}({', '.join(names)}):"
 
 
-def _fit(code: str, width: int) -> str:
+def fit(code: str, width: int) -> str:
     """Break lines that are too wide at a comma or an operator; a comment goes above its line."""
     fitting = []
     for line in code.splitlines():

@@ -144,12 +144,14 @@ class Report:
 
     def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
         """Let rich print the report."""
+        from rich.padding import Padding
         from rich.text import Text
 
         for finding in self.findings:
             if finding.wrong:
                 yield Text.assemble((finding.kind, "bold red"), str(finding).removeprefix(finding.kind))
-                yield Text(f"    {finding.hint}", "dim")
+                if finding.hint:
+                    yield Padding(Text(finding.hint, "dim"), (0, 0, 0, 4), expand=False)
         verdict = ("right", "bold green") if self.ok else ("wrong", "bold red")
         yield Text.assemble(f"{self.title}: ", verdict)
         if self.rows:
