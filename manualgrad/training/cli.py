@@ -10,6 +10,8 @@ from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch.distributed as dist
+
 from manualgrad.errors import UserError
 from manualgrad.training import parallel
 from manualgrad.training.config import Config, flag
@@ -38,7 +40,8 @@ def launch(main: Callable[[C], Any], config_class: type[C], argv: Sequence[str] 
                 _tell(f"{program}: interrupted", interrupt)
             return 130
         finally:
-            parallel.leave()
+            if parallel.world_size() > 1 and dist.is_initialized():
+                dist.destroy_process_group()
     return 0
 
 

@@ -33,18 +33,6 @@ def is_first() -> bool:
     return rank() == 0
 
 
-def join(device: torch.device) -> None:
-    """Join the processes that torchrun has started: by NCCL on CUDA, by gloo elsewhere."""
-    if world_size() > 1 and not dist.is_initialized():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
-
-
-def leave() -> None:
-    """Leave them again."""
-    if world_size() > 1 and dist.is_initialized():
-        dist.destroy_process_group()
-
-
 def distribute(model: Module) -> Module:
     """Return the model for the training loop to call: in a process alone the model itself.
 
