@@ -107,17 +107,14 @@ class Checkpointer:
             if name != "epochs" and settings.get(name) != was:
                 raise UserError(f"{flag(name)} {settings.get(name)}: the run was begun with {was}")
         load_model(self.model, content, self._last)
-        try:
-            done, last = content["loader"]["step"], self.config.epochs * len(self.loader)
-            if done > last or (done == last and (self.run.path / "metrics.json").exists()):
-                raise UserError(f"{self.run.path} is finished: it has {done // len(self.loader)} epochs")
-            torch.set_rng_state(content["generators"]["cpu"])
-            torch.cuda.set_rng_state_all(content["generators"]["cuda"][: torch.cuda.device_count()])
-            self._best_accuracy = content["best_accuracy"]
-            for name, part in self._parts.items():
-                part.load_state_dict(content[name])
-        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as reason:
-            raise UserError(f"{self._last} does not fit this run: {reason}") from reason
+        done, last = content["loader"]["step"], self.config.epochs * len(self.loader)
+        if done > last or (done == last and (self.run.path / "metrics.json").exists()):
+            raise UserError(f"{self.run.path} is finished: it has {done // len(self.loader)} epochs")
+        torch.set_rng_state(content["generators"]["cpu"])
+        torch.cuda.set_rng_state_all(content["generators"]["cuda"][: torch.cuda.device_count()])
+        self._best_accuracy = content["best_accuracy"]
+        for name, part in self._parts.items():
+            part.load_state_dict(content[name])
         self.run.resume(self.loader.step)  # the last: it changes files
 
 
@@ -143,10 +140,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint of ours, all tensors on the CPU, or raise a UserError."""
     try:
         content = torch.load(path, weights_only=True, map_location="cpu")
-    except OSError:
+    except OSError:  # it is missing, say
         raise
     except Exception as reason:  # every parser has errors of its own, and all mean the same
-        raise UserError(f"{path} cannot be used: it was cut off or changed, or is no checkpoint") from reason
+        raise UserError(f"{path} cannot be used: it was cut off, or is no checkpoint") from reason
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UserError(f"{path} cannot be used: it is another program's, or another version's")
     return content
