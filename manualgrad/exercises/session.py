@@ -14,18 +14,9 @@ from rich.text import Text
 
 from manualgrad.atomic import write_atomically
 from manualgrad.errors import UserError
+from manualgrad.exercises import stub
 from manualgrad.exercises.course import CHAPTERS, COURSE, find
 from manualgrad.exercises.exercise import Exercise
-from manualgrad.exercises.stub import (
-    PROGRAM,
-    fit,
-    hints,
-    our_solution,
-    styled,
-    their_solution,
-    wrap,
-    write_stub,
-)
 from manualgrad.exercises.verdict import Request, Verdict
 
 DEFAULT = Path("my-backwards")
@@ -46,7 +37,7 @@ class Progress:
 class Session:
     """A folder of a student's own, the current one if it is one already, and their terminal."""
 
-    def __init__(self, path: Path | None = None, program: str = PROGRAM) -> None:
+    def __init__(self, path: Path | None = None, program: str = stub.PROGRAM) -> None:
         self.usual = Path() if Path(PROGRESS).is_file() else DEFAULT
         self.path = self.usual if path is None else path
         self.program = program
@@ -74,7 +65,7 @@ class Session:
         self.path.mkdir(parents=True, exist_ok=True)
         try:
             with file.open("x", encoding="utf-8") as new:
-                new.write(write_stub(exercise, self.command))
+                new.write(stub.write_stub(exercise, self.command))
         except FileExistsError:
             reset = self.command("reset", exercise)
             raise UserError(f"{file} is there already and is left as it is; `{reset}` begins anew") from None
@@ -180,7 +171,7 @@ class Session:
 
     def hint(self, exercise: Exercise) -> None:
         """Show one more hint; all of them when there is none left."""
-        every, progress, steps = hints(exercise), self.progress(exercise), exercise.steps
+        every, progress, steps = stub.hints(exercise), self.progress(exercise), exercise.steps
         if len(steps) > 1 and progress.steps_done < len(steps):
             step = steps[progress.steps_done].title
             self.say(f"you are at step {progress.steps_done + 1} of {len(steps)}: {step}", "dim")
@@ -189,7 +180,7 @@ class Session:
             self.say("There are no more. Here are all of them again.", "dim")
         for index in shown or range(len(every)):
             self.say(f"{exercise.name}, hint {index + 1} of {len(every)}", "bold")
-            self.say(styled(wrap(every[index], self.console.width)))
+            self.say(stub.styled(stub.wrap(every[index], self.console.width)))
             self.say("")
         self.note(exercise, hints=min(progress.hints + 1, len(every)))
 
@@ -197,12 +188,12 @@ class Session:
         """Show our solution beside theirs."""
         if not self.progress(exercise).passed and not force:
             raise UserError(f"{exercise.name} has not passed yet; --force shows the solution all the same")
-        codes, file = {"ours": our_solution(exercise)}, self.file(exercise)
+        codes, file = {"ours": stub.our_solution(exercise)}, self.file(exercise)
         if file.is_file():
-            codes = {"yours": their_solution(exercise, file.read_text("utf-8", "replace")), **codes}
+            codes = {"yours": stub.their_solution(exercise, file.read_text("utf-8", "replace")), **codes}
         for title, code in codes.items():
             self.console.rule(title, style="dim")
-            code = fit(code, self.console.width)
+            code = stub.fit(code, self.console.width)
             self.say(Syntax(code, "python", background_color="default").highlight(code))
 
     def reset(self, exercise: Exercise) -> None:

@@ -92,7 +92,9 @@ def write_stub(exercise: Exercise, command: Callable[[str, Exercise], str] = _co
         for right, wrong in exercise.mistakes:
             code = code.replace(right, wrong)
     else:
-        parts["Shapes"] = _shapes(lesson.shapes())
+        width = max(len(name) for name, _ in lesson.shapes()) + 2
+        shapes = (f"    {name + ':':<{width}}{text}" for name, text in lesson.shapes())
+        parts["Shapes"] = "\n".join(fill(line, WIDTH, " " * (6 + width)) for line in shapes)
         upstream = " and ".join(f"``{name}``" for name in lesson.upstream())
         task = _MEND if exercise.wrong_backward else _BACKWARD.format(upstream)
         code = _class(exercise)
@@ -134,14 +136,6 @@ def _class(exercise: Exercise) -> str:
         lines=textwrap.indent("\n".join(lines), " " * 8),
     )
     return "import math\n\n" * ("math." in given) + text
-
-
-def _shapes(shapes: list[tuple[str, str]]) -> str:
-    """Return a line for each tensor, its names in a column."""
-    width = max(len(name) for name, _ in shapes) + 2
-    return "\n".join(
-        fill(f"    {name + ':':<{width}}{text}", WIDTH, " " * (6 + width)) for name, text in shapes
-    )
 
 
 def _given(exercise: Exercise) -> str:

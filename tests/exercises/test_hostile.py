@@ -118,6 +118,7 @@ def test_the_next_file_is_judged_as_if_nothing_had_been(judge):
     assert judge("exp", attempt("exp", RIGHT)).passed
 
 
+@pytest.mark.slow
 def test_a_killed_server_costs_its_own_checks_only(server, tmp_path):
     def kill():
         os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
