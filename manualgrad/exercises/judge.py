@@ -22,7 +22,6 @@ from manualgrad.exercises.exercise import Exercise, Step
 from manualgrad.exercises.given import info_of
 from manualgrad.exercises.programs import judge_network, judge_script
 from manualgrad.exercises.search import Search
-from manualgrad.exercises.slips import Slips
 from manualgrad.exercises.student import cut, explain, find_class, frame_in, in_place_of_ours, meaning
 from manualgrad.exercises.verdict import Request, Verdict
 from manualgrad.gradcheck import Finding, Report, gradcheck
@@ -54,6 +53,11 @@ def judge(request: Request) -> Verdict:
         return Verdict(kind=problem.kind, message=str(problem))
 
 
+# Kinds that no edit of a formula explains, and those that one explains better.
+NO_SLIPS = {"raises", "mutates", "layout", "nondeterministic", "imprecise", "wrong-dtype", "unsummed"}
+FORMULAS = {"unknown", "missing-terms", "input-for-output", "wrong-region"}
+
+
 class Told(Finding):
     """A finding that names the edit: where to look is said."""
 
@@ -73,11 +77,14 @@ class Attempt:
     told: list[str] = field(default_factory=list)  # the slips that were found
 
     def __post_init__(self) -> None:
-        self.search = Search(self.info, self.theirs, self.request.source)
+        asked = {name for step in self.exercise.steps for name in step.samples}
+        is_all = not all(step.samples for step in self.exercise.steps)
+        self.samples = [one for one in self.info.samples() if is_all or one.name in asked]
+        self.search = Search(self.info, self.theirs, self.request.source, self.samples)
 
     def judge_steps(self) -> Verdict:
         """Judge step by step, sample by sample."""
-        steps, samples = self.exercise.steps, list(self.info.samples())
+        steps, samples = self.exercise.steps, self.samples
         for done, step in enumerate(steps):
             for sample in samples:
                 if step.samples and sample.name not in step.samples:
@@ -111,11 +118,7 @@ class Attempt:
         """Return what is wrong with a sample's gradients as far as they concern a step."""
         if sample.name not in self.reports:
             if verdict := self._try(sample):
-                slip = (
-                    self.search.ask(Slips.find, sample, step.arguments, self.reports)
-                    if verdict.kind == "raises"
-                    else None
-                )
+                slip = self.search.find(sample, step.arguments) if verdict.kind == "raises" else None
                 return replace(verdict, message=f"{verdict.message}\n{slip[1]}") if slip else verdict
             # Other sizes of input and second derivatives concern the formula, not the sample.
             self.reports[sample.name] = self._check(step, sample, thorough=not self.reports)
@@ -132,9 +135,7 @@ class Attempt:
                 finding = replace(finding, message=f"{finding.message} Here that is {name}.")
         if finding.kind == "unknown" and step.arguments:
             finding = self._alone(finding, step, sample)
-        kinds = ("wrong-shape", "second-order", "unknown", "sign", "scale", "transposed")
-        if finding.kind in kinds and not any(slip in finding.message for slip in self.told):
-            finding = self._with_slip(finding, step, sample)
+        finding = self._with_slip(finding, step, sample)
         rows = [
             replace(row, verdict=finding.kind) if row.argument == finding.argument else row
             for row in report.rows
@@ -195,7 +196,7 @@ class Attempt:
             if asked and name not in step.arguments:
                 return None
             asked.append(name)
-            slip = self.search.ask(Slips.find, sample, (name,), self.reports, "")
+            slip = self.search.find(sample, (name,))
             self.told += slip[1:] if slip else ()
             return slip
 
@@ -220,27 +221,27 @@ class Attempt:
         return finding if closer is None or closer.kind == "raises" else closer
 
     def _with_slip(self, finding: Finding, step: Step, sample: SampleInput) -> Finding:
-        """Add the slip, or else what backward does not read."""
+        """Add the slip, or else what is known of the way there."""
+        if finding.kind in NO_SLIPS or any(slip in finding.message for slip in self.told):
+            return finding
         arguments = step.arguments if finding.argument is None else (finding.argument,)
-
-        def ask(question: Any, *more: Any) -> Any:
-            return self.search.ask(question, sample, arguments, self.reports, *more)
-
-        if finding.kind == "unknown":
-            if slip := ask(Slips.find) or ask(Slips.find_two):
-                self.told += slip[1:]
-                return replace(finding, kind=slip[0], message=f"{slip[1]} {finding.figures}.")
-            added = ask(Slips.unread, True) or ""
-            if "does not read" in added:
-                return replace(finding, message=f"{added} {finding.figures}.")
-        elif slip := ask(Slips.find, finding.kind):
+        figures = f" {finding.figures}." if finding.figures else ""
+        is_unknown = "no known mistake" in finding.message  # which has figures of its own
+        message = finding.message.removesuffix(figures)
+        slip = None if "is None" in message else self.search.find(sample, arguments)
+        if slip:
             self.told += slip[1:]
-            plain = re.sub(r" \([^)]* has [^)]*\)", "", finding.message)  # a size may be a coincidence
-            figures = f" {finding.figures}." if finding.figures else ""
-            return replace(finding, message=f"{plain.removesuffix(figures)} {slip[1]}{figures}")
+            if finding.kind in FORMULAS:
+                return replace(finding, kind=slip[0], message=f"{slip[1]}{figures}")
+            message = re.sub(r" \([^)]* has [^)]*\)", "", message)  # a size may be a coincidence
+            return replace(finding, message=f"{message} {slip[1]}{figures}")
+        if finding.kind == "second-order":
+            added = cut(self.theirs)
         else:
-            added = ask(Slips.unread, False) if finding.kind == "wrong-shape" else cut(self.theirs)
-        return replace(finding, message=f"{finding.message} {added or ''}".rstrip())
+            added = self.search.unread(sample, arguments, with_right=finding.kind in FORMULAS)
+        if finding.kind == "unknown" and "does not read" in added:
+            return replace(finding, message=f"{added}{figures}")
+        return replace(finding, message=f"{message} {added}".rstrip() + figures * (not is_unknown))
 
     def _without_rows(self, sample: SampleInput) -> SampleInput | None:
         """Return a sample with an empty batch; None if the function does not take one."""

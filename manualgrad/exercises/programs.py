@@ -14,7 +14,8 @@ from manualgrad.data.xor import xor
 from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.lessons import network
 from manualgrad.exercises.search import Patience
-from manualgrad.exercises.slips import Call, Slips, line_of
+from manualgrad.exercises.slips import Slips, line_of
+from manualgrad.exercises.source import Call
 from manualgrad.exercises.student import explain
 from manualgrad.exercises.verdict import Verdict
 from manualgrad.gradcheck.tolerance import index_of_largest
@@ -60,10 +61,10 @@ def _slip(name: str, function: FunctionType, line: int) -> str:
         known = arguments | {one: ours[one][0] for one in before}
         calls.append(Call({"saved_tensors": ()}, tuple(known.values()), (ours[name][0],)))
     codes = [
-        line_of(f.__code__.co_filename, at, list(known), f.__globals__, is_theirs=f is function)
+        line_of(f.__code__.co_filename, at, list(known), f.__globals__)
         for f, at in ((network.by_hand, ours[name][1]), (function, line))
     ]
-    slip = Patience().ask(lambda: Slips(codes[0], codes[1], calls, [], [0]).find())
+    slip = Patience().ask(lambda: Slips(codes[0], codes[1], calls, [0]).find())
     return f"\n{slip[1]}" if slip else ""
 
 

@@ -1,23 +1,25 @@
 """Ask a search that runs a student's code for a while: one that fails or takes too long has found nothing."""
 
 import contextlib
+import dataclasses
 import inspect
 import io
 import re
 import signal
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 from torch.autograd import Function
 
 from manualgrad.cases import FunctionInfo, SampleInput
-from manualgrad.exercises.edits import read
 from manualgrad.exercises.slips import Slips, record
+from manualgrad.exercises.source import read
 
 T = TypeVar("T")
-COMPUTING, WAITING = 2.0, 4.0  # seconds that all questions of one check may take
+COMPUTING, WAITING = 1.5, 4.0  # seconds that all questions of one check may take
 AGAIN = 0.1  # a bare `except` in a loop swallows the first
 
 
@@ -57,45 +59,58 @@ class Patience:
 class Search:
     """The searches for the slip in a student's Function, one for each sample and each set of arguments."""
 
-    def __init__(self, info: FunctionInfo, theirs: type[Function], source: bytes) -> None:
-        self.info, self.theirs = info, theirs
+    def __init__(
+        self, info: FunctionInfo, theirs: type[Function], source: bytes, samples: list[SampleInput]
+    ) -> None:
+        self.info, self.theirs, self.samples = info, theirs, samples
         written = source.decode("utf-8", "replace").partition("def backward")[2]
         self._draws = bool(re.search(r"\brand|seed\(", written))  # then another draw proves nothing
         self._patience = Patience()
         self._slips: dict[Any, Slips | None] = {}
+        self._found: dict[Any, tuple[str, str] | None] = {}
 
-    def ask(
-        self,
-        question: Callable[..., T],
-        sample: SampleInput,
-        arguments: tuple[Any, ...],
-        checked: Collection[str],
-        *more: Any,
-    ) -> T | None:
-        """Ask about the gradients of some arguments, or of all; what is right in samples checked stays so."""
+    def find(self, sample: SampleInput, arguments: tuple[Any, ...]) -> tuple[str, str] | None:
+        """Find the slip behind the gradients of some arguments, or of all: a kind and a sentence."""
         key = sample.name, arguments
+        if key not in self._found:
+            self._found[key] = self._patience.ask(
+                lambda: slips.find() if (slips := self._begin(sample, arguments)) else None
+            )
+        return self._found[key]
 
-        def answer() -> T | None:
-            if key not in self._slips:
-                self._slips[key] = None  # if it fails
-                self._slips[key] = self._begin(sample, arguments, checked)
-            slips = self._slips[key]
-            return question(slips, *more) if slips else None
+    def unread(self, sample: SampleInput, arguments: tuple[Any, ...], with_right: bool) -> str:
+        """Say what the right backward reads and theirs does not, and which of their values are right."""
+        said = Patience().ask(  # there is something to say even if nothing was found in time
+            lambda: slips.unread(with_right) if (slips := self._begin(sample, arguments)) else ""
+        )
+        return said or ""
 
-        return self._patience.ask(answer)
-
-    def _begin(
-        self, sample: SampleInput, arguments: tuple[Any, ...], checked: Collection[str]
-    ) -> Slips | None:
-        ours = self.info.function_class
-        names = list(inspect.signature(ours.forward).parameters)
-        again = next(one for one in self.info.samples(seed=1) if one.name == sample.name)
-        before = [one for one in self.info.samples() if one.name in checked and one.name != sample.name]
-        calls = [call for one in (sample, again) for call in record(self.info, one)]
-        earlier = [call for one in before for call in record(self.info, one)]
+    def _begin(self, sample: SampleInput, arguments: tuple[Any, ...]) -> Slips | None:
+        key = sample.name, arguments
+        if key in self._slips or self._draws:
+            return self._slips.get(key)
+        self._slips[key] = None  # if it fails
+        names = list(inspect.signature(self.info.function_class.forward).parameters)
+        again = [one for one in self.info.samples(seed=1) if one.name == sample.name]
+        calls = [call for one in (sample, *again) for call in record(self.info, one)]
+        others = [one for one in self.samples if one.name != sample.name]
+        more = [call for one in (*_changed(sample), *others) for call in record(self.info, one)]
         tensors = [k for k, gradient in enumerate(calls[0].right) if isinstance(gradient, Tensor)]
         places = [k for k in tensors if not arguments or names[k] in arguments]
         places = places or [k for k in tensors if any(str(a).endswith(names[k]) for a in arguments)]
-        if not places or self._draws:
-            return None
-        return Slips(read(ours.backward, False), read(self.theirs.backward, True), calls, earlier, places)
+        if places:
+            ours, theirs = read(self.info.function_class.backward), read(self.theirs.backward)
+            self._slips[key] = Slips(ours, theirs, [*calls, *more], places, len(calls))
+        return self._slips[key]
+
+
+def _changed(sample: SampleInput) -> Iterator[SampleInput]:
+    """Yield a sample with some of its numbers 0, and with small ones."""
+    for factors in ((0.0, 1.0, 1.0), (0.01,)):
+        args = []
+        for value in sample.args:
+            if isinstance(value, Tensor) and value.requires_grad:
+                cycle = torch.tensor(factors, dtype=value.dtype).repeat(value.numel())[: value.numel()]
+                value = (value.detach() * cycle.reshape(value.shape)).requires_grad_()
+            args.append(value)
+        yield dataclasses.replace(sample, args=tuple(args))
