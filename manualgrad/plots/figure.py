@@ -30,7 +30,7 @@ def new_figure(width: float, height: float, title: str, caption: str = "") -> An
 
     figure = Figure((width, height), dpi=100, layout="compressed")
     figure.suptitle(title)
-    figure.supxlabel(caption, fontsize=9, color="#555555")
+    figure.supxlabel(caption, fontsize=10, color="#555555")
     return figure
 
 
@@ -48,7 +48,7 @@ def add_tiles(figure: Any, titles: Sequence[str], columns: int) -> list[Any]:
     for axes in grid[len(titles) :]:
         axes.set_visible(False)
     for axes, title in zip(grid, titles, strict=False):
-        axes.set_title(title, fontsize=8)
+        axes.set_title(title, fontsize=9)
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set(color="#cccccc")
     return list(grid[: len(titles)])

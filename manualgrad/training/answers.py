@@ -49,7 +49,8 @@ def answer(
         zero = 0 in _by_layer(late, WEIGHT).values()
         found[ARRIVES] = _arrives(gradients, _by_layer(records[:1], GRADIENT), learnt, zero)
         output = "" if not learnt or (last := list(gradients)[-1]) in relus else last
-        found[UNSTUCK] = _unstuck(_by_layer(records[-3:], STUCK), output, zero, relus)
+        stuck, at_first = (_by_layer(of, STUCK) for of in (records[-3:], records[:1]))
+        found[UNSTUCK] = _unstuck(stuck, at_first, output, zero, relus)
         sizes = _by_layer(records, UPDATE)
         arriving = [name for name in sizes if gradients.get(name)]
         starved = "no" in (found[ARRIVES][0], found[UNSTUCK][0])
@@ -109,7 +110,9 @@ def _arrives(norms: dict[str, float], first: dict[str, float], learnt: bool, zer
     return "no", f"{large} gets {1 / ratio:.0e} times {small}'s: it explodes", "try smaller initial weights"
 
 
-def _unstuck(parts: dict[str, float], output: str, zero: bool, relus: Collection[str]) -> Answer:
+def _unstuck(
+    parts: dict[str, float], first: dict[str, float], output: str, zero: bool, relus: Collection[str]
+) -> Answer:
     if not parts:
         return "not asked", "no layer ends in ReLU, sigmoid or tanh, which could get stuck", ""
     # An output that is right lies at the flat end of its activation.
@@ -121,8 +124,9 @@ def _unstuck(parts: dict[str, float], output: str, zero: bool, relus: Collection
         return "yes", f"at most {parts[worst]:.2f} of a layer's units are stuck ({worst})", ""
     if worst in relus:
         dead = f"{parts[worst]:.2f} of {worst}'s ReLUs are 0 for every probe"
-        below = "try a tenth of the rate; if that is no help, does a bias keep them below 0?"
-        return "no", dead, AT_RANDOM if zero else below
+        if first[worst] > LIMITS[STUCK]:
+            return "no", f"{dead}, from step 1 on", AT_RANDOM if zero else "does a bias keep them below 0?"
+        return "no", dead, "try a tenth of the rate"
     saturated = f"{parts[worst]:.2f} of {worst}'s outputs are saturated, where the slope is nearly 0"
     return "no", saturated, "try a tenth of the rate, or smaller initial weights"
 

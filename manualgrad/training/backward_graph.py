@@ -37,7 +37,7 @@ def backward_graph(loss: Tensor, model: nn.Sequential) -> Any:
     for node in nodes:
         if not _is_leaf(node) and not node._input_metadata[0].shape:
             boxes[node] = len(layers)  # it computes a single number, as only the loss is
-    names = [layer.name.removeprefix("layer ") for layer in layers]  # a box has room for 16 letters
+    names = [layer.name.removesuffix("2d") for layer in layers]  # a box has room for 17 letters
     titles = [*(f"{name}/" for name in names), "loss/", ""]  # box -1 is that of the input
     left = Counter((boxes[node], _kind_of(node)) for node in nodes)  # counts down, towards the input
     several = {kind for kind, count in left.items() if count > 1}

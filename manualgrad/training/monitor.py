@@ -103,9 +103,9 @@ class TrainingMonitor:
 
     def after_epoch(self, step: int, training: Metrics, validation: Metrics) -> None:
         """Record an epoch's loss and accuracy: two colours in each chart."""
-        self.run.log_scalars(step, vars(training), part="training")
-        self.run.log_scalars(step, vars(validation), part="validation")
         parts = {"training": training, "validation": validation}
+        for part, metrics in parts.items():
+            self.run.log_scalars(step, vars(metrics), part)
         self.epochs.append(
             {f"{of}_{name}": v for of, part in parts.items() for name, v in vars(part).items()}
         )

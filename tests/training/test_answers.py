@@ -96,7 +96,11 @@ def test_layers_without_an_activation_cannot_get_stuck():
 def test_units_are_stuck_whatever_was_learnt(accuracy):
     stuck = records(stuck=(0.97, 0.1))
     dead = answer(stuck, [], accuracy, 0.1, relus=["layer 1"])[UNSTUCK]
-    assert dead.startswith("no: 0.97 of layer 1's ReLUs are 0 for every probe; try a tenth of the rate")
+    assert dead == (
+        "no: 0.97 of layer 1's ReLUs are 0 for every probe, from step 1 on; does a bias keep them below 0?"
+    )
+    later = answer(records() + stuck, [], accuracy, 0.1, relus=["layer 1"])[UNSTUCK]
+    assert later == "no: 0.97 of layer 1's ReLUs are 0 for every probe; try a tenth of the rate"
     saturated = answer(stuck, [], accuracy, 0.1)[UNSTUCK]
     assert saturated.startswith(
         "no: 0.97 of layer 1's outputs are saturated, where the slope is nearly 0; try"

@@ -5,7 +5,7 @@ import manualgrad.functions as F
 import manualgrad.nn as nn
 from manualgrad.training.backward_graph import backward_graph, lessons
 
-FIRST, LAST = "1 Linear", "2 Linear"
+FIRST, LAST = "layer 1 Linear", "layer 2 Linear"
 
 
 @pytest.fixture
