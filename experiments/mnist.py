@@ -96,7 +96,7 @@ def main(config: Config) -> dict[str, float]:
         monitor = TrainingMonitor(run, model, loss_function, optimizer, probe, MONITOR_EVERY, steps)
         checkpointer = Checkpointer(run, model, loader, optimizer=optimizer, metrics=metrics, monitor=monitor)
         with checkpointer, progress("training", steps, shown=is_first()) as bar:
-            for epoch in loader.epochs(config.epochs):  # --resume: from the epoch and batch where it stopped
+            for epoch in range(loader.epoch, config.epochs + 1):  # --resume: from where it stopped
                 model.train()
                 for x, y in loader:
                     optimizer.zero_grad()

@@ -59,7 +59,7 @@ def main(config: Config) -> dict[str, float]:
         monitor = TrainingMonitor(run, model, loss_function, optimizer, probe, mnist.MONITOR_EVERY, steps)
         checkpointer = Checkpointer(run, model, loader, optimizer=optimizer, metrics=metrics, monitor=monitor)
         with checkpointer, progress("training", steps) as bar:
-            for epoch in loader.epochs(config.epochs):  # --resume: from the epoch and batch where it stopped
+            for epoch in range(loader.epoch, config.epochs + 1):  # --resume: from where it stopped
                 for x, y in loader:
                     loss = network.forward(x, y)
                     network.backward()

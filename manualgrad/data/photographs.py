@@ -23,7 +23,7 @@ from manualgrad.errors import UserError
 
 Array = np.ndarray
 
-LONGEST, SMALLEST = 256, 8  # pixels of the picture's longer side after step 1, at most, and of its shorter
+LONGEST = 256  # pixels of the picture's longer side after step 1, at most
 BOX, FRAME = 20, 28  # MNIST's pixels for the digit and for the whole
 FINE = 160  # pixels of the digit's longer side where strokes are measured
 THICKNESS = (1.9, 3.0)  # of a stroke, in MNIST's pixels: most of its digits lie between
@@ -66,9 +66,6 @@ def _open(path: Path) -> Array:
     except Exception:  # of many kinds, for the many things that a file can be
         raise UserError(f"{path} is neither a whole PNG nor a whole JPEG picture") from None
     picture.thumbnail((LONGEST, LONGEST), Image.Resampling.BOX)
-    if min(picture.size) < SMALLEST:
-        size = " x ".join(map(str, picture.size))
-        raise UserError(f"{path} is too small or too narrow for a digit: {size} pixels")
     colours, alpha = np.split(np.asarray(picture) / 255, [3], axis=-1)
     ink = colours[alpha[..., 0] > 0.5]
     # Behind a clear picture lies white paper, but black paper if all of its ink is light.

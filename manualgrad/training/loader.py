@@ -18,7 +18,7 @@ class BatchLoader:
     Attributes
     ----------
     epoch : int
-        The epoch that is going on, from 1.
+        The epoch that is going on, from 1. Iterate once in each.
     step : int
         Batches given out in all epochs: the number of the present step, from 1.
     """
@@ -28,10 +28,6 @@ class BatchLoader:
         self.epoch, self.step = 1, 0
         self._generator = torch.Generator().manual_seed(seed)
         self._epoch_start = self._generator.get_state()
-
-    def epochs(self, last: int) -> Iterator[int]:
-        """Yield the number of each epoch from the present one to the last. Iterate once in each."""
-        yield from range(self.epoch, last + 1)
 
     def __len__(self) -> int:
         """Return the batches of an epoch."""
