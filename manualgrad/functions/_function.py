@@ -48,8 +48,11 @@ def apply(function: type[Function], *args: Any, autocast: AutocastPolicy | None 
     """Apply a Function; ``autocast`` says to which dtype ``torch.autocast`` casts PyTorch's own arguments."""
     if args[0].is_complex():
         raise TypeError(f"the derivation of {function.__name__} is for real numbers, got {args[0].dtype}")
-    device = args[0].device.type
-    if autocast is not None and device != "meta" and torch.is_autocast_enabled(device):  # "meta" has none
+    if (
+        autocast is not None
+        and (device := args[0].device.type) != "meta"  # which has no autocast
+        and torch.is_autocast_enabled(device)
+    ):
         dtype = torch.get_autocast_dtype(device) if autocast == "lower-precision" else torch.float32
         # Cast here, outside the Function: autograd differentiates the casts, and backward sees one dtype.
         if autocast != "float32 on CUDA" or device == "cuda":
