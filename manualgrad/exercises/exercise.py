@@ -4,6 +4,7 @@ PyTorch need not be imported to show a formula, so a lesson's page is parsed and
 """
 
 import ast
+import itertools
 import re
 import textwrap
 from dataclasses import dataclass
@@ -43,14 +44,11 @@ class Lesson:
 
     def given_lines(self) -> list[str]:
         """Return backward's first statements, which only take things off ``ctx``: nothing to derive there."""
-        given = []
-        for statement in self._functions["backward"].body:
-            if not (
-                isinstance(statement, ast.Assign) and re.fullmatch(r"ctx\.\w+", ast.unparse(statement.value))
-            ):
-                break
-            given.append(self._text(statement))
-        return given
+        given = itertools.takewhile(
+            lambda statement: re.fullmatch(r"[^=]*= ctx\.\w+", ast.unparse(statement)),
+            self._functions["backward"].body,
+        )
+        return [self._text(statement) for statement in given]
 
     def upstream(self) -> list[str]:
         """Return what backward calls the upstream gradients, one for each output."""
@@ -61,10 +59,8 @@ class Lesson:
         names = [argument.arg for argument in self._functions["forward"].args.args]
         returned = self._functions["backward"].returns
         assert returned is not None
-        kinds = [returned]
-        if isinstance(returned, ast.Subscript) and isinstance(returned.slice, ast.Tuple):
-            kinds = returned.slice.elts
-        return {name: ast.unparse(kind) != "None" for name, kind in zip(names, kinds, strict=True)}
+        kinds = ast.unparse(returned).removeprefix("tuple[").removesuffix("]").split(", ")
+        return {name: kind != "None" for name, kind in zip(names, kinds, strict=True)}
 
     def shapes(self) -> list[tuple[str, str]]:
         """Return the wrapper's tensor parameters and its result, each with the text that gives its shape."""
