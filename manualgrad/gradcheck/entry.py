@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.gradcheck.checks import conduct, precision, probes, returned, use, values
+from manualgrad.gradcheck.checks import conduct, precision, use, values
 from manualgrad.gradcheck.checks.second_order import differentiate_again
 from manualgrad.gradcheck.report import HINTS, Explain, Report
 from manualgrad.gradcheck.session import Session
@@ -22,7 +22,7 @@ ALWAYS: list[Check] = [
     values.at_the_inputs,
     conduct.repeats,
     values.forward_agrees,
-    returned.shapes_and_dtypes,
+    conduct.shapes_and_dtypes,
     values.values_are_right,
 ]
 # Only while nothing is wrong: each of these would find the same mistake again.
@@ -124,7 +124,7 @@ def gradcheck(
         Report(subject.title, seed=seed),
         explain,
     )
-    later = [*WHILE_RIGHT, *[probes.other_inputs] * magnitudes, *[differentiate_again] * second_order]
+    later = [*WHILE_RIGHT, *[use.other_inputs] * magnitudes, *[differentiate_again] * second_order]
     devices = {v.device.index or 0 for v in subject.values if isinstance(v, Tensor) and v.is_cuda}
     with torch.random.fork_rng(devices), warnings.catch_warnings():
         for check in (*ALWAYS, *later):

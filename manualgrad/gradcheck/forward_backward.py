@@ -14,13 +14,9 @@ This is the one file that reads what PyTorch does not promise to keep:
 - ``_version``: counts changes in place, also one that leaves the values as they were.
 """
 
-import linecache
-import re
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,25 +25,12 @@ from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import Node
 
 from manualgrad.gradcheck.run import Returned, Run
-from manualgrad.gradcheck.subject import Subject, same_numbers, tensors_in
-
-HERE = Path(__file__).parent
-TORCH = Path(torch.__file__).parent
+from manualgrad.gradcheck.subject import Subject, SubjectError, same_numbers, tensors_in
 
 # Per result, None where it is not used; or to be drawn at random.
 Upstream = Sequence[Tensor | None] | torch.Generator
 # From results, leaves and upstream to the gradients of the leaves.
 Backward = Callable[[list[Tensor], list[Tensor], list[Tensor]], Sequence[Tensor | None]]
-
-
-class SubjectError(Exception):
-    """The checked code raised in a phase, ``"forward"`` say, having changed some tensors in place."""
-
-    def __init__(self, phase: str, error: BaseException, changed: Sequence[str] = ()) -> None:
-        self.phase = phase
-        self.changed = changed
-        first_line = str(error).strip().partition("\n")[0]
-        super().__init__(f"{phase} raised {type(error).__name__}: {first_line}{_place(error)}")
 
 
 class _Loss(torch.autograd.Function):
@@ -92,10 +75,7 @@ def forward_backward(
     with torch.enable_grad():
         leaves, arguments = subject.arguments(values)
         nodes = {arguments[i].grad_fn: i for i in leaves}
-        try:
-            results = subject.call(arguments)
-        except (Exception, SystemExit) as error:
-            raise SubjectError("forward", error) from error
+        results = subject.call(arguments)
         given = _upstream_for(results, upstream)
         followed = [t.requires_grad for t in results]
         tops = tuple(torch.zeros_like(t) if u is None else u for u, t in zip(given, results, strict=True))
@@ -142,25 +122,6 @@ def _changed(phase: str, own: list[tuple[str, Tensor, Tensor]]) -> list[str]:
         for name, was, now in own
         if not same_numbers(now.detach(), was)
     ]
-
-
-def _place(error: BaseException) -> str:
-    """Return where in the user's own code it happened: file, line, and the shapes of the names in it."""
-    places = [
-        (frame, number, path)
-        for frame, number in traceback.walk_tb(error.__traceback__)
-        if not (path := Path(frame.f_code.co_filename)).is_relative_to(HERE)
-        and not path.is_relative_to(TORCH)
-    ]
-    if not places:
-        return ""
-    frame, number, path = places[-1]
-    line = linecache.getline(str(path), number).strip()
-    names = dict.fromkeys(re.findall(r"[^\W\d]\w*", line))
-    shapes = [f"{n} {tuple(v.shape)}" for n in names if isinstance(v := frame.f_locals.get(n), Tensor)]
-    if isinstance(error, NameError):
-        shapes = ["names here: " + ", ".join(n for n in frame.f_locals if not n.startswith("__"))]
-    return f" ({path.name}, line {number}: {line}{'; with ' * bool(shapes)}{', '.join(shapes)})"
 
 
 def nodes_behind(roots: Iterable[Tensor]) -> Iterator[Node]:

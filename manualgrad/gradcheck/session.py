@@ -9,11 +9,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.gradcheck.forward_backward import SubjectError, Upstream, forward_backward
+from manualgrad.gradcheck.forward_backward import Upstream, forward_backward
 from manualgrad.gradcheck.numeric import GROUPS, STAIRCASE, Estimate, gradient
 from manualgrad.gradcheck.report import Explain, Finding, Report, Row
 from manualgrad.gradcheck.run import Measurement, Run
-from manualgrad.gradcheck.subject import Subject, as_gradient, cast, is_differentiable
+from manualgrad.gradcheck.subject import (
+    MisuseError,
+    Subject,
+    SubjectError,
+    as_gradient,
+    cast,
+    is_differentiable,
+)
 from manualgrad.gradcheck.tolerance import Tolerance, close, first_index, largest
 
 FLOOR = 1e-9  # of the largest gradient of all arguments: below it float64 itself is noise
@@ -59,7 +66,8 @@ class Session:
     ) -> None:
         """Report an argument's gradient by one element, and nothing else of that argument from now on."""
         name, entry = self.subject.name_of(position), self.subject.entry(position, index)
-        numbers = f"{entry} is {yours[index]:.6g}, should be {right[index]:.6g}"
+        other = "was" if kind in ("nondeterministic", "uninitialized") else "should be"
+        numbers = f"{entry} is {yours[index]:.6g}, {other} {right[index]:.6g}"
         self.find(kind, position, f"The gradient of {name} {what}: {numbers}.", index)
         self.named.add(position)
 
@@ -186,6 +194,17 @@ class Session:
                     if gradient is not None or self.surrogate
                 }
         return {}
+
+    def reference_results(self, values: Sequence[Any]) -> list[Tensor]:
+        """Return the reference's results, in the caller's dtype if it does not know another."""
+        assert self.reference is not None
+        try:
+            return self.reference.evaluate(values[: len(self.reference.values)])
+        except SubjectError:
+            try:
+                return self.reference.evaluate(self.reference.values)
+            except SubjectError as error:
+                raise MisuseError(f"the reference's {error}") from error
 
     def compare(
         self, run: Run, kind: str, what: str, *, factor: float = 1.0, like: Run | None = None

@@ -6,7 +6,11 @@ way to call the function on other values of the same arguments.
 
 import copy
 import inspect
+import linecache
+import re
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TypeGuard
 
 import torch
@@ -15,11 +19,23 @@ from torch.autograd import Function
 
 from manualgrad.errors import UserError
 
+HERE = Path(__file__).parent
+TORCH = Path(torch.__file__).parent
 REAL = "gradcheck judges real tensors; pass and return the parts, torch.view_as_real"
 
 
 class MisuseError(UserError, ValueError):
     """The caller's own mistake, not the subject's: it leaves gradcheck."""
+
+
+class SubjectError(Exception):
+    """The checked code raised in a phase, ``"forward"`` say, having changed some tensors in place."""
+
+    def __init__(self, phase: str, error: BaseException, changed: Sequence[str] = ()) -> None:
+        self.phase = phase
+        self.changed = changed
+        first_line = str(error).strip().partition("\n")[0]
+        super().__init__(f"{phase} raised {type(error).__name__}: {first_line}{_place(error)}")
 
 
 class Subject:
@@ -71,9 +87,12 @@ class Subject:
                 setattr(owner, name, value)
         if self.seed is not None:
             torch.manual_seed(self.seed)
-        results = tensors_in(self.fn(*values[: self.inputs]))
-        if any(result.is_complex() for result in results):
-            raise TypeError(f"a result is complex: {REAL}")
+        try:
+            results = tensors_in(self.fn(*values[: self.inputs]))
+            if any(result.is_complex() for result in results):
+                raise TypeError(f"a result is complex: {REAL}")
+        except (Exception, SystemExit) as error:
+            raise SubjectError("forward", error) from error
         return [result for result in results if is_differentiable(result)]
 
     def arguments(self, values: Sequence[Any]) -> tuple[dict[int, Tensor], list[Any]]:
@@ -170,3 +189,22 @@ def same_numbers(now: Tensor, was: Tensor) -> bool:
     if torch.equal(now, was):
         return True
     return is_differentiable(now) and torch.allclose(now, was, rtol=0, atol=0, equal_nan=True)
+
+
+def _place(error: BaseException) -> str:
+    """Return where in the user's own code it happened: file, line, and the shapes of the names in it."""
+    places = [
+        (frame, number, path)
+        for frame, number in traceback.walk_tb(error.__traceback__)
+        if not (path := Path(frame.f_code.co_filename)).is_relative_to(HERE)
+        and not path.is_relative_to(TORCH)
+    ]
+    if not places:
+        return ""
+    frame, number, path = places[-1]
+    line = linecache.getline(str(path), number).strip()
+    names = dict.fromkeys(re.findall(r"[^\W\d]\w*", line))
+    shapes = [f"{n} {tuple(v.shape)}" for n in names if isinstance(v := frame.f_locals.get(n), Tensor)]
+    if isinstance(error, NameError):
+        shapes = ["names here: " + ", ".join(n for n in frame.f_locals if not n.startswith("__"))]
+    return f" ({path.name}, line {number}: {line}{'; with ' * bool(shapes)}{', '.join(shapes)})"

@@ -206,7 +206,7 @@ def test_what_requires_grad_is_judged():
     ("inputs", "options", "message"),
     [
         (torch.arange(3), {}, "floating-point tensor"),
-        (normal(3), {"reference": lambda: None}, "the reference raised TypeError"),
+        (normal(3), {"reference": lambda: None}, "the reference.s forward raised TypeError"),
         (normal(3), {"allow": {"scales"}}, "there is no kind scales; expected some of"),
         (torch.randn(3, dtype=torch.complex64).requires_grad_(), {}, "input is complex: .* real tensors"),
     ],

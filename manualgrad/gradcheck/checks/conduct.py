@@ -1,5 +1,6 @@
-"""How a backward behaves, before its values: it raises, modifies, forgets to write, or is not repeatable."""
+"""How a backward behaves, before its values: what it raises, changes, repeats, and returns."""
 
+import itertools
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -8,24 +9,31 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.gradcheck.forward_backward import SubjectError, differentiate
+from manualgrad.gradcheck.forward_backward import differentiate
+from manualgrad.gradcheck.run import Returned
 from manualgrad.gradcheck.session import Session
-from manualgrad.gradcheck.subject import as_gradient
+from manualgrad.gradcheck.subject import SubjectError, as_gradient
+from manualgrad.gradcheck.tolerance import same
 
 
 def first_run(session: Session) -> None:
     """Run forward and backward on the caller's own values."""
     try:
         session.subject.fix_randomness()
-    except (Exception, SystemExit) as error:
-        return _raised(session, SubjectError("forward", error))
-    if session.reference is not None:
-        session.reference.seed = session.subject.seed  # so that it draws the same
-    try:
+        if session.reference is not None:
+            session.reference.seed = session.subject.seed  # so that it draws the same
         native = session.native
     except SubjectError as error:
         return _raised(session, error)
-    _finite_forward(session)
+    if not native.is_finite:
+        has_reference = session.reference is not None and not session.surrogate
+        theirs = session.reference_results(native.values) if has_reference else []
+        wrong = has_reference and all(bool(t.isfinite().all()) for t in theirs)
+        says = "and the reference does not" if wrong else "its gradient cannot be judged"
+        session.find(
+            "non-finite", None, f"The forward gives NaN or infinity here: {says}.", wrong=wrong
+        )
+        session.done = True
     for what in dict.fromkeys(native.changed):
         session.find("mutates", None, f"{what}: others still need the old values.")
         session.done = not session.report.ok
@@ -37,20 +45,6 @@ def _raised(session: Session, error: SubjectError) -> None:
         session.find("mutates", None, f"{error.changed[0]}. Then {error}.")
     else:
         session.find("raises", None, f"{error}.")
-    session.done = True
-
-
-def _finite_forward(session: Session) -> None:
-    if session.native.is_finite:
-        return
-    message = "The forward itself gives NaN or infinity here"
-    theirs = []
-    if session.reference is not None and not session.surrogate:
-        theirs = session.reference.evaluate(session.reference.values)
-    if theirs and all(bool(t.isfinite().all()) for t in theirs):
-        session.find("non-finite", None, f"{message}, where the reference is finite.")
-    else:
-        session.find("non-finite", None, f"{message}: its gradient cannot be judged.", wrong=False)
     session.done = True
 
 
@@ -114,3 +108,53 @@ def _twice(roots: list[Tensor], leaves: list[Tensor], upstream: list[Tensor]) ->
         return differentiate(roots, leaves, upstream)
     except (Exception, SystemExit) as error:
         raise SubjectError("the second backward through the same graph", error) from error
+
+
+def shapes_and_dtypes(session: Session) -> None:
+    """Compare each gradient, as backward returned it, with its argument."""
+    for one in session.native.returned:
+        gradient, name = one.gradient, one.name
+        if gradient is None:
+            continue
+        if gradient.shape != one.shape:
+            kind, message = _misshapen(session, one, gradient)
+            shapes = f"has the shape {tuple(gradient.shape)}, but {name} has the shape {tuple(one.shape)}"
+            session.find(kind, one.position, f"The gradient of {name} {shapes}{message}")
+            if kind not in session.allow:
+                session.named.add(one.position)
+                # What follows a gradient of no use has no values to judge.
+                session.done |= kind == "wrong-shape" and one.position is None
+        for what, expected in ((gradient.dtype, one.dtype), (gradient.device, one.device)):
+            if what != expected:
+                message = f"The gradient of {name} is {what}, but {name} is {expected}"
+                session.find("wrong-dtype", one.position, f"{message}: autograd converts it in silence.")
+                break
+
+
+def _misshapen(session: Session, one: Returned, gradient: Tensor) -> tuple[str, str]:
+    """Return the kind, and what is to be said beyond the shapes."""
+    # Only dimensions of size 1 too many: nothing is left to sum.
+    if one.is_accepted and gradient.numel() != one.shape.numel():
+        padded = (None,) * (gradient.dim() - len(one.shape)) + tuple(one.shape)
+        summed = [
+            str(d) for d, (have, want) in enumerate(zip(gradient.shape, padded, strict=True)) if have != want
+        ]
+        return "unsummed", (
+            f": it was not summed over dimension {' and '.join(summed)}. Autograd does that in silence; say "
+            "it in backward."
+        )
+    for precise in session.base.returned:
+        if one.position is not None and precise.position == one.position and precise.gradient is not None:
+            # Another argument's, or a permuted one, is more than misshapen.
+            yours = as_gradient(precise.gradient, gradient)
+            for other, another in session.base.measured.items():
+                if other != one.position and same(yours, another.right):
+                    return "swapped-inputs", f". It is the right one for {session.subject.name_of(other)}."
+            right = session.base.measured[one.position].right
+            for order in itertools.permutations(range(right.dim())) if right.dim() <= 4 else ():
+                if same(yours, right.permute(order)):
+                    how = "the transpose of the right one"
+                    if right.dim() > 2:
+                        how = f"the right one permuted by {order}: undo that by the inverse"
+                    return "transposed", f". It is {how}."
+    return "wrong-shape", "."

@@ -9,12 +9,12 @@ from manualgrad.gradcheck.forward_backward import forward_backward
 from manualgrad.gradcheck.run import Run
 from manualgrad.gradcheck.session import Session
 from manualgrad.gradcheck.subject import as_gradient
-from manualgrad.gradcheck.tolerance import first_index, index_of_largest, largest, rms
+from manualgrad.gradcheck.tolerance import first_index, index_of_largest, largest
 
 DRAWS = 3  # of upstream gradients
-# Roundings that may be lost beyond twice what the reference loses, at the worst element and on the whole.
-# Half types are summed in float32 and rounded once; float32 is summed in itself.
-ROUNDINGS, SUMMED = (8, 3), (64, 16)
+# Roundings that may be lost beyond twice what the reference loses. Half types are summed in float32 and
+# rounded once; float32 is summed in itself.
+ROUNDINGS, SUMMED = 4, 64
 USELESS = 0.1  # the relative error at which a reference judges nobody
 SMALL_ROW = 1e-2  # of the largest element: rows that are smaller are not judged at their own size
 FLOAT32 = 1e-6  # what is coarser than this eps is coarser than float32
@@ -64,19 +64,13 @@ def _judge(session: Session, run: Run, position: int, right: Tensor, theirs: Ten
             return
     if theirs is None:
         return
-    sizes = torch.full_like(right, largest(right))
-    if right.dim() > 1:
-        rows = right.nan_to_num().abs().amax(-1, keepdim=True)
-        sizes = rows.clamp(min=SMALL_ROW * largest(right)).expand_as(right)
-    # The worst element beside its row, and all of them together: chance makes the one large, not the other.
+    sizes = right.nan_to_num().abs().amax(-1, keepdim=True).clamp(min=SMALL_ROW * largest(right))
     errors = [((gradient - right) / sizes).abs().where(known, 0.0) for gradient in (yours, theirs)]
     worst = [float(error.max()) for error in errors]
-    typical = [rms((gradient - right).where(known, 0.0)) / rms(right) for gradient in (yours, theirs)]
-    wide, narrow = ROUNDINGS if eps > FLOAT32 else SUMMED
     if worst[1] > USELESS:
         name = session.subject.name_of(position)
         message = f"{name} cannot be judged in {dtype}: the reference itself is {worst[1]:.0%} off."
         session.find("imprecise", position, message, wrong=False)
-    elif worst[0] > 2 * worst[1] + wide * eps or typical[0] > 2 * typical[1] + narrow * eps:
+    elif worst[0] > 2 * worst[1] + (ROUNDINGS if eps > FLOAT32 else SUMMED) * eps:
         what = f"is off by {worst[0]:.1%} of its row's size in {dtype}, the reference by {worst[1]:.1%}"
         session.find_element("imprecise", position, what, index_of_largest(errors[0]), yours, right)

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.gradcheck.forward_backward import SubjectError, differentiate, draw, nodes_behind
+from manualgrad.gradcheck.forward_backward import differentiate, draw, nodes_behind
 from manualgrad.gradcheck.session import Session
-from manualgrad.gradcheck.subject import Subject
+from manualgrad.gradcheck.subject import Subject, SubjectError
 from manualgrad.gradcheck.tolerance import Tolerance, first_index
 
 GROUPS = 1  # a derivative of the gradient costs a forward and a backward for each difference

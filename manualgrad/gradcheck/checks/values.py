@@ -5,11 +5,10 @@ from torch import Tensor
 
 from manualgrad.gradcheck.diagnoses import diagnose
 from manualgrad.gradcheck.diagnoses.case import Case
-from manualgrad.gradcheck.forward_backward import SubjectError
 from manualgrad.gradcheck.numeric import STAIRCASE
 from manualgrad.gradcheck.run import Measurement, Run
 from manualgrad.gradcheck.session import Session, forward_difference
-from manualgrad.gradcheck.subject import MisuseError
+from manualgrad.gradcheck.subject import SubjectError
 from manualgrad.gradcheck.tolerance import first_index
 
 MOST = 2_000  # elements of an argument that a diagnosis looks at
@@ -25,13 +24,7 @@ def forward_agrees(session: Session) -> None:
     reference = session.reference
     if reference is None or session.surrogate:
         return
-    try:
-        theirs = reference.evaluate(session.base.values[: len(reference.values)])
-    except Exception:
-        try:  # it may know the caller's dtype only
-            theirs = reference.evaluate(reference.values)
-        except Exception as error:
-            raise MisuseError(f"the reference raised {type(error).__name__}: {error}") from error
+    theirs = session.reference_results(session.base.values)
     # In the caller's own dtype: the function may hold constants that the cast to float64 does not reach.
     coarse = max(torch.finfo(session.subject.values[i].dtype).eps for i in session.subject.checked)
     difference = forward_difference(session.base.outputs, theirs, coarse, session.tolerance)

@@ -9,10 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualgrad.gradcheck.forward_backward import SubjectError
 from manualgrad.gradcheck.run import Measurement, Run
 from manualgrad.gradcheck.session import Session
-from manualgrad.gradcheck.subject import as_gradient
+from manualgrad.gradcheck.subject import SubjectError, as_gradient
 from manualgrad.gradcheck.tolerance import index_of_largest, same
 
 
