@@ -30,9 +30,7 @@ def first_run(session: Session) -> None:
         theirs = session.reference_results(native.values) if has_reference else []
         wrong = has_reference and all(bool(t.isfinite().all()) for t in theirs)
         says = "and the reference does not" if wrong else "its gradient cannot be judged"
-        session.find(
-            "non-finite", None, f"The forward gives NaN or infinity here: {says}.", wrong=wrong
-        )
+        session.find("non-finite", None, f"The forward gives NaN or infinity here: {says}.", wrong=wrong)
         session.done = True
     for what in dict.fromkeys(native.changed):
         session.find("mutates", None, f"{what}: others still need the old values.")

@@ -137,10 +137,13 @@ def other_inputs(session: Session) -> None:
         if not run.is_finite:
             continue
         for gradient in session.judge(run, GROUPS).measured.values():
-            if where == ZEROS and session.reference is None:
-                # Zero may be no input of this function's, and zeros are tied: a reference would tell.
-                gradient.wrong &= gradient.yours.isfinite() & ~gradient.numeric.kink
-            if where == TIES:  # the caller did not ask for them: any slope between left and right is right
+            if where in (ZEROS, TIES) and session.reference is None:
+                # Where one of several that are tied moves, its slopes do not bound every subgradient.
+                gradient.wrong &= ~gradient.numeric.kink
+                gradient.wrong &= gradient.yours.isfinite() | (
+                    where == TIES
+                )  # zero may be no input of this one
+            elif where == TIES:  # the caller did not ask for them: any slope between left and right is right
                 gradient.wrong &= ~gradient.numeric.between_slopes(gradient.yours)
         if any(gradient.is_wrong for gradient in run.measured.values()):
             name_wrong(session, run, probe=where)
