@@ -53,7 +53,8 @@ def backward_graph(loss: Tensor, model: nn.Sequential) -> Any:
             name = "input"
             if node.variable in parameters:
                 card["parameter"] = parameters[node.variable]
-                name = card["parameter"].partition(".")[2]
+                path = card["parameter"].partition(".")[2]  # "norm1.weight" is named "weight of norm1"
+                name = " of ".join(reversed(path.rsplit(".", 1)))
         followers = _followers(node)
         shapes = [tuple(following._input_metadata[slot].shape) for following, slot in followers]
         whose = "gradient" if _is_leaf(node) else "by_hand" if _function_of(node) else "PyTorch"

@@ -60,6 +60,14 @@ def test_a_card_tells_where_the_backward_is_written(graph):
     assert graph[f"{LAST}/bias"].attr["parameter"].s == b"2.bias"
 
 
+def test_a_parameter_s_own_name_comes_before_its_module_s():
+    block = nn.Sequential(nn.Linear(3, 2), nn.Sequential(nn.Linear(2, 2)))
+    graph = describe(nn.Sequential(block)(torch.randn(4, 3)).sum(), nn.Sequential(block))
+    assert {name for name in graph if graph[name].op == "Gradient"} == {
+        f"layer 1 Sequential/{name}" for name in ("weight of 0", "bias of 0", "weight of 1.0", "bias of 1.0")
+    }
+
+
 def test_a_weight_that_every_step_uses_comes_behind_all_of_them():
     cell, state = nn.LSTMCell(4, 3), None
     for input in torch.randn(3, 2, 4):
