@@ -76,7 +76,9 @@ def forward_backward(
         leaves, arguments = subject.arguments(values)
         nodes = {arguments[i].grad_fn: i for i in leaves}
         results = subject.call(arguments)
-        given = _upstream_for(results, upstream)
+        if isinstance(upstream, torch.Generator):
+            upstream = [draw(t.detach(), upstream) for t in results]
+        given = [None if u is None else u.to(t.dtype) for u, t in zip(upstream, results, strict=True)]
         followed = [t.requires_grad for t in results]
         tops = tuple(torch.zeros_like(t) if u is None else u for u, t in zip(given, results, strict=True))
         run = Run(subject, list(values), tuple(t.detach() for t in results), followed, tops)
@@ -108,12 +110,6 @@ def draw(like: Tensor, generator: torch.Generator) -> Tensor:
     """Draw numbers of random sign and a size between 0.5 and 1.5: none is near zero."""
     size = torch.rand(like.shape, generator=generator, dtype=torch.float64) + 0.5
     return (size * (torch.randint(0, 2, like.shape, generator=generator) * 2 - 1)).to(like)
-
-
-def _upstream_for(results: Sequence[Tensor], upstream: Upstream) -> list[Tensor | None]:
-    if isinstance(upstream, torch.Generator):
-        return [draw(t.detach(), upstream) for t in results]
-    return [None if u is None else u.to(t.dtype) for u, t in zip(upstream, results, strict=True)]
 
 
 def _changed(phase: str, own: list[tuple[str, Tensor, Tensor]]) -> list[str]:

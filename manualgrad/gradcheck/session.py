@@ -123,6 +123,14 @@ class Session:
             measurement.wrong = self._differs(measurement, run.floor)
         return run
 
+    def judged(self, values: Sequence[Any], groups: int = GROUPS) -> Run | None:
+        """Run on other values, and judge that; None out of the function's domain."""
+        try:
+            run = self.run(values)
+        except SubjectError:
+            return None
+        return self.judge(run, groups) if run.is_finite else None
+
     def right_gradient(self, run: Run, position: int) -> Tensor:
         """Return what is right for an argument in a judged run, also if its upstream is another now."""
         if run.measured[position].reference is not None:

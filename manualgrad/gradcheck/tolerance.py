@@ -54,12 +54,6 @@ def largest(values: Tensor) -> float:
     return float(values.nan_to_num(0.0, 0.0, 0.0).abs().max()) if values.numel() else 0.0
 
 
-def rms(values: Tensor) -> float:
-    """Return the root of the mean square of the finite elements."""
-    finite = values[values.isfinite()].double()
-    return float(finite.square().mean().sqrt()) if finite.numel() else 0.0
-
-
 def index_of_largest(values: Tensor) -> tuple[int, ...]:
     """Return where the largest value stands; ``torch.unravel_index`` would import sympy."""
     return tuple((values == values.max()).nonzero()[0].tolist())

@@ -130,13 +130,10 @@ def other_inputs(session: Session) -> None:
     for where, values in _probes(session):
         if not session.report.ok:
             return
-        try:
-            run = session.run(values)
-        except SubjectError:  # out of the function's domain
+        run = session.judged(values, GROUPS)
+        if run is None:
             continue
-        if not run.is_finite:
-            continue
-        for gradient in session.judge(run, GROUPS).measured.values():
+        for gradient in run.measured.values():
             if where in (ZEROS, TIES) and session.reference is None:
                 # Where one of several that are tied moves, its slopes do not bound every subgradient.
                 gradient.wrong &= ~gradient.numeric.kink

@@ -8,7 +8,6 @@ from manualgrad.gradcheck.diagnoses.case import Case
 from manualgrad.gradcheck.numeric import STAIRCASE
 from manualgrad.gradcheck.run import Measurement, Run
 from manualgrad.gradcheck.session import Session, forward_difference
-from manualgrad.gradcheck.subject import SubjectError
 from manualgrad.gradcheck.tolerance import first_index
 
 MOST = 2_000  # elements of an argument that a diagnosis looks at
@@ -120,11 +119,8 @@ def _few_rows(session: Session, run: Run, position: int) -> Run:
         for i, other in enumerate(values):
             if isinstance(other, Tensor) and other.shape[:shared] == value.shape[:shared]:
                 values[i] = other[start : start + rows]
-        try:
-            fewer = session.run(values)
-        except SubjectError:
-            continue
-        if fewer.is_finite and session.judge(fewer).measured[position].is_wrong:
+        fewer = session.judged(values)
+        if fewer is not None and fewer.measured[position].is_wrong:
             return fewer
     return run
 
@@ -135,12 +131,4 @@ def _more_runs(session: Session, run: Run) -> list[Run]:
     for i in session.subject.checked:
         stretch = torch.rand(nearby[i].shape, generator=session.generator) * 0.5 + 0.75
         nearby[i] = nearby[i] * stretch.to(nearby[i])
-    found = []
-    for values in (run.values, nearby):
-        try:
-            another = session.run(values)
-        except SubjectError:
-            continue
-        if another.is_finite:
-            found.append(session.judge(another))
-    return found
+    return [more for values in (run.values, nearby) if (more := session.judged(values)) is not None]

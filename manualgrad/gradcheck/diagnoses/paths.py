@@ -135,6 +135,8 @@ def overwritten(case: Case) -> str | None:
         return "is the mean over the results that depend on an element, and their sum is due"
     if not all(_keeps_one_path(m) for m in case.measured):
         return None
+    if len(case.first.upstream) > 1:
+        return "keeps one path where several lead to the results, and their sum is due"
     return (
         "keeps one path where several lead to an element, and their sum is due (written to one place by "
         "x[index] = … or scatter, the last one stays; index_add and scatter_add add them)"
