@@ -54,10 +54,12 @@ class Scope:
         known = self.names.items() if kind is not None else ()
         return [name for name, v in known if v is not value and sort(v) == kind]
 
-    def breaks(self, node: ast.expr, name: str) -> bool:
+    def breaks(self, node: ast.expr, new: ast.expr) -> bool:
         """Return whether what is linear in the upstream would stay so no more."""
-        used = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-        return bool(used & self.linear) and name not in self.linear
+        old_names, new_names = (
+            {n.id for n in ast.walk(one) if isinstance(n, ast.Name)} for one in (node, new)
+        )
+        return bool(old_names & self.linear) and not new_names & self.linear
 
 
 def sort(value: Any) -> Any:
@@ -135,9 +137,9 @@ def other_name(node: ast.expr, parent: ast.AST, scope: Scope) -> Iterator[Altern
         return
     for name in scope.alike(node) if not isinstance(node, ast.Constant) else ():
         if isinstance(node, ast.Name):
-            yield 1 + 2 * scope.breaks(node, name), parse(name), f"{node.id} {name}"
+            yield 1 + 2 * scope.breaks(node, parse(name)), parse(name), f"{node.id} {name}"
         else:
-            yield 2 + scope.breaks(node, name), parse(name), ""
+            yield 2 + scope.breaks(node, parse(name)), parse(name), ""
 
 
 def operator(node: ast.expr, parent: ast.AST, scope: Scope) -> Iterator[Alternative]:
@@ -230,7 +232,7 @@ def from_ours(node: ast.expr, parent: ast.AST, scope: Scope) -> Iterator[Alterna
         return
     for new, theirs in scope.foreign:
         if sort(theirs) == sort(value):
-            yield 2 + isinstance(node, ast.Name), new, ""
+            yield 2 + (isinstance(node, ast.Name) or scope.breaks(node, new)), new, ""
 
 
 def around(node: ast.expr, parent: ast.AST, scope: Scope) -> Iterator[Alternative]:

@@ -235,6 +235,7 @@ class Attempt:
                 return replace(finding, kind=slip[0], message=f"{slip[1]}{figures}")
             message = re.sub(r" \([^)]* has [^)]*\)", "", message)  # a size may be a coincidence
             return replace(finding, message=f"{message} {slip[1]}{figures}")
+        message = re.sub(r" \([CK]: [^)]* has [^)]*\)", "", message)
         if finding.kind == "second-order":
             added = cut(self.theirs)
         else:

@@ -19,7 +19,7 @@ from manualgrad.exercises.slips import Slips, record
 from manualgrad.exercises.source import read
 
 T = TypeVar("T")
-COMPUTING, WAITING = 1.5, 4.0  # seconds that all questions of one check may take
+COMPUTING, WAITING = 1.2, 4.0  # seconds that all questions of one check may take
 AGAIN = 0.1  # a bare `except` in a loop swallows the first
 
 

@@ -193,9 +193,9 @@ class Slips:
                 continue
             is_bare = isinstance(place.node, ast.Name | ast.Tuple) and _is_returned(place.parent, code)
             for rule in [exchanged] if is_bare else rules:
-                is_odd = not is_theirs and rule is not left_out
+                behind = 0 if is_theirs else 1 if rule is left_out else 2
                 for surprise, new, label in rule(place.node, place.parent, scope):
-                    edit = Edit(is_theirs, surprise + 2 * is_odd, [(place, new)])
+                    edit = Edit(is_theirs, surprise + behind, [(place, new)])
                     if reach > 1:
                         yield edit
                     if label:
