@@ -71,11 +71,12 @@ def hyper_parameters(config: Config) -> dict[str, Any]:
 def changed(config: Config) -> str:
     """Name the settings that differ from the defaults, for a folder's name: ``batch-size=64-epochs=3``.
 
-    The seed stands in the name anyway; a file or several things would be too long for it.
+    The seed stands in the name anyway; a file or several things would be too long for it, and so would a
+    path in a setting: its last part stands.
     """
     defaults = {field.name: field.default for field in dataclasses.fields(config)}
     return "-".join(
-        flag(name)[2:] if value is True else f"{flag(name)[2:]}={value}"
+        flag(name)[2:] if value is True else f"{flag(name)[2:]}={str(value).rpartition('/')[2]}"
         for name, value in hyper_parameters(config).items()
         if name != "seed" and value != defaults[name] and isinstance(value, int | float | str)
     )
