@@ -59,19 +59,17 @@ def _do(options: Namespace, program: str) -> int:
         if folder is None and (file.is_file() or file.parent != Path()):
             folder = file.parent
     session = Session(folder, program)
-    if options.verb == "list":
-        session.show(options.all)
-        return 0
-    if options.verb == "watch":
-        Watch(session).run()
-        return 0
-    exercise = session.choose(options.name)
-    if options.verb == "check":
-        return _check(session, exercise, options.json)
-    if options.verb == "solution":
-        session.solution(exercise, options.force)
-    else:
-        {"start": session.start, "hint": session.hint, "reset": session.reset}[options.verb](exercise)
+    match options.verb:
+        case "list":
+            session.show(options.all)
+        case "watch":
+            Watch(session).run()
+        case "check":
+            return _check(session, session.choose(options.name), options.json)
+        case "solution":
+            session.solution(session.choose(options.name), options.force)
+        case verb:  # start, hint, reset
+            getattr(session, verb)(session.choose(options.name))
     return 0
 
 
@@ -136,11 +134,12 @@ def _parse(description: str, program: str, argv: Sequence[str] | None) -> Namesp
         into.add_argument(system, type=Path, metavar="FILE", help=f"FOLDER is one submission; write {file}")
     which = "which to grade (default: all that were handed in)"
     grade.add_argument("--exercises", nargs="+", metavar="NAME", help=which)
-    for option, default, text in (
-        ("--jobs", None, "checks at once (default: one a processor)"),
-        ("--time-limit", 10, "seconds of computing for a check (default: 10)"),
-    ):
-        grade.add_argument(option, type=_positive, default=default, metavar="N", help=text)
+    jobs, seconds = (
+        "checks at once (default: one a processor)",
+        "seconds of computing for a check (default: 10)",
+    )
+    grade.add_argument("--jobs", type=_positive, metavar="N", help=jobs)
+    grade.add_argument("--time-limit", type=_positive, default=10, metavar="S", help=seconds)
     grade.add_argument("--force", action="store_true", help="forget an earlier grading")
     options = parser.parse_args(argv)
     if options.verb is None:
