@@ -29,21 +29,16 @@ class Document(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """Our figures by the document's names, and a sentence for each that differs."""
+    """What goes into a run's ``metrics.json``, and a sentence for each figure that differs."""
 
-    figures: dict[str, float]
+    metrics: dict[str, Any]
     differences: list[str]
-
-    @property
-    def metrics(self) -> dict[str, Any]:
-        """Return what goes into a run's ``metrics.json``."""
-        counts = {"figures_compared": len(self.figures), "figures_differing": len(self.differences)}
-        return {"figures": self.figures} | counts
 
     def raise_if_different(self) -> None:
         """Raise a UserError that names the first figure that differs."""
         if self.differences:
-            count = f"{len(self.differences)} of {len(self.figures)} figures differ from the document's"
+            compared = self.metrics["figures_compared"]
+            count = f"{len(self.differences)} of {compared} figures differ from the document's"
             raise UserError(f"{count}; the first: {self.differences[0]}")
 
 
@@ -76,7 +71,8 @@ def compare(system: str, ours: Mapping[str, Tensor | Sequence[float] | float]) -
     print_table(f"Beside {document.title}", ("figure", "document", "here"), rows)
     agreeing = f"{len(rows) - len(differences)} of {len(rows)} figures agree to every printed digit"
     print(agreeing if rows else "the document has no figures for these settings")
-    return Comparison(figures, differences)
+    counts = {"figures_compared": len(figures), "figures_differing": len(differences)}
+    return Comparison({"figures": figures} | counts, differences)
 
 
 def agrees(here: float, printed: str) -> bool:

@@ -52,7 +52,7 @@ def test_entries_are_named_by_their_place():
 def test_a_comparison_goes_as_far_as_the_numbers(capsys):
     ours = {"W1": torch.eye(3), "cost": [1.1674456052871238], "not printed": 3.0}
     comparison = compare("softmax_net", ours)
-    assert list(comparison.figures)[:2] == ["W1[0,0]", "W1[0,1]"]
+    assert list(comparison.metrics["figures"])[:2] == ["W1[0,0]", "W1[0,1]"]
     assert comparison.metrics["figures_compared"] == 10
     assert comparison.metrics["figures_differing"] == 9
     out = capsys.readouterr().out
