@@ -19,9 +19,10 @@ AMOUNT, SIGNED, INK = "cividis", "PuOr_r", "gray_r"  # scales of colours, by mat
 EDGE = "#888888"
 
 
-def to_array(values: Tensor | Array | Sequence[float]) -> Array:
+def to_array(values: Tensor) -> Array:
     """Return a tensor's numbers as a NumPy array."""
-    return values.detach().cpu().double().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    array: Array = values.detach().cpu().double().numpy()
+    return array
 
 
 def new_figure(width: float, height: float, title: str, caption: str = "") -> Any:
