@@ -14,8 +14,8 @@ from manualgrad.data.xor import xor
 from manualgrad.exercises.exercise import Exercise
 from manualgrad.exercises.lessons import network
 from manualgrad.exercises.search import Patience
-from manualgrad.exercises.slips import Slips, line_of
-from manualgrad.exercises.source import Call
+from manualgrad.exercises.slips import Slips
+from manualgrad.exercises.source import Call, line_of
 from manualgrad.exercises.student import explain
 from manualgrad.exercises.verdict import Verdict
 from manualgrad.gradcheck.tolerance import index_of_largest

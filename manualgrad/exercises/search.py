@@ -15,11 +15,11 @@ from torch import Tensor
 from torch.autograd import Function
 
 from manualgrad.cases import FunctionInfo, SampleInput
-from manualgrad.exercises.slips import Slips, record
-from manualgrad.exercises.source import read
+from manualgrad.exercises.slips import Slips
+from manualgrad.exercises.source import read, record
 
 T = TypeVar("T")
-COMPUTING, WAITING = 1.2, 4.0  # seconds that all questions of one check may take
+COMPUTING, WAITING = 1.0, 4.0  # seconds that all questions of one check may take
 AGAIN = 0.1  # a bare `except` in a loop swallows the first
 
 

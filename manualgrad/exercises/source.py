@@ -7,11 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from pathlib import Path
 from types import FunctionType, SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from manualgrad.cases import FunctionInfo, SampleInput
+from manualgrad.exercises.student import in_place_of_ours
+from manualgrad.gradcheck.forward_backward import differentiate
+from manualgrad.gradcheck.tolerance import Tolerance, same
+
+EXACT = Tolerance(1e-7, 1e-9)
 
 
 @dataclass
@@ -174,3 +182,51 @@ def read(function: Any) -> Code:
             if is_near and helper not in functions:
                 functions.append(helper)
     return Code(found, names)
+
+
+def record(info: FunctionInfo, sample: SampleInput) -> list[Call]:
+    """Run a function of ours on a sample, forward and backward, and return the calls of its backward."""
+    ours, calls = info.function_class, list[Call]()
+
+    def backward(ctx: Any, *upstream: Any) -> Any:
+        known = vars(ctx) | {"needs_input_grad": ctx.needs_input_grad}
+        known["saved_tensors"] = tuple(map(copy, ctx.saved_tensors))
+        result: Any = ours.backward(ctx, *upstream)
+        right = result if isinstance(result, tuple) else (result,)
+        calls.append(Call(known, tuple(map(copy, upstream)), tuple(map(copy, right))))
+        return result
+
+    call, values = sample.bind(info.function)
+    generator = torch.Generator().manual_seed(1)
+    with in_place_of_ours(info, type(ours.__name__, (ours,), {"backward": staticmethod(backward)})):
+        result = call(*(value.requires_grad_() for value in values))
+        outputs = result if isinstance(result, tuple) else (result,)
+        upstream = [torch.randn(y.shape, generator=generator, dtype=y.dtype) for y in outputs]
+        differentiate(outputs, values, upstream)
+    return calls
+
+
+def line_of(path: str, line: int, names: list[str], known: dict[str, Any]) -> Code:
+    """Return what an assignment at a line computes, as a function of the names that it may read."""
+    (function,) = ast.parse(f"def line(ctx, {', '.join(names)}): return 0").body
+    assert isinstance(function, ast.FunctionDef)
+    assert isinstance(function.body[0], ast.Return)
+    for node in ast.walk(ast.parse(Path(path).read_bytes())):
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.lineno <= line <= (node.end_lineno or line):
+            function.body[0].value = node.value
+    return Code([function], known)
+
+
+def is_equal(a: Any, b: Any) -> bool:
+    """Return whether two tensors are equal up to rounding, or two other values of one type."""
+    if not isinstance(a, Tensor) or not isinstance(b, Tensor):
+        return type(a) is type(b) and not isinstance(a, Tensor) and bool(a == b)
+    if a.shape != b.shape:
+        return False
+    return torch.equal(a.isfinite(), b.isfinite()) and same(a.double(), b.double(), EXACT)
+
+
+def has_same(results: tuple[Any, ...], goal: tuple[Any, ...], place: int) -> bool:
+    """Return whether both have the same at a place; nobody asks for what the goal has not."""
+    a, b = (one[place] if place < len(one) else None for one in (results, goal))
+    return b is None or is_equal(a, b)
