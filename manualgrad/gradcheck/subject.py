@@ -91,6 +91,8 @@ class Subject:
             results = tensors_in(self.fn(*values[: self.inputs]))
             if any(result.is_complex() for result in results):
                 raise TypeError(f"a result is complex: {REAL}")
+            if not any(map(is_differentiable, results)):
+                raise TypeError("no result is a floating-point tensor: there is nothing to differentiate")
         except (Exception, SystemExit) as error:
             raise SubjectError("forward", error) from error
         return [result for result in results if is_differentiable(result)]

@@ -245,6 +245,15 @@ def test_when_code_raises_its_line_and_the_shapes_of_its_names_are_told():
     assert "with grad_output (5, 2), x (5, 3)" in finding.message
 
 
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [(torch.fft.fft, "a result is complex"), (lambda x: x.long(), "there is nothing to differentiate")],
+)
+def test_what_cannot_be_judged_is_one_line(function, says):
+    (finding,) = gradcheck(function, normal(3)).findings
+    assert (finding.kind, says in finding.message) == ("raises", True), str(finding)
+
+
 def test_private_names_of_pytorch_stand_in_one_file():
     folder = Path(forward_backward.__file__).parent
     private = re.compile(r"torch\._[a-zA-Z]|\._(?:forward_cls|input_metadata|version|C)\b|\.apply = ")
