@@ -123,10 +123,14 @@ def test_the_graph_opens_layer_by_layer_and_a_click_lists_a_gradient(open_tab):
         found.wait_for(timeout=PATIENCE)
         return found
 
+    box("layer 1 Linear")
+    page.wait_for_timeout(2000)  # the graph has come to rest
     box("layer 1 Linear").dblclick(force=True)
-    weight = box("weight")
-    page.wait_for_timeout(2000)  # the boxes have moved apart
-    weight.click(force=True)  # the box behind its name
+    for _ in range(20):  # until the boxes have moved apart
+        box("weight").click(force=True)  # the box behind its name
+        page.wait_for_timeout(1000)
+        if page.get_by_text("512×784", exact=True).filter(visible=True).count():
+            break
     see(page, "512×784")
 
 
