@@ -27,7 +27,8 @@ def explain_errors(check: Callable[..., object] | None = None) -> Callable[[Call
     """Decorate a wrapper: where a call fails, raise the clear error instead, if an argument is to blame.
 
     ``check`` raises what is particular to the wrapper, whose arguments it takes by name, as many as it looks
-    at, and the wrapper's name as ``function``. That a tensor is one is checked for all.
+    at, and the wrapper's name as ``function``. That tensors hold real numbers, of one dtype and on one
+    device, is explained for all.
     """
 
     def decorate(wrapper: Callable[P, R]) -> Callable[P, R]:
@@ -35,11 +36,11 @@ def explain_errors(check: Callable[..., object] | None = None) -> Callable[[Call
         def explained(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
                 return wrapper(*args, **kwargs)
-            except Exception:
+            except Exception as refusal:
                 try:
                     bound = inspect.signature(wrapper).bind(*args, **kwargs)
                     bound.apply_defaults()
-                    _check_tensors(wrapper, bound.arguments)
+                    _check_kinds(wrapper.__name__, _tensors(wrapper, bound.arguments), refusal)
                     if check is not None:
                         given = {"function": wrapper.__name__, **bound.arguments}
                         check(**{name: given[name] for name in inspect.signature(check).parameters})
@@ -54,14 +55,40 @@ def explain_errors(check: Callable[..., object] | None = None) -> Callable[[Call
     return decorate
 
 
-def _check_tensors(wrapper: Callable[..., object], arguments: dict[str, object]) -> None:
-    """Raise a TypeError unless every argument that is annotated as a tensor is one."""
-    parameters = inspect.signature(wrapper).parameters
+def _tensors(wrapper: Callable[..., object], arguments: dict[str, object]) -> dict[str, Tensor]:
+    """Return the tensors among the arguments; raise a TypeError if one that should be a tensor is none."""
+    parameters, tensors = inspect.signature(wrapper).parameters, dict[str, Tensor]()
     for name, value in arguments.items():
         expected = parameters[name].annotation
         is_wanted = expected is Tensor or (value is not None and expected == Tensor | None)
         if is_wanted and not isinstance(value, Tensor):
             raise TypeError(f"{wrapper.__name__}: {name} must be a Tensor, got {type(value).__name__}")
+        if isinstance(value, Tensor):
+            tensors[name] = value
+    return tensors
+
+
+def _check_kinds(function: str, tensors: dict[str, Tensor], refusal: Exception) -> None:
+    """Raise an error if real numbers of one dtype and on one device are what the tensors lack."""
+    devices = {name: value.device for name, value in tensors.items()}
+    dtypes = {name: value.dtype for name, value in tensors.items() if value.is_floating_point()}
+    for name, value in tensors.items():
+        if value.is_complex():
+            raise TypeError(
+                f"{function}: {name} must be real, got {value.dtype}; "
+                "the derivations in manualgrad are for real numbers"
+            )
+    if len(set(devices.values())) > 1:
+        got = ", ".join(f"{name} on {device}" for name, device in devices.items())
+        raise ValueError(f"{function}: all tensors must be on one device, got {got}")
+    if isinstance(refusal, NotImplementedError):  # PyTorch has no kernel for such numbers
+        for name, value in tensors.items():
+            wanted = "hold numbers" if value.dtype == torch.bool else "be floating-point"
+            if not value.is_floating_point():
+                raise TypeError(f"{function}: {name} must {wanted}, got {value.dtype}")
+    if len(set(dtypes.values())) > 1 and "type" in str(refusal):  # some operations take several
+        got = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
+        raise ValueError(f"{function}: {', '.join(dtypes)} must have one dtype, got {got}")
 
 
 def check_floating(function: str, **arguments: Tensor) -> None:
