@@ -53,9 +53,15 @@ def plot_worst_mistakes(images: Tensor, labels: Tensor, probabilities: Tensor, w
     worst = wrong[confidences[wrong].argsort(descending=True)][:16].tolist()
     title = f"Where is it wrong and yet sure?\n{len(wrong)} mistakes in {len(labels)}, {when}"
     figure = new_figure(4.5, 5.5, title, "label → prediction, and how sure")
-    titles = [f"{labels[i]} → {predictions[i]}  {_percent(confidences[i].item())}" for i in worst]
-    for axes, index in zip(add_tiles(figure, titles, 4), worst, strict=True):
-        axes.imshow(to_array(images[index]), INK, vmin=0, vmax=1)
+    (axes,) = add_tiles(figure, [""], 1)
+    axes.set_frame_on(False)
+    for number, index in enumerate(worst):
+        top, left = 1.2 * (number // 4), 1.1 * (number % 4)
+        axes.imshow(to_array(images[index]), INK, vmin=0, vmax=1, extent=(left, left + 1, top + 1, top))
+        sure = _percent(confidences[index].item())
+        words = f"{labels[index]} → {predictions[index]}  {sure}"
+        axes.text(left + 0.5, top - 0.02, words, ha="center", va="bottom", fontsize=9)
+    axes.set(xlim=(0, 4.3), ylim=(4.6, -0.2))
     return figure
 
 

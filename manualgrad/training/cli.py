@@ -33,6 +33,8 @@ def launch(main: Callable[[C], Any], config_class: type[C], argv: Sequence[str] 
         try:
             main(parse(config_class, argv, program, main.__globals__["__doc__"] or ""))
         except (UserError, OSError) as error:
+            if isinstance(error, OSError) and error.errno is None:
+                raise  # not the system's: somebody's own
             _tell(f"{program}: error: {error}", error)
             return 1
         except KeyboardInterrupt as interrupt:

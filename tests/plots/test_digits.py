@@ -37,7 +37,7 @@ def test_the_surest_mistakes_come_first(images):
     probabilities[3] = torch.eye(10)[5] * 0.9 + 0.01
     probabilities[14] = torch.eye(10)[9]
     figure = plots.plot_worst_mistakes(images, LABELS, probabilities, "after epoch 1")
-    assert [axes.get_title() for axes in figure.axes[:2]] == ["4 → 9  99.99%", "3 → 5  91.00%"]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["4 → 9  99.99%", "3 → 5  91.00%"]
     np.testing.assert_allclose(images_of(figure)[0], images[14])
     assert "2 mistakes in 20" in words_of(figure)
     check_layout(figure)
