@@ -29,6 +29,7 @@ VERBS = {
     "solution": "show our solution beside yours",
     "reset": "begin anew; your file is kept under another name",
     "grade": "check many submissions, for a teacher",
+    "autograder": "write what a course system runs, for a teacher",
 }
 
 
@@ -51,8 +52,8 @@ def main(description: str, program: str, argv: Sequence[str] | None = None) -> i
 
 def _do(options: Namespace, program: str) -> int:
     """Do what one verb is for; 1 if a check finds something wrong."""
-    if options.verb == "grade":
-        return _grade(options)
+    if options.verb in ("grade", "autograder"):
+        return _teach(options)
     file, folder = Path(getattr(options, "name", None) or ""), options.dir
     if file.suffix == ".py":  # its path names the exercise and the folder
         options.name = file.name
@@ -86,11 +87,14 @@ def _check(session: Session, exercise: Exercise, as_json: bool) -> int:
     return 0 if verdict.passed else 1
 
 
-def _grade(options: Namespace) -> int:
-    """Grade a class, or one submission for another system."""
+def _teach(options: Namespace) -> int:
+    """Grade a class, or one submission for another system, or write what that system runs."""
     from manualgrad.exercises import grade, gradebook  # a student's commands do without
 
     chosen = [find(name) for name in options.exercises or ()]
+    if options.verb == "autograder":
+        gradebook.write_autograder(options.path, [exercise.name for exercise in chosen])
+        return 0
     limits = Limits(cpu_seconds=options.time_limit, wall_seconds=3 * options.time_limit)
     if options.out is not None:
         grade.grade_class(options.folder, options.out, chosen, options.jobs, limits, options.force)
@@ -141,6 +145,9 @@ def _parse(description: str, program: str, argv: Sequence[str] | None) -> Namesp
     grade.add_argument("--jobs", type=_positive, metavar="N", help=jobs)
     grade.add_argument("--time-limit", type=_positive, default=10, metavar="S", help=seconds)
     grade.add_argument("--force", action="store_true", help="forget an earlier grading")
+    autograder = verbs["autograder"]
+    autograder.add_argument("path", metavar="FILE", type=Path, help=".zip: Gradescope, .py: Classroom 50")
+    autograder.add_argument("--exercises", nargs="+", required=True, metavar="NAME", help="which to grade")
     options = parser.parse_args(argv)
     if options.verb is None:
         parser.error(f"a verb is missing: {', '.join(VERBS)}")

@@ -20,10 +20,11 @@ from rich.progress import track
 from manualgrad.errors import UserError
 from manualgrad.exercises import gradebook, sandbox
 from manualgrad.exercises.course import COURSE
-from manualgrad.exercises.exercise import Exercise
+from manualgrad.exercises.exercise import PACKAGE, Exercise
 from manualgrad.exercises.gradebook import COLUMNS, Grade
 from manualgrad.exercises.look import look
 from manualgrad.exercises.session import PROGRESS
+from manualgrad.exercises.stub import solved
 from manualgrad.exercises.verdict import Limits, Request, Verdict
 from manualgrad.table import print_table
 
@@ -41,7 +42,8 @@ class File:
     submission: str
     exercise: Exercise
     path: Path = Path()
-    source: bytes = b""
+    source: bytes = b""  # in UTF-8
+    utf16: bool = False  # whether it came in UTF-16
     attempts: int = 0  # the checks that the student's own record speaks of
     problem: tuple[str, str] | None = None  # a kind and a message, if it cannot be judged at all
 
@@ -130,53 +132,92 @@ def _read(folder: Path, exercise: Exercise, found: dict[str, Path]) -> File:
     path, attempts = found.get(f"{exercise.name}.py"), 0
     if path is None:
         return File(name, exercise, problem=("not-submitted", "It was not handed in."))
-    with suppress(OSError, ValueError, TypeError, KeyError):
-        attempts = int(json.loads(found[PROGRESS].read_bytes())[exercise.name]["checks"])
+    with suppress(OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        attempts = int(json.loads(_begin(found[PROGRESS]))[exercise.name]["checks"])
     try:
-        source = path.read_bytes()
+        source = _begin(path)
     except OSError as error:
         return File(name, exercise, path, problem=("unreadable", f"{path.name}: {error.strerror}."))
     if len(source) > LARGEST_FILE:
         return File(name, exercise, path, problem=("too-large", f"{path.name} is larger than 1 MB."))
-    if source.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # PowerShell's
+    utf16 = source.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # PowerShell's
+    if utf16:
         source = source.decode("utf-16", "replace").encode()
-    return File(name, exercise, path, source, attempts)
+    return File(name, exercise, path, source, utf16, attempts)
+
+
+def _begin(path: Path) -> bytes:
+    """Return what a file holds, or enough of it to see that it is too large."""
+    with path.open("rb") as file:
+        return file.read(LARGEST_FILE + 1)
 
 
 def grade_all(files: Sequence[File], jobs: int | None, limits: Limits) -> Iterator[Grade]:
     """Grade side by side, and yield the grades; those last whose check lost its server."""
     lost = []
+    grade = partial(grade_one, limits, fingerprint(), shortest_passes(files, limits))
+    sandbox.adopt_orphans()
     with ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
-        grades = pool.map(partial(grade_one, limits), files)
+        grades = pool.map(grade, files)
         shown = track(grades, "grading", len(files), console=Console(stderr=True), transient=True)
-        for file, grade in zip(files, shown, strict=True):
-            if grade.kind == "lost":
+        for file, its in zip(files, shown, strict=True):
+            if its.kind == "lost":
                 lost.append(file)
             else:
-                yield grade
+                yield its
     for file in lost:  # alone, it is found out which of them took the server down
-        yield grade_one(limits, file)
+        yield grade(file)
 
 
-def grade_one(limits: Limits, file: File) -> Grade:
-    """Check one exercise of one submission."""
+def fingerprint() -> str:
+    """Return a digest of the package's own files."""
+    digest = hashlib.sha256()
+    for file in sorted(PACKAGE.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def shortest_passes(files: Sequence[File], limits: Limits) -> dict[str, float]:
+    """Return the seconds below which a pass is pointed out: a tenth of what our solution computes."""
+    empty = Request(COURSE[0].name, Path("empty.py"), b"", limits)
+    start = min(sandbox.check(empty).seconds for _ in range(3))
+    shortest = {}
+    for exercise in {file.exercise.name: file.exercise for file in files if not file.problem}.values():
+        ours = sandbox.check(Request(exercise.name, Path("ours.py"), solved(exercise).encode(), limits))
+        if not ours.passed:
+            raise UserError(f"our own solution of {exercise.name} does not pass here: {ours.message}")
+        shortest[exercise.name] = start + 0.1 * (ours.seconds - start)
+    return shortest
+
+
+def grade_one(limits: Limits, package: str, shortest: dict[str, float], file: File) -> Grade:
+    """Check one exercise of one submission; the package's own files have to stay what they were."""
     submission, exercise, digest = file.key
     steps = len(file.exercise.steps)
-    grade = Grade(submission, exercise, 0, steps, attempts=file.attempts, file=file.path.name, digest=digest)
+    handed_in = file.path.name + ", in UTF-16" * file.utf16
+    grade = Grade(submission, exercise, 0, steps, attempts=file.attempts, file=handed_in, digest=digest)
     if file.problem is not None:
         kind, message = file.problem
         return replace(grade, kind=kind, message=message, report=message)
     verdict = sandbox.check(Request(exercise, file.path.resolve(), file.source, limits, width=80))
-    looks = look(file.exercise, file.source)
-    if verdict.steps_done > steps or verdict.passed != (verdict.steps_done == steps):
+    sandbox.end_orphans()
+    if fingerprint() != package:
+        changed = (
+            f"the package's own files changed while {file.path} was checked, and the grading has stopped"
+        )
+        raise UserError(f"{changed}: install the package anew, and look at that file")
+    looks = [look(file.exercise, file.source)]
+    if not 0 <= verdict.steps_done <= steps or verdict.passed != (verdict.steps_done == steps):
         verdict = Verdict(kind="tampered", message=f"{file.path.name} reports points that there are not.")
-        looks = f"{verdict.message} {looks}".strip()
+        looks.append("reports points that there are not")
+    if verdict.passed and verdict.seconds < shortest[exercise]:
+        looks.append("passed in less than a tenth of the time that a check takes")
     return replace(
         grade,
         points=verdict.steps_done,
         kind=verdict.kind,
         message=" ".join(verdict.message.split()),
         seconds=verdict.seconds,
-        look_at=looks,
+        look_at="; ".join(filter(None, looks)),
         report="right" if verdict.passed else verdict.report or verdict.message,
     )

@@ -1,10 +1,12 @@
 """Grades as tables for a teacher, as texts to hand back, and as other systems read them."""
 
 import csv
+import importlib.metadata
 import io
 import os
 import sys
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -29,7 +31,7 @@ class Grade:
     seconds: float = 0.0  # how long the check took
     look_at: str = ""  # what a person should look at, and why
     attempts: int = 0  # the checks that the student's own record speaks of
-    file: str = ""  # the name that it was handed in by
+    file: str = ""  # the name that it was handed in by, and the encoding if that is UTF-16
     report: str = ""  # what the student would have been told
     digest: str = ""  # of the file that was judged; last, so that a row which was cut has none
 
@@ -84,7 +86,8 @@ def feedback(grades: Sequence[Grade]) -> str:
     parts = [f"# {grades[0].submission}: {total} of {out_of}"]
     for grade in grades:
         told = grade.report if grade.passed else f"```text\n{grade.report}\n```"
-        parts += [f"## {grade.exercise}: {grade.points} of {grade.out_of}", told]
+        read = f" (read from {grade.file})" * (grade.file not in ("", f"{grade.exercise}.py"))
+        parts += [f"## {grade.exercise}: {grade.points} of {grade.out_of}{read}", told]
     return "\n\n".join(parts) + "\n"
 
 
@@ -159,3 +162,48 @@ def classroom50(grades: Sequence[Grade]) -> dict[str, Any]:
         "max-score": out_of,
         "tests": tests,
     }
+
+
+# What a teacher uploads: the files of Gradescope's zip, and the script of Classroom 50.
+GRADESCOPE_FILES = {
+    "setup.sh": """#!/usr/bin/env bash
+set -e
+apt-get update
+apt-get install -y python3-pip
+python3 -m pip install --break-system-packages manualgrad{version}
+""",
+    "run_autograder": """#!/usr/bin/env bash
+python3 -m manualgrad.exercises grade /autograder/submission \\
+    --gradescope /autograder/results/results.json --exercises {names}
+""",
+}
+CLASSROOM50_SCRIPT = '''"""Grade this submission with manualgrad, and leave result.json."""
+
+import subprocess
+import sys
+
+for command in (
+    "pip install --quiet manualgrad{version}",
+    "manualgrad.exercises grade . --classroom50 result.json --exercises {names}",
+):
+    subprocess.run([sys.executable, "-m", *command.split()], check=True)
+'''
+
+
+def write_autograder(path: Path, exercises: Iterable[str]) -> None:
+    """Write what a teacher uploads: ``.zip`` is for Gradescope, ``.py`` for Classroom 50."""
+    try:
+        version = f"=={importlib.metadata.version('manualgrad')}"
+    except importlib.metadata.PackageNotFoundError:  # used from a checkout: the newest there is
+        version = ""
+    values = {"version": version, "names": " ".join(exercises)}
+    if path.suffix == ".py":
+        path.write_text(CLASSROOM50_SCRIPT.format(**values), encoding="utf-8")
+    elif path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, text in GRADESCOPE_FILES.items():
+                entry = zipfile.ZipInfo(name, time.localtime()[:6])
+                entry.external_attr = 0o755 << 16  # they can be executed
+                archive.writestr(entry, text.format(**values))
+    else:
+        raise UserError(f"{path}: the name has to end in .zip (Gradescope) or .py (Classroom 50)")

@@ -34,6 +34,8 @@ LOOK_EVERY = 0.03  # seconds
 ANSWER = 3  # the descriptor that a check writes its answer to
 FILES = ("answer", "printed")  # beside the check's scratch folder
 
+SET_SUBREAPER = 36  # Linux's prctl
+
 LOCK = threading.Lock()  # a process is started, and its exit code read, by one thread at a time
 
 
@@ -96,6 +98,23 @@ def _kill(pid: int | None) -> None:
     for kill in (os.killpg, os.kill):  # it may not have become a group of its own yet
         with contextlib.suppress(ProcessLookupError, PermissionError):
             kill(pid, signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every process that a check leaves behind, where the system can do that."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(SET_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_orphans() -> None:
+    """Kill this process's children that have a session of their own: what checks have left running."""
+    for file in Path("/proc/self/task").glob("*/children"):
+        for child in map(int, file.read_text().split()):
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                if os.getsid(child) != os.getsid(0):
+                    os.kill(child, signal.SIGKILL)
+                    os.waitpid(child, 0)
+                    end_orphans()  # its own children are this process's now
 
 
 def _read(answer: bytes, token: str) -> Verdict | None:

@@ -179,6 +179,16 @@ def our_solution(exercise: Exercise) -> str:
     return "\n\n\n".join([exercise.lesson.code(written), *helpers])
 
 
+def solved(exercise: Exercise) -> str:
+    """Return a file that passes with our solution, without repeating it."""
+    if exercise.kind == "prediction":
+        return write_stub(exercise).replace("prediction = ...", our_solution(exercise))
+    if exercise.kind != "function":
+        return exercise.lesson.body()
+    imported = f"from {exercise.module} import {exercise.lesson.class_name} as Ours"
+    return write_stub(exercise) + f"\n    {imported}\n    backward = staticmethod(Ours.backward)\n"
+
+
 def their_solution(exercise: Exercise, text: str) -> str:
     """Return the part of a student's file that is to solve it; the whole file if it cannot be found."""
     if exercise.kind == "prediction":

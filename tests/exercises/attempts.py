@@ -21,16 +21,6 @@ def attempt(exercise, *lines):
     return text.replace(PLACE, "\n        ".join(lines))
 
 
-def solved(exercise):
-    """A file that takes our solution, without repeating it."""
-    if exercise.kind == "prediction":
-        return stub(exercise).replace("prediction = ...", f'prediction = "{exercise.answer}"')
-    if exercise.kind != "function":
-        return exercise.lesson.body()
-    imported = f"from {exercise.module} import {exercise.lesson.class_name} as Ours"
-    return stub(exercise) + f"\n    {imported}\n    backward = staticmethod(Ours.backward)\n"
-
-
 def written(exercise, **values):
     """The network's stub with some of its lines written."""
     text = stub(exercise)

@@ -6,7 +6,8 @@ import pytest
 
 from manualgrad.exercises import check
 from manualgrad.exercises.course import find
-from tests.exercises.attempts import attempt, read_attempts, solved, stub, written
+from manualgrad.exercises.stub import solved
+from tests.exercises.attempts import attempt, read_attempts, stub, written
 
 # Every fifth of them by default.
 BANK = [

@@ -12,8 +12,8 @@ from manualgrad.errors import UserError
 from manualgrad.exercises.course import COURSE, find
 from manualgrad.exercises.exercise import FUNCTIONS as PAGES
 from manualgrad.exercises.given import info_of
-from manualgrad.exercises.stub import our_solution, their_solution
-from tests.exercises.attempts import solved, stub
+from manualgrad.exercises.stub import our_solution, solved, their_solution
+from tests.exercises.attempts import stub
 
 # What a check says about the file as the student gets it.
 UNSOLVED = {

@@ -2,13 +2,14 @@
 
 import json
 import subprocess
+import zipfile
 
 import pytest
 
 from experiments import exercises
 from manualgrad.exercises.course import find
-from manualgrad.exercises.exercise import PACKAGE
-from tests.exercises.attempts import attempt, solved
+from manualgrad.exercises.stub import solved
+from tests.exercises.attempts import attempt
 
 # https://gradescope-autograders.readthedocs.io/en/latest/specs/
 GRADESCOPE = {"score": int, "execution_time": int, "tests": list}
@@ -79,13 +80,25 @@ def test_classroom50(submission, tmp_path, monkeypatch, capsys):
     assert [test["passed"] for test in result["tests"]] == [True, False]
 
 
-def test_the_autograders_of_the_docs_run_the_commands():
-    blocks = (PACKAGE.parent / "docs" / "grading.md").read_text(encoding="utf-8").split("```")[1::2]
-    (script,) = (block.removeprefix("python\n") for block in blocks if block.startswith("python"))
-    compile(script, "autograder.py", "exec")
-    assert "manualgrad.exercises grade . --classroom50 result.json" in script
-    for block in (block.removeprefix("bash\n") for block in blocks if block.startswith("bash")):
-        subprocess.run(["bash", "-n"], input=block, text=True, check=True)
+def test_the_autograders_run_the_command(tmp_path, capsys):
+    archive, script = tmp_path / "autograder.zip", tmp_path / "autograder.py"
+    for path in (archive, script):
+        assert exercises.main(["autograder", str(path), "--exercises", "exp", "linear"]) == 0
+    with zipfile.ZipFile(archive) as opened:
+        assert sorted(opened.namelist()) == ["run_autograder", "setup.sh"], "at the root, by these names"
+        for entry in opened.infolist():
+            text = opened.read(entry).decode()
+            assert entry.external_attr >> 16 & 0o111, "can be executed"
+            assert text.startswith("#!/usr/bin/env bash\n")
+            subprocess.run(["bash", "-n"], input=text, text=True, check=True)
+        assert (
+            "/autograder/results/results.json --exercises exp linear"
+            in opened.read("run_autograder").decode()
+        )
+    compile(script.read_text(), "autograder.py", "exec")
+    assert "--classroom50 result.json --exercises exp linear" in script.read_text()
+    assert exercises.main(["autograder", str(tmp_path / "x.tar"), "--exercises", "exp"]) == 1
+    assert ".zip (Gradescope) or .py (Classroom 50)" in capsys.readouterr().err
 
 
 def test_a_verdict_as_json(submission, capsys):

@@ -10,10 +10,12 @@ import time
 import pytest
 
 from experiments import exercises
+from manualgrad.exercises import grade as grading
 from manualgrad.exercises.course import find
 from manualgrad.exercises.exercise import PACKAGE
-from tests.exercises.attempts import attempt, solved, stub
-from tests.exercises.test_hostile import HOSTILE
+from manualgrad.exercises.stub import solved
+from tests.exercises.attempts import attempt, stub
+from tests.exercises.test_hostile import HOSTILE, runs
 
 RIGHT = solved(find("exp"))
 WRONG = attempt("exp", "grad_input = -grad_output * output")
@@ -104,6 +106,13 @@ def test_a_solution_that_was_not_derived_is_pointed_out(tmp_path, grade):
     assert points["honest"] == "1"
 
 
+ESCAPED = """
+import multiprocessing.util
+multiprocessing.util.spawnv_passfds(
+    b"/usr/bin/setsid", [b"setsid", b"/bin/sh", b"-c", b"sleep 23456 & exec sleep 23457"], []
+)
+"""
+
 FORGED = """
 import os
 for n in range(3, 20):
@@ -126,17 +135,41 @@ os._exit(0)
 """
 
 
-def test_a_forged_answer_is_refused_or_pointed_out(tmp_path, grade):
+def test_a_forged_answer_is_refused_or_pointed_out_and_what_is_left_running_ends(tmp_path, grade):
     hand_in(tmp_path / "in" / "blind", exp=FORGED)
     hand_in(tmp_path / "in" / "greedy", exp=FORGED_WITH_NUMBER.replace("STEPS", "99"))
     hand_in(tmp_path / "in" / "careful", exp=FORGED_WITH_NUMBER.replace("STEPS", "1"))
+    hand_in(
+        tmp_path / "in" / "modest", exp=FORGED_WITH_NUMBER.replace("STEPS", "-9").replace("True", "False")
+    )
+    hand_in(tmp_path / "in" / "escaped", exp=attempt("exp", "grad_input = grad_output * output") + ESCAPED)
     hand_in(tmp_path / "in" / "honest", exp=attempt("exp", "grad_input = grad_output * output"))
     _, students, rows, _ = grade("--jobs", "1")
     kinds = {row["submission"]: row["kind"] for row in rows}
-    assert kinds == {"blind": "exit", "careful": "", "greedy": "tampered", "honest": ""}
+    assert kinds.pop("greedy") == kinds.pop("modest") == "tampered"
+    assert kinds == {"blind": "exit", "careful": "", "escaped": "", "honest": ""}
     looks = {row["name"]: row["look_at"] for row in students}
     assert "sys._getframe reaches into the check" in looks["careful"]
     assert looks["honest"] == ""
+    assert not runs("sleep\x0023456"), "in a session of its own"
+    assert not runs("sleep\x0023457"), "in a session of its own"
+
+
+def test_a_pass_that_comes_too_soon_is_pointed_out(tmp_path, grade, monkeypatch):
+    hand_in(tmp_path / "in" / "ada", exp=attempt("exp", "grad_input = grad_output * output"))
+    assert grade()[1][0]["look_at"] == ""
+    monkeypatch.setattr(grading, "shortest_passes", lambda files, limits: {"exp": 1000.0})
+    assert "less than a tenth of the time" in grade("--force")[1][0]["look_at"]
+
+
+def test_the_package_is_watched(tmp_path, grade, monkeypatch):
+    hand_in(tmp_path / "in" / "ada", exp=RIGHT)
+    digests = iter("ab")
+    monkeypatch.setattr(grading, "fingerprint", lambda: next(digests))
+    status, _, _, out = grade("--jobs", "1")
+    assert status == 1
+    assert "the package's own files changed while" in out
+    assert not (tmp_path / "out" / "grades.csv").exists()
 
 
 @pytest.mark.slow
@@ -212,10 +245,19 @@ def test_strange_files(tmp_path, grade):
         ("ben", "", "exp.py"),
         ("eve", "not-submitted", ""),
         ("max", "", "Exp (1).PY"),
-        ("uta", "", "exp.py"),
+        ("uta", "", "exp.py, in UTF-16"),
         ("zoe", "not-submitted", ""),
         ("\\xff", "sign", "exp.py"),
     ]
+    assert "1 of 1 (read from Exp (1).PY)" in (tmp_path / "out" / "feedback" / "max.md").read_text()
+
+
+def test_a_students_record_may_be_anything(tmp_path, grade):
+    for record in ('{"exp": {"checks": 1e999}}', "[" * 100_000, "[]", "\0", '{"exp": {"checks": "two"}}'):
+        hand_in(tmp_path / "in" / "ada", exp=RIGHT)
+        (tmp_path / "in" / "ada" / "progress.json").write_text(record)
+        _, students, rows, _ = grade("--force")
+        assert (rows[0]["points"], students[0]["attempts"]) == ("1", "")
 
 
 def test_an_earlier_grading_is_not_overwritten(tmp_path, grade):

@@ -187,7 +187,7 @@ def test_a_wrong_argument_is_one_line_and_status_2(folder, type_in):
         assert (status, out) == (2, "")
         assert err.count("\n") == 1
         assert "error: " in err
-    verbs = "a verb is missing: list, start, check, watch, hint, solution, reset, grade ("
+    verbs = "a verb is missing: list, start, check, watch, hint, solution, reset, grade, autograder ("
     assert verbs in type_in()[2]
 
 
