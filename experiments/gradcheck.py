@@ -29,6 +29,7 @@ from manualgrad.cases import FUNCTIONS
 from manualgrad.errors import UserError
 from manualgrad.gradcheck import Report, gradcheck
 from manualgrad.gradcheck.__main__ import load_target
+from manualgrad.gradcheck.clock import Clock
 from manualgrad.gradcheck.subject import Subject
 from manualgrad.plots.gradcheck import plot_jacobians, plot_step_sweep
 from manualgrad.progress import track
@@ -132,7 +133,7 @@ def _summarise(reports: dict[str, Report]) -> None:
 def _picture(run: RunDir, trial: Trial, config: Config) -> None:
     """Log the Jacobians of a trial, and the V of its step sizes."""
     tag = trial.name.replace(", ", "/").replace(" ", "-")
-    subject = Subject(trial.function, trial.inputs)
+    subject = Subject(trial.function, trial.inputs, Clock())
     for position in subject.checked if run.full or config.step_sweep else ():
         function = functools.partial(_first_result, subject, position)
         x, name = subject.values[position].double(), subject.name_of(position)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from manualgrad.gradcheck.checks import conduct, precision, use, values
 from manualgrad.gradcheck.checks.second_order import differentiate_again
+from manualgrad.gradcheck.clock import Clock, OutOfTimeError
 from manualgrad.gradcheck.report import HINTS, Explain, Report
 from manualgrad.gradcheck.session import Session
 from manualgrad.gradcheck.subject import MisuseError, Subject
@@ -48,6 +49,7 @@ def gradcheck(
     magnitudes: bool = True,
     second_order: bool = True,
     seed: int = 0,
+    time_limit: float | None = 10.0,
     explain: Explain | None = None,
 ) -> Report:
     """Say whether a hand-written gradient is right; if not, where, by how much and why.
@@ -75,6 +77,8 @@ def gradcheck(
         Whether to differentiate the gradient again.
     seed : int, default=0
         For the random upstream gradients.
+    time_limit : float or None, default=10.0
+        Seconds after which the check ends, and says what was not judged.
     explain : callable, optional
         Asked for an argument whose gradient is wrong in no plain way: given its name, it returns a kind and a
         sentence, or None.
@@ -110,8 +114,9 @@ def gradcheck(
         )
     if reference is not None and surrogate is not None:
         raise MisuseError("expected a reference or a surrogate, got both")
-    subject = Subject(fn, inputs)
-    trusted = Subject(reference or surrogate, inputs) if reference or surrogate else None
+    clock = Clock(time_limit)
+    subject = Subject(fn, inputs, clock)
+    trusted = Subject(reference or surrogate, inputs, clock) if reference or surrogate else None
     if trusted is not None:
         trusted.checked = [i for i in subject.checked if i < len(trusted.values)]
     session = Session(
@@ -126,10 +131,40 @@ def gradcheck(
     )
     later = [*WHILE_RIGHT, *[use.other_inputs] * magnitudes, *[differentiate_again] * second_order]
     devices = {v.device.index or 0 for v in subject.values if isinstance(v, Tensor) and v.is_cuda}
-    with torch.random.fork_rng(devices), warnings.catch_warnings():
-        for check in (*ALWAYS, *later):
-            if not session.done and (session.report.ok or check in ALWAYS):
-                check(session)
-                warnings.simplefilter("ignore")  # what the subject has to warn of, it has by now
+    with torch.random.fork_rng(devices), warnings.catch_warnings(), clock:
+        try:
+            for check in (*ALWAYS, *later):
+                if not session.done and (session.report.ok or check in ALWAYS):
+                    _attempt(check, session)
+                    warnings.simplefilter("ignore")  # what the subject has to warn of, it has by now
+        except OutOfTimeError:
+            _say_what_is_left(session)
     session.report.conclude()
     return session.report
+
+
+def _attempt(check: Check, session: Session) -> None:
+    """Run one check; what the checker itself stumbles over is not the subject's fault."""
+    try:
+        check(session)
+    except MisuseError:
+        raise
+    except Exception as error:
+        what = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        message = f"Not judged: gradcheck's own {check.__name__.replace('_', ' ')} raised {what}."
+        session.done = "base" not in vars(session)
+        session.find("unknown", None, message, wrong=session.done)
+
+
+def _say_what_is_left(session: Session) -> None:
+    """Report what was not judged when the time was over."""
+    within = f"within {session.subject.clock.limit:g} s"
+    if "base" not in vars(session):
+        session.find("raises", None, f"Not judged {within}: time_limit allows more.")
+    elif wrong := [session.subject.name_of(i) for i, m in session.base.measured.items() if m.is_wrong]:
+        if session.report.ok:
+            message = f"The gradient of {', '.join(wrong)} is wrong; how was not found {within}."
+            session.find("unknown", None, message)
+    else:
+        message = f"Right at the inputs; all else was not judged {within}."
+        session.find("unknown", None, message, wrong=False)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 
 from manualgrad.errors import UserError
+from manualgrad.gradcheck.clock import Clock
 
 HERE = Path(__file__).parent
 TORCH = Path(torch.__file__).parent
@@ -44,7 +45,7 @@ class Subject:
     A module's parameters and buffers follow its inputs as further arguments.
     """
 
-    def __init__(self, fn: Any, inputs: Any) -> None:
+    def __init__(self, fn: Any, inputs: Any, clock: Clock) -> None:
         arguments = list(inputs) if isinstance(inputs, tuple | list) else [inputs]
         self.title = getattr(fn, "__name__", type(fn).__name__)
         self.fn = fn.apply if is_function_class(fn) else fn
@@ -73,6 +74,7 @@ class Subject:
             if arguments[i].is_complex():
                 raise MisuseError(f"{self.name_of(i)} is complex: {REAL}")
         self.values = [copy_of(a) for a in arguments]
+        self.clock = clock
         self.seed: int | None = None  # of each forward, once it is known to draw random numbers
         self._reseeded = 0
 
@@ -81,6 +83,7 @@ class Subject:
 
         A module keeps these parameters until the next call: one that recomputes in backward reads them then.
         """
+        self.clock.check()
         for owners, value in zip(self._owners, values[self.inputs :], strict=True):
             for owner, name in owners:
                 delattr(owner, name)  # a parameter could not be replaced by a tensor

@@ -1,8 +1,10 @@
 """How Functions of real repositories behave: WRONG and RIGHT.
 
 Backwards that work once, inputs that are frozen, results that are not used, modules that recompute in
-backward, and code that exits.
+backward, and code that exits or never ends.
 """
+
+import time
 
 import torch
 from torch import Tensor, nn
@@ -243,6 +245,25 @@ class FirstOrderAndSaysSo(Sigmoid):
     @staticmethod
     @once_differentiable
     def backward(ctx, g):
+        _, y = ctx.saved_tensors
+        return g * y * (1 - y)
+
+
+@checked("raises", TABLE, time_limit=0.1)
+class NeverEnds(Sigmoid):
+    @staticmethod
+    def backward(ctx, g):
+        while True:
+            pass
+
+
+@checked(None, TABLE, time_limit=1.0)
+class Slow(Sigmoid):
+    """Right as far as it could be looked at."""
+
+    @staticmethod
+    def backward(ctx, g):
+        time.sleep(0.1)
         _, y = ctx.saved_tensors
         return g * y * (1 - y)
 

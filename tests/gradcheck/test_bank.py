@@ -18,6 +18,7 @@ NOTED = {
     "adjoint": "second-order",
     "FirstOrderAndSaysSo": "second-order",
     "log from 0.1 on": "unknown",
+    "Slow": "unknown",
 }
 
 

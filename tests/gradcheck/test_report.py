@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from manualgrad.gradcheck import forward_backward, gradcheck
+from manualgrad.gradcheck import entry, forward_backward, gradcheck
 from tests.gradcheck.bank import (
     ExpAndSin,
     Linear,
@@ -252,6 +252,16 @@ def test_when_code_raises_its_line_and_the_shapes_of_its_names_are_told():
 def test_what_cannot_be_judged_is_one_line(function, says):
     (finding,) = gradcheck(function, normal(3)).findings
     assert (finding.kind, says in finding.message) == ("raises", True), str(finding)
+
+
+def test_what_the_checker_stumbles_over_is_not_the_subjects_fault(monkeypatch):
+    def stumbles(session):
+        raise RuntimeError("of its own")
+
+    monkeypatch.setattr(entry, "WHILE_RIGHT", [stumbles])
+    report = gradcheck(RightSigmoid, normal(3))
+    assert report.ok
+    assert "gradcheck's own stumbles raised RuntimeError: of its own" in report.findings[0].message
 
 
 def test_private_names_of_pytorch_stand_in_one_file():

@@ -43,7 +43,8 @@ def differentiate_again(session: Session) -> None:
         # One that does not depend on anything has no graph: its derivative is zero.
         return [torch.zeros_like(x) if g is None else g for g, x in zip(found, leaves, strict=True)]
 
-    again = Subject(gradient, (*base.values, *(draw(output, session.generator) for output in base.outputs)))
+    upstream = (draw(output, session.generator) for output in base.outputs)
+    again = Subject(gradient, (*base.values, *upstream), session.subject.clock)
     again.names[:count] = subject.names
     again.names[count:] = ["grad_output"] * len(base.outputs)
     again.checked = [*subject.checked, *range(count, len(again.values))]
