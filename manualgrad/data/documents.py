@@ -70,6 +70,7 @@ def compare(system: str, ours: Mapping[str, Tensor | Sequence[float] | float]) -
                 differences.append(f"{entry} should be {printed}, got {shown}")
     print_table(f"Beside {document.title}", ("figure", "document", "here"), rows)
     agreeing = f"{len(rows) - len(differences)} of {len(rows)} figures agree to every printed digit"
+    agreeing += " (of 16 or more: to 1e-12)"
     print(agreeing if rows else "the document has no figures for these settings")
     counts = {"figures_compared": len(figures), "figures_differing": len(differences)}
     return Comparison({"figures": figures} | counts, differences)

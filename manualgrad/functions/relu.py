@@ -26,9 +26,10 @@ The output y: it is positive exactly where x is. The next layer usually keeps y 
 Pitfalls
 --------
 - G · (y > 0), or G · sign(y), is faster than a selection, but turns an infinite upstream gradient into NaN
-  where it should stop: ∞ · 0 is NaN. The root of a ReLU's output sends one to every unit that is off.
+  where it should stop: ∞ · 0 is NaN. √y sends one to every unit that is off, where its slope is infinite.
 - ≥ for > passes a gradient at x = 0. Random inputs never show it.
-- A unit whose input is negative for every example gets no gradient and never recovers: a *dead* ReLU.
+- A unit whose input is negative for every example gets no gradient, and its own weights cannot recover: a
+  *dead* ReLU.
 
 Sources
 -------

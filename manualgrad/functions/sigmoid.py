@@ -31,9 +31,9 @@ Pitfalls
 - y · (1 - y) is at most ¼, at x = 0. Ten sigmoids in a row, weights aside, shrink a gradient by at least
   4¹⁰, a million.
 - For large |x| the unit *saturates*: y(1 - y) is nearly 0 and hardly any gradient passes. In float32 y rounds
-  to 1 from x = 17 on, and none does.
+  to 1 from x = 17 on, and no gradient passes.
 - Written as exp(-x) / (1 + exp(-x))² the derivative is 0 in float32 below x = -45, where the square is ∞, and
-  below -88, where exp(-x) is too, ∞ / ∞ = NaN. y itself stays right: 1 / (1 + ∞) = 0.
+  below -89, where exp(-x) is too, ∞ / ∞ = NaN. y itself stays right: 1 / (1 + ∞) = 0.
 - The formula is in y. Putting x in its place gives a wrong gradient that often looks plausible.
 
 Sources

@@ -41,7 +41,7 @@ def answer(
     """
     learnt = accuracy > (1 + guessing) / 2
     training = epochs[-1]["training_accuracy"] if epochs else 0.0
-    by_heart = training > guessing + LEAST  # its units can learn, then
+    by_heart = training > max(guessing, accuracy) + LEAST  # its units can learn, then
     known = f"; of the training examples it knows {training:.4f} by heart" if by_heart else ""
     found = {LEARNS: _learns(epochs, accuracy, guessing, known)}
     late = records[len(records) // 2 :]
