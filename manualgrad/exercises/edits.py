@@ -19,7 +19,7 @@ NUMBERS = (0, -1, 1, 2, 3, -2, 0.5)
 RELATED = (
     "sum mean", "sqrt rsqrt", "sin cos", "exp log", "sigmoid tanh", "softmax log_softmax", "erf tanh",
     "scatter scatter_add", "scatter_ scatter_add_", "index_copy index_add", "zeros_like ones_like",
-    "amax amin", "sinh cosh cos sin tan", "reciprocal square", "conv2d conv_transpose2d",
+    "amax amin", "sinh cosh cos sin tan", "reciprocal square", "reciprocal rsqrt", "conv2d conv_transpose2d",
 )  # fmt: skip
 OPERATORS: dict[type, tuple[type[ast.operator], ...]] = {
     ast.Add: (ast.Sub, ast.Mult), ast.Sub: (ast.Add,), ast.Mult: (ast.Div, ast.Add, ast.MatMult, ast.Pow),
@@ -199,7 +199,7 @@ def function(node: ast.expr, parent: ast.AST, scope: Scope) -> Iterator[Alternat
     value, name = node.func.value, node.func.attr
     is_torch = isinstance(value, ast.Name) and value.id == "torch"
     related = {one for group in RELATED if name in group.split() for one in group.split()}
-    others = [one for one in related if scope.is_theirs or one in scope.called]
+    others = [one for one in related if scope.is_theirs or one in scope.called or one == "reciprocal"]
     others += [one for one in scope.called if scope.is_theirs and one not in related]
     for other in others:
         if other != name:
@@ -218,6 +218,10 @@ def function(node: ast.expr, parent: ast.AST, scope: Scope) -> Iterator[Alternat
 def inside_out(node: ast.expr, parent: ast.AST, scope: Scope) -> Iterator[Alternative]:
     """``f(a) * b`` for ``f(a * b)``, and the reverse."""
     match node:
+        case ast.Call(func=ast.Attribute(value=ast.BinOp(left=left, op=op, right=right), attr=name)):
+            for inner, outer in ((left, right), (right, left)):
+                call = ast.Call(ast.Attribute(inner, name, ast.Load()), node.args, node.keywords)
+                yield 2, ast.BinOp(outer, op, call), ""
         case ast.Call(args=[ast.BinOp(left=left, op=op, right=right), *others]):
             for inner, outer in ((left, right), (right, left)):
                 yield 2, ast.BinOp(ast.Call(node.func, [inner, *others], node.keywords), op, outer), ""
@@ -270,7 +274,7 @@ def _broadcasts(small: Any, big: Any) -> bool:
 Rule = Callable[[ast.expr, ast.AST, Scope], Iterator[Alternative]]
 RULES: dict[Rule, bool] = {  # whether of ours, too: what a student may have written instead
     comparison: False, exchanged: False, left_out: True, other_name: True, operator: True, number: True,
-    function: True, inside_out: False, from_ours: False,
+    function: True, inside_out: True, from_ours: False,
 }  # fmt: skip
 LATE: dict[Rule, bool] = {around: False}  # for these are many
 

@@ -81,6 +81,11 @@ class Comparison:
                     found[text] = new, self.our_values[node]
         return list(found.values())
 
+    @cached_property
+    def _our_texts(self) -> list[str]:
+        """Our function, and our expressions in their names."""
+        return [ast.unparse(self.ours.main), *(ast.unparse(one) for one, _ in self._foreign)]
+
     def _in_their_names(self, node: ast.expr) -> Any:
         """Return an expression of ours with the names that theirs has for the same values, or None."""
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from manualgrad.cases import FUNCTIONS
 from manualgrad.exercises.edits import FOREIGN, LATE, RULES, Rule, Scope, exchanged, left_out, literal
 from manualgrad.exercises.names import Comparison
-from manualgrad.exercises.source import EXACT, Call, Code, Place, has_same, is_equal
+from manualgrad.exercises.source import EXACT, Code, Place, has_same, is_equal
 from manualgrad.exercises.wording import WITHOUT, kind_of, missing_part, shorten
 
 MEANINGLESS = {"dropout"}  # its backward multiplies by whatever was saved
@@ -39,40 +39,17 @@ class Slips(Comparison):
     and an edit of ours what theirs does. Elsewhere it does so or changes nothing.
     """
 
-    def __init__(
-        self, ours: Code, theirs: Code, calls: list[Call], places: list[int], first: int = 1
-    ) -> None:
-        super().__init__(ours, theirs, calls, places, first)
-        self.likely: list[Edit] = []  # of theirs, as far as they have been made
-
     def find(self) -> tuple[str, str] | None:
-        """Return a kind and a sentence for the least surprising edit that explains it; None without one.
-
-        An edit that explains all calls is told before one that leaves some as they are.
-        """
+        """Return a kind and a sentence for the least surprising edit that explains it; None without one."""
         if not self.wrong:
             return None
-        partly: list[tuple[int, tuple[str, str]]] = []
-        for rules, edits in self._groups():
+        for edits in self._groups():
             fitting = [(edit, left) for edit in edits if (left := self._explains(edit)) is not None]
-            whole = [
-                ((other, *self._oddity(edit, one)), one)
-                for edit, (left, other) in fitting
-                if not left and (one := self._tell(edit))
+            told = [
+                ((left, *self._oddity(edit, one)), one) for edit, left in fitting if (one := self._tell(edit))
             ]
-            if whole:
-                return min(whole)[1]
-            if rules is RULES:
-                partly += [
-                    (left, one)
-                    for edit, (left, _) in fitting
-                    if edit.is_theirs
-                    and literal(edit.changes[0][0].node) is None
-                    and (one := self._tell(edit))
-                ]
-        if partly:
-            kind, sentence = min(partly, key=lambda found: found[0])[1]
-            return kind, f"{sentence} (Other samples need more than that.)"
+            if told:
+                return min(told)[1]
         if pair := self._pair():
             return pair
         for name, info in FUNCTIONS.items() if self.yours[self.wrong[0]] else ():
@@ -84,8 +61,9 @@ class Slips(Comparison):
                 return FOREIGN, f"This is the backward of {name}."
         return None
 
-    def _groups(self) -> Iterator[tuple[dict[Rule, bool], list[Edit]]]:
+    def _groups(self) -> Iterator[list[Edit]]:
         """Yield the edits of both, the likeliest first; those that are many are made when no other fits."""
+        self.likely = list[Edit]()  # of theirs, as far as they have been made
         for rules in (RULES, LATE):
             found = [*self._edits_of(self.theirs, self.ours, rules)]
             if self.yours[self.wrong[0]] and rules is RULES:  # theirs did not raise
@@ -95,7 +73,7 @@ class Slips(Comparison):
             found.sort(key=lambda edit: edit.surprise)
             self.likely += [edit for edit in found if edit.is_theirs and edit.surprise <= 1]
             for _, group in itertools.groupby(found, lambda edit: edit.surprise):
-                yield rules, list(group)
+                yield list(group)
 
     def _pair(self) -> tuple[str, str] | None:
         """Return a kind and two sentences for two likely edits that explain all calls together."""
@@ -103,7 +81,7 @@ class Slips(Comparison):
             if one.changes[0][0].function is other.changes[0][0].function:
                 both = Edit(True, 0, one.changes + other.changes)
                 if (
-                    (self._explains(both) or [1])[0] == 0
+                    self._explains(both) is not None
                     and (first := self._tell(one))
                     and (second := self._tell(other))
                 ):
@@ -111,13 +89,14 @@ class Slips(Comparison):
                     return first[0], f"{both_told} Both together make it right."
         return None
 
-    def _oddity(self, edit: Edit, told: tuple[str, str]) -> tuple[bool, bool, bool, int]:
+    def _oddity(self, edit: Edit, told: tuple[str, str]) -> tuple[bool, bool, int, int]:
         """Return what makes one of several edits less likely: it is ours, a strange number, or long."""
         place, new = edit.changes[0]
-        is_known = ast.unparse(new) in ast.unparse(self.ours.main) or literal(place.node) is None
+        is_known = any(ast.unparse(new) in text for text in self._our_texts)
+        doubt = 0 if is_known else 1 + (literal(place.node) is not None)
         is_exchange = told[0] != "missing-terms"
         size = len(ast.unparse(place.node) + ast.unparse(new))
-        return not edit.is_theirs, not edit.is_theirs and is_exchange, not is_known, size
+        return not edit.is_theirs, not edit.is_theirs and is_exchange, doubt, size
 
     def _edits_of(self, code: Code, other: Code, rules: dict[Rule, bool]) -> Iterator[Edit]:
         is_theirs = code is self.theirs
@@ -181,10 +160,10 @@ class Slips(Comparison):
             is_reached, is_missed = is_reached or bool(moves.any()), is_missed or bool((wrong & ~moves).any())
         return is_reached + (is_reached and not is_missed)
 
-    def _explains(self, edit: Edit) -> tuple[int, int] | None:
-        """Return how many calls an edit leaves wrong, and how many other gradients; None if it mends none."""
+    def _explains(self, edit: Edit) -> int | None:
+        """Return how many other gradients an edit leaves wrong; None if it does not explain all calls."""
         code = self.theirs if edit.is_theirs else self.ours
-        function, left, others = edit.changes[0][0].function, 0, 0
+        function, left = edit.changes[0][0].function, 0
         with code.changed(edit.changes):
             try:
                 code.load(function)
@@ -197,27 +176,17 @@ class Slips(Comparison):
                 if not goal:
                     continue
                 results = code.run(self.calls[k])
-                fits = self._fits(results, goal)
-                if not results:
-                    if before or k in self.wrong:
-                        return None
-                    left += 1
-                    continue
-                if k in self.wrong and not fits:
+                if not results or not self._fits(results, goal):
                     return None
-                asked = [place for place, one in enumerate(self.calls[k].right) if one is not None]
-                for place in asked:
-                    is_right = has_same(results, goal, place)
-                    was_right = (
-                        has_same(before, goal, place)
-                        if before
-                        else k in self.wrong and results[place] is not None
-                    )
-                    if was_right and not is_right:
-                        return None
-                    others += not is_right
-                left += not fits
-        return left, others
+                for place, one in enumerate(self.calls[k].right):
+                    if one is not None and not has_same(results, goal, place):
+                        was_right = (
+                            has_same(before, goal, place) if before else results[place : place + 1] != (None,)
+                        )
+                        if was_right:
+                            return None
+                        left += 1
+        return left
 
     def _tell(self, edit: Edit) -> tuple[str, str] | None:
         """Return a kind and a sentence: what in their code belongs elsewhere, or what of ours is left out."""
@@ -225,18 +194,20 @@ class Slips(Comparison):
         first = edit.changes[0][0]
         is_name = len(edit.changes) > 1 and isinstance(first.node, ast.Name)
         shown = first if is_name else self._shown(code, first)
-        before = deepcopy(shown.node)
+        before, was_in_brackets = deepcopy(shown.node), _is_in_brackets(shown)
         with code.changed(edit.changes):
-            after = deepcopy(shown.node)
-        line = ""
-        if edit.is_theirs:
-            lines = sorted({place.node.lineno for place, _ in edit.changes if hasattr(place.node, "lineno")})
-            line = f"Line{'s' * (len(lines) > 1)} {', '.join(map(str, lines or [self.theirs.main.lineno]))}: "
-        else:
+            after, is_in_brackets = deepcopy(shown.node), _is_in_brackets(shown)
+        if not edit.is_theirs:
             before, after = map(self._in_their_names, (before, after))
         if before is None or after is None:
             return None
         theirs, right = (before, after) if edit.is_theirs else (after, before)
+        places = [place for place, _ in edit.changes] if edit.is_theirs else self._found(theirs)
+        lines = sorted({place.node.lineno for place in places if hasattr(place.node, "lineno")})
+        lines = lines or [self.theirs.main.lineno] * edit.is_theirs
+        line = f"Line{'s' * (len(lines) > 1)} {', '.join(map(str, lines))}: " if lines else "In effect: "
+        if len(lines) > 1 and not edit.is_theirs:  # any of them
+            line = ""
         ((place, new),) = edit.changes[:1]
         kind = kind_of(place, new)
         if isinstance(theirs, ast.Tuple) and isinstance(right, ast.Tuple):
@@ -252,10 +223,16 @@ class Slips(Comparison):
         shorten(theirs, right)
         stands, belongs = ast.unparse(theirs), ast.unparse(right)
         note = " (`correction=1`, the default, divides by M − 1.)" if "correction=0" in belongs else ""
-        is_written = edit.is_theirs or stands in ast.unparse(self.theirs.main)
-        effect = "" if is_written else "In effect "
-        places = f", in all {count} places" if (count := len(edit.changes)) > 1 else ""
-        return kind, f"{line}{effect}`{stands}` stands where `{belongs}` belongs{places}.{note}"
+        if edit.is_theirs and is_in_brackets and not was_in_brackets:
+            belongs = f"({belongs})"
+        count = len(edit.changes)
+        places = f", in {'both' if count == 2 else f'all {count}'} places" if count > 1 else ""
+        return kind, f"{line}`{stands}` stands where `{belongs}` belongs{places}.{note}"
+
+    def _found(self, node: ast.expr) -> list[Place]:
+        """Return where in theirs an expression stands that all that is wrong depends on."""
+        same = (place for place in self.theirs.places if ast.dump(place.node) == ast.dump(node))
+        return [place for place in same if self._reach(self.theirs, place) > 1]
 
     def _shown(self, code: Code, place: Place) -> Place:
         """Return the place, or one around it that says where it is."""
@@ -276,6 +253,12 @@ class Slips(Comparison):
                 break
             place = code.holders[parent]
         return place
+
+
+def _is_in_brackets(place: Place) -> bool:
+    """Return whether an expression has to stand in parentheses in its place."""
+    is_operand = isinstance(place.parent, ast.BinOp | ast.UnaryOp | ast.Attribute)
+    return is_operand and f"({ast.unparse(place.node)})" in ast.unparse(place.parent)
 
 
 def _is_returned(node: ast.AST, code: Code) -> bool:

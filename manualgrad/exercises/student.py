@@ -58,7 +58,10 @@ MEANINGS = {
     "builtin_function_or_method": (
         "A function's parentheses are missing there; or forward has not saved `input`, which is Python's own."
     ),
-    "'NoneType'": "What no gradient needs is not saved: it is None. ctx.needs_input_grad tells.",
+    "'NoneType'": (
+        "None stands for an argument that was not given, and for what was not saved, since no gradient needs "
+        "it (ctx.needs_input_grad tells)."
+    ),
     "was not a Variable": "Forward got no tensor in that place, counted from 1: its gradient has to be None.",
     "expected Variable or None": "A gradient is a tensor of its argument's shape, or None.",
     "is of type int": "torch.zeros_like makes a tensor of zeros; None stands for no gradient.",
@@ -81,6 +84,9 @@ MEANINGS = {
     "can't be greater than actual input": "Zeros are missing around it: for a kernel k wide k - 1.",
     "out of bounds": "An index counts the places along one dimension. For which tensor was this one made?",
     "same number of dimensions": "An index has as many dimensions as what it points into (unsqueeze).",
+    "indexing result": "`x[index]` counts along the first dimension: scatter_add counts along any.",
+    "number of sizes provided": "What is written there has more dimensions than the place.",
+    "Expected 1-D": "It takes one vector: here are several rows.",
     "used as indices": "An index is a tensor of whole numbers (int64) or of bool.",
     "expected dtype int64": "The index comes second, what is written third.",
     "object is not callable": "A tensor and parentheses are read as a call: is a `*` missing between them?",

@@ -47,6 +47,7 @@ OTHERS: list[tuple[str, Callable[[Case], str | None]]] = [
     ("missing-terms", formulas.factor_and_number),
     ("wrong-region", regions.threshold),
     ("missing-terms", formulas.factor_per_group),
+    ("wrong-region", regions.zero_elsewhere),
 ]
 OF_A_BIG_ONE: list[tuple[str, Callable[[Case], str | None]]] = [("wrong-region", regions.condition)]
 BIG = 50_000  # elements: its first rows alone were right, and all diagnoses would take a minute

@@ -149,7 +149,8 @@ def sum_over_a_group(case: Case) -> str | None:
         ):
             return (
                 f"differs from the right one by one number {group} and {case.name} times another: the paths "
-                "through mean and variance, which are no constants, are missing, or these are other means"
+                "through mean and variance are missing, or are too many (in evaluation both are "
+                "constants), or these are other means"
             )
     return None
 

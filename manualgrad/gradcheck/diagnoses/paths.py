@@ -59,8 +59,8 @@ def jacobian_not_transposed(case: Case) -> str | None:
     """Recognise the Jacobian where its transpose belongs: a kernel that is not flipped, a running sum."""
     if _explained(case, lambda jacobian, u: jacobian @ u):
         return (
-            "is J · upstream, and Jᵀ · upstream is due: backward runs forward's way from the results to the "
-            "inputs (a kernel is flipped, a running sum begins at the end, a permutation is inverted)"
+            "is J · upstream, and Jᵀ · upstream is due: the upstream goes through forward's steps in their "
+            "order, and belongs through the last one first, through each transposed"
         )
     return None
 

@@ -46,6 +46,16 @@ def condition(case: Case) -> str | None:
     return None
 
 
+def zero_elsewhere(case: Case) -> str | None:
+    """Find where alone yours is not zero: at some indices of a dimension, on a diagonal."""
+    conditions = (_index_conditions(m.yours != 0) for m in case.measured)
+    for held in zip(*conditions, strict=False):
+        rest = [(m.yours[~here], m.right[~here]) for m, (_, here) in zip(case.measured, held, strict=True)]
+        if all(not bool(yours.any()) and bool(right.any()) for yours, right in rest):
+            return f"is zero everywhere but {held[0][0]}"
+    return None
+
+
 def _wrong(case: Case, m: Measurement) -> Tensor:
     return ~close(m.yours, m.right, REGION, m.numeric.error.nan_to_num(0.0))
 

@@ -191,7 +191,8 @@ def _candidates(case: Case) -> list[Candidate]:
         for name, x in first.inputs.items()
         if x.is_floating_point() and x.dim()
     ]
-    found = outputs + [Candidate(f"the input ({x.name})", x.tensors) for x in floats]
+    found = outputs + [Candidate(f"the input ({x.name})", x.tensors) for x in floats[:1]]
+    found += [Candidate(f"the argument {x.name}", x.tensors) for x in floats[1:]]
     for one, (title, activation) in itertools.product(outputs + floats[:1], ACTIVATIONS.items()):
         tensors = [activation(t) for t in one.tensors]
         found.append(Candidate(f"{title}({one.name})", tensors, one.is_output, is_activation=True))
