@@ -133,7 +133,7 @@ def _operands(node: ast.expr) -> list[ast.expr]:
 
 def other_name(node: ast.expr, parent: ast.AST, scope: Scope) -> Iterator[Alternative]:
     """One name for another, or for something longer, of the same shape."""
-    if isinstance(parent, ast.Return) or (not scope.is_theirs and not isinstance(node, ast.Name)):
+    if isinstance(parent, ast.Return):
         return
     for name in scope.alike(node) if not isinstance(node, ast.Constant) else ():
         if isinstance(node, ast.Name):
@@ -160,9 +160,6 @@ def operator(node: ast.expr, parent: ast.AST, scope: Scope) -> Iterator[Alternat
         if isinstance(left.right, ast.BinOp):
             inner = ast.BinOp(left.right.left, left.right.op, ast.BinOp(left.right.right, op, right))
             yield 2, ast.BinOp(left.left, left.op, inner), ""
-        if type(left.op) is type(op):  # a + b + c with another operator throughout
-            for other in OPERATORS.get(type(op), ()):
-                yield 3, ast.BinOp(ast.BinOp(left.left, other(), left.right), other(), right), ""
 
 
 def number(node: ast.expr, parent: ast.AST, scope: Scope) -> Iterator[Alternative]:
@@ -172,7 +169,7 @@ def number(node: ast.expr, parent: ast.AST, scope: Scope) -> Iterator[Alternativ
         return
     is_index = isinstance(parent, ast.Call | ast.keyword | ast.Tuple) and type(value) is int
     texts = [str(not value)] if isinstance(value, bool) else list(map(str, (*NUMBERS, -value)))
-    if is_index and scope.is_theirs:
+    if is_index:
         texts += [name for name, v in scope.names.items() if isinstance(v, int | tuple)] + [
             "(0, 2)",
             "(0, 2, 3)",
@@ -241,11 +238,6 @@ def from_ours(node: ast.expr, parent: ast.AST, scope: Scope) -> Iterator[Alterna
 
 def around(node: ast.expr, parent: ast.AST, scope: Scope) -> Iterator[Alternative]:
     """Put around an expression what may be missing there."""
-    match node:
-        case ast.BinOp(left=left, op=ast.Mult() | ast.Div() as op, right=right):
-            for name, other in itertools.product(scope.alike(right), (ast.Mult(), ast.Div())):
-                if type(op) is not type(other):
-                    yield 4, ast.BinOp(left, other, parse(name)), ""
     value = scope.values.get(node)
     is_tensor = isinstance(value, Tensor) and value.is_floating_point()
     if not is_tensor and (sort(value) != "number" or isinstance(node, ast.Constant)):
@@ -273,7 +265,7 @@ def _broadcasts(small: Any, big: Any) -> bool:
 
 Rule = Callable[[ast.expr, ast.AST, Scope], Iterator[Alternative]]
 RULES: dict[Rule, bool] = {  # whether of ours, too: what a student may have written instead
-    comparison: False, exchanged: False, left_out: True, other_name: True, operator: True, number: True,
+    comparison: False, exchanged: False, left_out: True, other_name: False, operator: True, number: False,
     function: True, inside_out: True, from_ours: False,
 }  # fmt: skip
 LATE: dict[Rule, bool] = {around: False}  # for these are many

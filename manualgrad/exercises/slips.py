@@ -20,7 +20,6 @@ from manualgrad.exercises.source import EXACT, Code, Place, has_same, is_equal
 from manualgrad.exercises.wording import WITHOUT, kind_of, missing_part, shorten
 
 MEANINGLESS = {"dropout"}  # its backward multiplies by whatever was saved
-MOST_PAIRED = 40
 
 
 @dataclass
@@ -50,8 +49,6 @@ class Slips(Comparison):
             ]
             if told:
                 return min(told)[1]
-        if pair := self._pair():
-            return pair
         for name, info in FUNCTIONS.items() if self.yours[self.wrong[0]] else ():
             same_results = (
                 self._fits(call.run(info.function_class.backward), yours)
@@ -63,31 +60,15 @@ class Slips(Comparison):
 
     def _groups(self) -> Iterator[list[Edit]]:
         """Yield the edits of both, the likeliest first; those that are many are made when no other fits."""
-        self.likely = list[Edit]()  # of theirs, as far as they have been made
         for rules in (RULES, LATE):
             found = [*self._edits_of(self.theirs, self.ours, rules)]
-            if self.yours[self.wrong[0]] and rules is RULES:  # theirs did not raise
+            if self.yours[self.wrong[0]]:  # theirs did not raise
                 found += self._edits_of(
                     self.ours, self.theirs, {r: True for r, both in rules.items() if both}
                 )
             found.sort(key=lambda edit: edit.surprise)
-            self.likely += [edit for edit in found if edit.is_theirs and edit.surprise <= 1]
             for _, group in itertools.groupby(found, lambda edit: edit.surprise):
                 yield list(group)
-
-    def _pair(self) -> tuple[str, str] | None:
-        """Return a kind and two sentences for two likely edits that explain all calls together."""
-        for one, other in itertools.combinations(self.likely[:MOST_PAIRED], 2):
-            if one.changes[0][0].function is other.changes[0][0].function:
-                both = Edit(True, 0, one.changes + other.changes)
-                if (
-                    self._explains(both) is not None
-                    and (first := self._tell(one))
-                    and (second := self._tell(other))
-                ):
-                    both_told = f"{first[1]} {second[1]}".replace(WITHOUT, "")
-                    return first[0], f"{both_told} Both together make it right."
-        return None
 
     def _oddity(self, edit: Edit, told: tuple[str, str]) -> tuple[bool, bool, int, int]:
         """Return what makes one of several edits less likely: it is ours, a strange number, or long."""
