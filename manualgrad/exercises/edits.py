@@ -45,7 +45,6 @@ class Scope:
     values: dict[ast.AST, Any]  # of expressions that were computed
     foreign: list[tuple[ast.expr, Any]]  # our expressions in their names, with their values
     called: dict[str, list[ast.Call]]  # the functions that the other source calls
-    linear: set[str]  # the names that change with the upstream gradient
 
     def alike(self, node: ast.expr) -> list[str]:
         """Return the names whose values have the kind and shape of an expression's, and another value."""
@@ -53,13 +52,6 @@ class Scope:
         kind = sort(value)
         known = self.names.items() if kind is not None else ()
         return [name for name, v in known if v is not value and sort(v) == kind]
-
-    def breaks(self, node: ast.expr, new: ast.expr) -> bool:
-        """Return whether what is linear in the upstream would stay so no more."""
-        old_names, new_names = (
-            {n.id for n in ast.walk(one) if isinstance(n, ast.Name)} for one in (node, new)
-        )
-        return bool(old_names & self.linear) and not new_names & self.linear
 
 
 def sort(value: Any) -> Any:
@@ -137,9 +129,9 @@ def other_name(node: ast.expr, parent: ast.AST, scope: Scope) -> Iterator[Altern
         return
     for name in scope.alike(node) if not isinstance(node, ast.Constant) else ():
         if isinstance(node, ast.Name):
-            yield 1 + 2 * scope.breaks(node, parse(name)), parse(name), f"{node.id} {name}"
+            yield 1, parse(name), f"{node.id} {name}"
         else:
-            yield 2 + scope.breaks(node, parse(name)), parse(name), ""
+            yield 2, parse(name), ""
 
 
 def operator(node: ast.expr, parent: ast.AST, scope: Scope) -> Iterator[Alternative]:
@@ -233,7 +225,7 @@ def from_ours(node: ast.expr, parent: ast.AST, scope: Scope) -> Iterator[Alterna
         return
     for new, theirs in scope.foreign:
         if sort(theirs) == sort(value):
-            yield 2 + (isinstance(node, ast.Name) or scope.breaks(node, new)), new, ""
+            yield 2 + isinstance(node, ast.Name), new, ""
 
 
 def around(node: ast.expr, parent: ast.AST, scope: Scope) -> Iterator[Alternative]:

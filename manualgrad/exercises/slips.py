@@ -8,7 +8,7 @@ import ast
 import itertools
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from torch import Tensor
 from manualgrad.cases import FUNCTIONS
 from manualgrad.exercises.edits import FOREIGN, LATE, RULES, Rule, Scope, exchanged, left_out, literal
 from manualgrad.exercises.names import Comparison
-from manualgrad.exercises.source import EXACT, Code, Place, has_same, is_equal
+from manualgrad.exercises.source import EXACT, Code, Place, has_same
 from manualgrad.exercises.wording import WITHOUT, kind_of, missing_part, shorten
 
 MEANINGLESS = {"dropout"}  # its backward multiplies by whatever was saved
@@ -82,14 +82,13 @@ class Slips(Comparison):
     def _edits_of(self, code: Code, other: Code, rules: dict[Rule, bool]) -> Iterator[Edit]:
         is_theirs = code is self.theirs
         names, values = (self._their_names, self.values) if is_theirs else (self._our_names, self.our_values)
-        scope = Scope(
-            is_theirs, names, values, self._foreign if is_theirs else [], _calls(other), self._linear(code)
-        )
+        called = _calls(other)
         if is_theirs:
-            scope.called = {
+            called = {
                 name: [one for call in calls if (one := self._in_their_names(call))]
-                for name, calls in scope.called.items()
+                for name, calls in called.items()
             }
+        scope = Scope(is_theirs, names, values, self._foreign if is_theirs else [], called)
         alike: dict[tuple[str, str], list[Edit]] = {}
         for place in code.places:
             if not (reach := self._reach(code, place)):
@@ -106,19 +105,6 @@ class Slips(Comparison):
         for edits in alike.values():  # the same slip wherever it can be made
             if len(edits) > 1:
                 yield Edit(is_theirs, edits[0].surprise, [one for edit in edits for one in edit.changes])
-
-    def _linear(self, code: Code) -> set[str]:
-        """Return the names that change with the upstream gradient."""
-        call = self.calls[self.wrong[0]]
-        twice = tuple(2 * one if isinstance(one, Tensor) else one for one in call.upstream)
-        once, again = (
-            {n.id: v for n, v in code.watch(one)[0].items() if isinstance(n, ast.Name)}
-            for one in (call, replace(call, upstream=twice))
-        )
-        upstream = {argument.arg for argument in code.main.args.args[1:]}
-        return upstream | {
-            n for n, v in once.items() if isinstance(v, Tensor) and not is_equal(v, again.get(n))
-        }
 
     def _reach(self, code: Code, place: Place) -> int:
         """Return 2 if all that is wrong depends on an expression, 1 if some of it does, 0 if nothing."""
