@@ -256,11 +256,10 @@ def _broadcasts(small: Any, big: Any) -> bool:
 
 
 Rule = Callable[[ast.expr, ast.AST, Scope], Iterator[Alternative]]
-RULES: dict[Rule, bool] = {  # whether of ours, too: what a student may have written instead
-    comparison: False, exchanged: False, left_out: True, other_name: False, operator: True, number: False,
-    function: True, inside_out: True, from_ours: False,
-}  # fmt: skip
-LATE: dict[Rule, bool] = {around: False}  # for these are many
+Rules = tuple[Rule, ...]
+OF_OURS: Rules = (left_out, operator, function, inside_out)  # what a student may have written instead
+OF_THEIRS: Rules = (comparison, exchanged, other_name, number, from_ours, *OF_OURS)
+LATE: Rules = (around,)  # for these are many
 
 
 def parse(text: str) -> ast.expr:

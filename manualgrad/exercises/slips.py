@@ -14,10 +14,20 @@ import torch
 from torch import Tensor
 
 from manualgrad.cases import FUNCTIONS
-from manualgrad.exercises.edits import FOREIGN, LATE, RULES, Rule, Scope, exchanged, left_out, literal
+from manualgrad.exercises.edits import (
+    FOREIGN,
+    LATE,
+    OF_OURS,
+    OF_THEIRS,
+    Rules,
+    Scope,
+    exchanged,
+    left_out,
+    literal,
+)
 from manualgrad.exercises.names import Comparison
 from manualgrad.exercises.source import EXACT, Code, Place, has_same
-from manualgrad.exercises.wording import WITHOUT, kind_of, missing_part, shorten
+from manualgrad.exercises.wording import kind_of, missing_part, shorten
 
 MEANINGLESS = {"dropout"}  # its backward multiplies by whatever was saved
 
@@ -34,8 +44,7 @@ class Edit:
 class Slips(Comparison):
     """A search for the edit that explains the gradients at some places of what a backward returns.
 
-    The first calls, so many, are those that it is about. There an edit of theirs has to return what is right,
-    and an edit of ours what theirs does. Elsewhere it does so or changes nothing.
+    An edit of theirs has to return what is right in all calls, and an edit of ours what theirs does.
     """
 
     def find(self) -> tuple[str, str] | None:
@@ -60,12 +69,10 @@ class Slips(Comparison):
 
     def _groups(self) -> Iterator[list[Edit]]:
         """Yield the edits of both, the likeliest first; those that are many are made when no other fits."""
-        for rules in (RULES, LATE):
-            found = [*self._edits_of(self.theirs, self.ours, rules)]
+        for of_theirs, of_ours in ((OF_THEIRS, OF_OURS), (LATE, ())):
+            found = [*self._edits_of(self.theirs, self.ours, of_theirs)]
             if self.yours[self.wrong[0]]:  # theirs did not raise
-                found += self._edits_of(
-                    self.ours, self.theirs, {r: True for r, both in rules.items() if both}
-                )
+                found += self._edits_of(self.ours, self.theirs, of_ours)
             found.sort(key=lambda edit: edit.surprise)
             for _, group in itertools.groupby(found, lambda edit: edit.surprise):
                 yield list(group)
@@ -79,15 +86,12 @@ class Slips(Comparison):
         size = len(ast.unparse(place.node) + ast.unparse(new))
         return not edit.is_theirs, not edit.is_theirs and is_exchange, doubt, size
 
-    def _edits_of(self, code: Code, other: Code, rules: dict[Rule, bool]) -> Iterator[Edit]:
+    def _edits_of(self, code: Code, other: Code, rules: Rules) -> Iterator[Edit]:
         is_theirs = code is self.theirs
         names, values = (self._their_names, self.values) if is_theirs else (self._our_names, self.our_values)
         called = _calls(other)
         if is_theirs:
-            called = {
-                name: [one for call in calls if (one := self._in_their_names(call))]
-                for name, calls in called.items()
-            }
+            called = {n: list(filter(None, map(self._in_their_names, calls))) for n, calls in called.items()}
         scope = Scope(is_theirs, names, values, self._foreign if is_theirs else [], called)
         alike: dict[tuple[str, str], list[Edit]] = {}
         for place in code.places:
@@ -169,12 +173,11 @@ class Slips(Comparison):
         if before is None or after is None:
             return None
         theirs, right = (before, after) if edit.is_theirs else (after, before)
-        places = [place for place, _ in edit.changes] if edit.is_theirs else self._found(theirs)
-        lines = sorted({place.node.lineno for place in places if hasattr(place.node, "lineno")})
+        stands_at = [place for place, _ in edit.changes] if edit.is_theirs else self._found(theirs)
+        lines = sorted({place.node.lineno for place in stands_at if hasattr(place.node, "lineno")})
         lines = lines or [self.theirs.main.lineno] * edit.is_theirs
         line = f"Line{'s' * (len(lines) > 1)} {', '.join(map(str, lines))}: " if lines else "In effect: "
-        if len(lines) > 1 and not edit.is_theirs:  # any of them
-            line = ""
+        line *= edit.is_theirs or len(lines) < 2  # of several it may be any
         ((place, new),) = edit.changes[:1]
         kind = kind_of(place, new)
         if isinstance(theirs, ast.Tuple) and isinstance(right, ast.Tuple):
@@ -186,7 +189,7 @@ class Slips(Comparison):
             return "missing-terms", f"{line}{missing} is missing."
         too_much = missing_part(theirs, right) if edit.is_theirs else ""
         if too_much.startswith("The "):
-            return "missing-terms", f"{line}{too_much} is too much{WITHOUT}."
+            return "missing-terms", f"{line}{too_much} is too much: without it the gradient is right."
         shorten(theirs, right)
         stands, belongs = ast.unparse(theirs), ast.unparse(right)
         note = " (`correction=1`, the default, divides by M − 1.)" if "correction=0" in belongs else ""

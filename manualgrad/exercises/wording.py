@@ -7,7 +7,6 @@ from manualgrad.exercises.edits import FOREIGN, ORDER, ORDERS, literal
 from manualgrad.exercises.source import Place
 
 LONG = 24  # characters, from which on a part that two expressions share is written as …
-WITHOUT = ": without it the gradient is right"
 LEFT_OUT = {
     ast.Mult: "The factor `{}`", ast.MatMult: "The product with `{}`", ast.Div: "The division by `{}`",
     ast.Add: "The term `{}`", ast.Sub: "The term `-{}`", ast.Pow: "The power `** {}`",
