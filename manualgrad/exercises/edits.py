@@ -152,6 +152,9 @@ def operator(node: ast.expr, parent: ast.AST, scope: Scope) -> Iterator[Alternat
         if isinstance(left.right, ast.BinOp):
             inner = ast.BinOp(left.right.left, left.right.op, ast.BinOp(left.right.right, op, right))
             yield 2, ast.BinOp(left.left, left.op, inner), ""
+        if type(left.op) is type(op):  # a + b + c with another operator throughout
+            for other in OPERATORS.get(type(op), ()):
+                yield 3, ast.BinOp(ast.BinOp(left.left, other(), left.right), other(), right), ""
 
 
 def number(node: ast.expr, parent: ast.AST, scope: Scope) -> Iterator[Alternative]:
