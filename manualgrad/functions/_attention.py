@@ -5,11 +5,15 @@ import math
 import torch
 from torch import Tensor
 
+from manualgrad.functions._checks import check_broadcasts
+
 NAME = "scaled_dot_product_attention"
 
 
-def check_attention(query: Tensor, key: Tensor, value: Tensor, enable_gqa: bool) -> None:
-    """Raise a ValueError unless the matrices fit together, and the heads of key and value divide query's."""
+def check_attention(
+    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None, enable_gqa: bool
+) -> None:
+    """Raise a ValueError unless matrices and mask fit together, and the heads divide query's."""
     shapes = f"got query {tuple(query.shape)}, key {tuple(key.shape)} and value {tuple(value.shape)}"
     if (
         min(query.dim(), key.dim(), value.dim()) < 2
@@ -21,6 +25,8 @@ def check_attention(query: Tensor, key: Tensor, value: Tensor, enable_gqa: bool)
         query.dim() < 3 or query.shape[-3] % key.shape[-3] or query.shape[-3] % value.shape[-3]
     ):
         raise ValueError(f"{NAME}: the heads of key and of value must divide those of query, {shapes}")
+    scores = (query.shape[-2], key.shape[-2])
+    check_broadcasts(NAME, scores, attn_mask=attn_mask if attn_mask is None or attn_mask.dim() < 3 else None)
 
 
 def causal_mask(query: Tensor, key: Tensor) -> Tensor:

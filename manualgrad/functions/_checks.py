@@ -8,7 +8,7 @@ silence, such as a target that broadcasts.
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
 import torch
@@ -82,11 +82,12 @@ def _check_kinds(function: str, tensors: dict[str, Tensor], refusal: Exception) 
         got = ", ".join(f"{name} on {device}" for name, device in devices.items())
         raise ValueError(f"{function}: all tensors must be on one device, got {got}")
     if isinstance(refusal, NotImplementedError):  # PyTorch has no kernel for such numbers
-        for name, value in tensors.items():
-            wanted = "hold numbers" if value.dtype == torch.bool else "be floating-point"
-            if not value.is_floating_point():
-                raise TypeError(f"{function}: {name} must {wanted}, got {value.dtype}")
-    if len(set(dtypes.values())) > 1 and "type" in str(refusal):  # some operations take several
+        name, value = next(iter(tensors.items()))
+        wanted = "hold numbers" if value.dtype == torch.bool else "be floating-point"
+        if not value.is_floating_point():
+            raise TypeError(f"{function}: {name} must {wanted}, got {value.dtype}")
+    # Some operations take several dtypes, and are refused for something else.
+    if len(set(dtypes.values())) > 1 and isinstance(refusal, RuntimeError) and "type" in str(refusal):
         got = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
         raise ValueError(f"{function}: {', '.join(dtypes)} must have one dtype, got {got}")
 
@@ -108,6 +109,19 @@ def check_constant(function: str, **arguments: Tensor | None) -> None:
         # torch.compile cannot look, but there forward mode is refused before it comes here.
         if not torch.compiler.is_compiling() and forward_ad.unpack_dual(value).tangent is not None:
             raise ValueError(f"{function}: {name} is a constant without a derivative, got a tangent")
+
+
+def check_broadcasts(function: str, shape: Sequence[int], **factors: Tensor | None) -> None:
+    """Raise a ValueError unless every factor broadcasts to a shape; None passes."""
+    for name, factor in factors.items():
+        if factor is None:
+            continue
+        try:
+            factor.expand(*shape)
+        except RuntimeError:
+            raise ValueError(
+                f"{function}: {name} must broadcast to {tuple(shape)}, got {tuple(factor.shape)}"
+            ) from None
 
 
 def check_same_shape(function: str, input: Tensor, target: Tensor) -> None:
@@ -154,6 +168,8 @@ def check_labels_shape(function: str, input: Tensor, target: Tensor) -> None:
 def check_labels(function: str, input: Tensor, target: Tensor, ignore_index: int) -> None:
     """Raise an error unless target holds a label of each row, from 0 to C - 1 or the ignored one."""
     check_labels_shape(function, input, target)
+    if target.dtype not in (torch.int64, torch.uint8):
+        raise TypeError(f"{function}: target must be int64 labels, got {target.dtype}")
     classes = to_rows(input).shape[1]
     wrong = target[(target != ignore_index) & ((target < 0) | (target >= classes))]
     if wrong.numel():

@@ -106,7 +106,7 @@ def _covered(size: torch.Size, windows: Windows, ceil_mode: bool, count_include_
     if count_include_pad:  # then the padding is a part of the image
         size = torch.Size(length + 2 * margin for length, margin in zip(size, windows.padding, strict=True))
         windows = replace(windows, padding=(0, 0))
-    ones = torch.ones(1, *size)
+    ones = torch.ones(1, *size, dtype=torch.float32)
     return AvgPool2d.forward(ones, windows, ceil_mode, count_include_pad, divisor_override=1)[0].long()
 
 

@@ -50,6 +50,7 @@ import torch
 from torch import Tensor
 
 from manualgrad.functions._checks import (
+    check_broadcasts,
     check_constant,
     check_floating,
     check_reduction,
@@ -119,7 +120,12 @@ def _target_derivative(input: Tensor, pos_weight: Tensor | None) -> Tensor:
     return pos_weight * _minus_log_sigmoid(input) - _minus_log_sigmoid(-input)
 
 
-@explain_errors()
+def _check(input: Tensor, weight: Tensor | None, pos_weight: Tensor | None) -> None:
+    name = "binary_cross_entropy_with_logits"
+    check_broadcasts(name, input.shape, weight=weight, pos_weight=pos_weight)
+
+
+@explain_errors(_check)
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,

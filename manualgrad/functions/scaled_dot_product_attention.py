@@ -175,7 +175,7 @@ def scaled_dot_product_attention(
         (..., L, V).
     """
     if min(query.dim(), key.dim(), value.dim()) < 2:
-        check_attention(query, key, value, enable_gqa)
+        check_attention(query, key, value, attn_mask, enable_gqa)
     if is_causal:
         if attn_mask is not None:
             raise ValueError("scaled_dot_product_attention: attn_mask must be None where is_causal is True")

@@ -149,6 +149,8 @@ def softmax_nll(
     Tensor
         A single number, or with ``"none"`` the shape of ``target``.
     """
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"softmax_nll: label_smoothing must be between 0 and 1, got {label_smoothing}")
     if target.is_floating_point():
         if ignore_index >= 0:
             raise ValueError("softmax_nll: ignore_index needs labels, got class probabilities as target")

@@ -139,6 +139,10 @@ def gradcheck(
                     warnings.simplefilter("ignore")  # what the subject has to warn of, it has by now
         except OutOfTimeError:
             _say_what_is_left(session)
+        finally:
+            for each in (subject, trusted):
+                if each is not None:
+                    each.hold(each.own)
     session.report.conclude()
     return session.report
 

@@ -92,15 +92,19 @@ def forward_backward(
         subject.reseed()
         used = [k for k, follows in enumerate(followed) if follows and given[k] is not None]
         roots = [results[k] for k in used]
-        for node in nodes_behind(roots):
-            if isinstance(node, BackwardCFunction):
-                node.apply = partial(_backward, node, run, nodes, around or nullcontext())
         try:
+            for node in nodes_behind(roots):
+                if isinstance(node, BackwardCFunction):
+                    # Here, before the engine runs: a checkpoint gives what is saved once in a backward.
+                    saved = tensors_in(node.saved_tensors) + tensors_in(vars(node))
+                    node.apply = partial(_backward, node, saved, run, nodes, around or nullcontext())
             gradients = backward(roots, list(leaves.values()), [tops[k] for k in used])
         except SubjectError:
             raise
         except (Exception, SystemExit) as error:
             raise SubjectError("backward", error, run.changed) from error
+        finally:
+            subject.hold(subject.own)
         run.gradients = dict(zip(leaves, gradients, strict=True))
         run.changed = run.changed or _changed("backward", own)
         return run
@@ -134,6 +138,7 @@ def nodes_behind(roots: Iterable[Tensor]) -> Iterator[Node]:
 
 def _backward(
     node: Any,
+    saved: list[Tensor],
     run: Run,
     positions: dict[Any, int],
     around: AbstractContextManager[Any],
@@ -141,7 +146,6 @@ def _backward(
 ) -> tuple[Any, ...]:
     """Do as the node's own ``apply`` does; note what it changes in place, and what it returns."""
     function = type(node)._forward_cls
-    saved = tensors_in(node.saved_tensors) + tensors_in(vars(node))
     run.saved += saved
 
     def watched() -> list[tuple[str, Tensor | None]]:

@@ -4,7 +4,6 @@ The rest of the checker sees a :class:`Subject`: a list of argument values, whic
 way to call the function on other values of the same arguments.
 """
 
-import copy
 import inspect
 import linecache
 import re
@@ -59,7 +58,6 @@ class Subject:
         # Of each parameter and buffer the modules that have it, and its name there.
         self._owners: list[list[tuple[nn.Module, str]]] = []
         if isinstance(fn, nn.Module):
-            self.fn = copy.deepcopy(fn)
             tied = [*self.fn.named_parameters("", True, False), *self.fn.named_buffers("", True, False)]
             for name, value in [*self.fn.named_parameters(), *self.fn.named_buffers()]:
                 if isinstance(value, nn.Parameter) and value.requires_grad:
@@ -67,12 +65,14 @@ class Subject:
                 self.names.append(name)
                 arguments.append(value)
                 places = [other.rpartition(".") for other, same in tied if same is value]
-                self._owners.append([(self.fn.get_submodule(path), last) for path, _, last in places])
+                modules = dict(self.fn.named_modules(remove_duplicate=False))
+                self._owners.append([(modules[path], last) for path, _, last in places])
         if not self.checked:
             raise MisuseError("gradcheck needs at least one floating-point tensor among the inputs")
         for i in self.checked:
             if arguments[i].is_complex():
                 raise MisuseError(f"{self.name_of(i)} is complex: {REAL}")
+        self.own = arguments[self.inputs :]  # a module's, to be given back
         self.values = [copy_of(a) for a in arguments]
         self.clock = clock
         self.seed: int | None = None  # of each forward, once it is known to draw random numbers
@@ -84,21 +84,25 @@ class Subject:
         A module keeps these parameters until the next call: one that recomputes in backward reads them then.
         """
         self.clock.check()
-        for owners, value in zip(self._owners, values[self.inputs :], strict=True):
-            for owner, name in owners:
-                delattr(owner, name)  # a parameter could not be replaced by a tensor
-                setattr(owner, name, value)
+        self.hold(values[self.inputs :])
         if self.seed is not None:
             torch.manual_seed(self.seed)
         try:
             results = tensors_in(self.fn(*values[: self.inputs]))
-            if any(result.is_complex() for result in results):
+            if any(result.is_complex() and result.requires_grad for result in results):
                 raise TypeError(f"a result is complex: {REAL}")
             if not any(map(is_differentiable, results)):
                 raise TypeError("no result is a floating-point tensor: there is nothing to differentiate")
         except (Exception, SystemExit) as error:
             raise SubjectError("forward", error) from error
         return [result for result in results if is_differentiable(result)]
+
+    def hold(self, values: Sequence[Any]) -> None:
+        """Let a module have these parameters and buffers."""
+        for owners, value in zip(self._owners, values, strict=True):
+            for owner, name in owners:
+                kept = owner._parameters if name in owner._parameters else owner._buffers
+                kept[name] = value
 
     def arguments(self, values: Sequence[Any]) -> tuple[dict[int, Tensor], list[Any]]:
         """Return leaves by position, and arguments that are copies of them: a forward may work in place."""
@@ -109,7 +113,10 @@ class Subject:
     def evaluate(self, values: Sequence[Any]) -> list[Tensor]:
         """Return the results at copies of these values."""
         _, arguments = self.arguments(values)
-        return [t.detach() for t in self.call(arguments)]
+        try:
+            return [t.detach() for t in self.call(arguments)]
+        finally:
+            self.hold(self.own)
 
     def fix_randomness(self) -> None:
         """Seed each forward from now on, if the function draws random numbers (dropout does)."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.utils.checkpoint
 from rich.console import Console
 from torch import nn
 
@@ -269,3 +270,38 @@ def test_private_names_of_pytorch_stand_in_one_file():
     private = re.compile(r"torch\._[a-zA-Z]|\._(?:forward_cls|input_metadata|version|C)\b|\.apply = ")
     using = {path.name for path in folder.rglob("*.py") if private.search(path.read_text(encoding="utf-8"))}
     assert using == {"forward_backward.py"}
+
+
+def test_a_module_that_reaches_its_parameters_by_another_way_is_judged_and_left_as_it_was():
+    class Wrong(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, input, weight):
+            ctx.save_for_backward(input, weight)
+            return input * weight
+
+        @staticmethod
+        def backward(ctx, grad_output):
+            input, weight = ctx.saved_tensors
+            return grad_output * weight, 2 * (grad_output * input).sum(0)
+
+    class Module(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(normal(3))
+            self.multiply = lambda input: Wrong.apply(input.to(next(self.parameters()).dtype), self.weight)
+
+        def forward(self, input):
+            return self.multiply(input)
+
+    module = Module()
+    weight = module.weight
+    report = gradcheck(module, normal(4, 3))
+    assert [(f.kind, f.argument) for f in report.findings] == [("scale", "weight")]
+    assert module.weight is weight
+
+
+def test_a_function_within_a_checkpoint_is_judged():
+    def checkpointed(input):
+        return torch.utils.checkpoint.checkpoint(RightSigmoid.apply, input, use_reentrant=False)
+
+    assert gradcheck(checkpointed, normal(3)).ok
