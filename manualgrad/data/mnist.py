@@ -92,7 +92,12 @@ def _fetch(raw: Path) -> None:
     However many processes do this at once, and wherever one is killed, a name holds a whole file or none.
     """
     failures = []
-    raw.mkdir(parents=True, exist_ok=True)
+    try:
+        raw.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{raw} cannot be made ({error.strerror}); --data-dir names another folder"
+        ) from error
     for route, fetch in ROUTES.items():
         print(f"fetching MNIST from {route} into {raw}", file=sys.stderr)
         with tempfile.TemporaryDirectory(prefix=".fetching-", dir=raw) as aside:

@@ -62,7 +62,10 @@ def _open(path: Path) -> Array:
         raise UserError(f"{path}: there is no such picture")
     try:
         with Image.open(path, formats=("PNG", "JPEG")) as image:
-            picture = ImageOps.exif_transpose(image).convert("RGBA")
+            picture = ImageOps.exif_transpose(image)
+            if picture.mode.startswith("I"):  # 16 bits, which convert would clip
+                picture = Image.fromarray((np.asarray(picture) // 256).astype(np.uint8))
+            picture = picture.convert("RGBA")
     except Exception:  # of many kinds, for the many things that a file can be
         raise UserError(f"{path} is neither a whole PNG nor a whole JPEG picture") from None
     picture.thumbnail((LONGEST, LONGEST), Image.Resampling.BOX)

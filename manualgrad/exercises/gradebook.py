@@ -52,11 +52,13 @@ COLUMNS = [field.name for field in fields(Grade)]
 def read_details(path: Path) -> list[Grade]:
     """Return the grades of a details file, as far as it was written: it may end in the middle of a row."""
     csv.field_size_limit(sys.maxsize)  # a message may be as long as a student likes
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        rows: list[dict[str, Any]] = [row for row in reader if reader.fieldnames == COLUMNS and row["digest"]]
     numbers = {"points": int, "out_of": int, "seconds": float, "attempts": int}
-    return [Grade(**row | {name: number(row[name]) for name, number in numbers.items()}) for row in rows]
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # a spreadsheet may have written a mark
+            rows: list[dict[str, Any]] = [row for row in csv.DictReader(file) if row.get("digest")]
+        return [Grade(**row | {name: number(row[name]) for name, number in numbers.items()}) for row in rows]
+    except (ValueError, LookupError, TypeError) as error:
+        raise UserError(f"{path} cannot be read ({error}); --force begins anew") from error
 
 
 def write_table(path: Path, rows: Iterable[Iterable[object]]) -> None:

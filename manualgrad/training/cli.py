@@ -35,7 +35,10 @@ def launch(main: Callable[[C], Any], config_class: type[C], argv: Sequence[str] 
         except (UserError, OSError) as error:
             if isinstance(error, OSError) and error.errno is None:
                 raise  # not the system's: somebody's own
-            _tell(f"{program}: error: {error}", error)
+            what = str(error)
+            if isinstance(error, OSError) and error.filename is not None:
+                what = f"{error.filename}: {error.strerror}"
+            _tell(f"{program}: error: {what}", error)
             return 1
         except KeyboardInterrupt as interrupt:
             if parallel.is_first():

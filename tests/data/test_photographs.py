@@ -69,6 +69,12 @@ def turned_by_the_camera(ink):
     return file.getvalue()
 
 
+def sixteen_bits(ink):
+    file = io.BytesIO()
+    Image.fromarray((65535 * (0.9 - 0.6 * ink)).astype(np.uint16)).save(file, "PNG")
+    return file.getvalue()
+
+
 PICTURES = {
     "as MNIST has it": lambda ink: encoded(smaller(ink, 28)),
     "photograph": photograph,
@@ -76,6 +82,7 @@ PICTURES = {
     "chalk": lambda ink: encoded(
         coloured(ink, (0.1, 0.35, 0.2), (0.9, 0.9, 0.9)) + grain((*ink.shape, 3)), "JPEG"
     ),
+    "16 bits": sixteen_bits,
     "black and clear": lambda ink: encoded(np.dstack([0 * ink, 0 * ink, 0 * ink, ink])),
     "thick pen": lambda ink: encoded(1 - filtered(ink, ImageFilter.MaxFilter, 13)),
 }

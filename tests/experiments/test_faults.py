@@ -51,4 +51,4 @@ def test_a_read_only_folder(tmp_path, on_a_small_disk):
     run = start("--runs-dir", tmp_path / "runs", wrap=on_a_small_disk(tmp_path, "ro"))
     out, complaint = run.communicate()
     assert (run.returncode, out) == (1, "")
-    assert complaint == f"mnist: error: [Errno 30] Read-only file system: '{tmp_path}/runs/mnist'\n"
+    assert complaint == f"mnist: error: {tmp_path}/runs/mnist: Read-only file system\n"

@@ -288,7 +288,7 @@ def test_a_module_that_reaches_its_parameters_by_another_way_is_judged_and_left_
         def __init__(self):
             super().__init__()
             self.weight = nn.Parameter(normal(3))
-            self.multiply = lambda input: Wrong.apply(input.to(next(self.parameters()).dtype), self.weight)
+            self.multiply = lambda x: Wrong.apply(x.to(next(self.parameters()).dtype), self.weight)
 
         def forward(self, input):
             return self.multiply(input)
