@@ -37,10 +37,9 @@ def load_module(path: Path) -> types.ModuleType:
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)  # for good: an import may stand within a function
-    source = path.read_bytes()
-    if b"\0" in source:  # a SyntaxError only from Python 3.11.4 on
-        raise FileError("syntax", f"{path.name}: source code string cannot contain null bytes")
     try:
+        if b"\0" in (source := path.read_bytes()):
+            raise SyntaxError("source code string cannot contain null bytes")  # as from Python 3.11.4 on
         exec(compile(source, str(path), "exec"), vars(module))
     except SyntaxError as error:
         place = f"{path.name}, line {error.lineno}" if error.lineno else path.name
