@@ -165,10 +165,8 @@ def number(node: ast.expr, parent: ast.AST, scope: Scope) -> Iterator[Alternativ
     is_index = isinstance(parent, ast.Call | ast.keyword | ast.Tuple) and type(value) is int
     texts = [str(not value)] if isinstance(value, bool) else list(map(str, (*NUMBERS, -value)))
     if is_index:
-        texts += [name for name, v in scope.names.items() if isinstance(v, int | tuple)] + [
-            "(0, 2)",
-            "(0, 2, 3)",
-        ]
+        texts += [name for name, v in scope.names.items() if isinstance(v, int | tuple)]
+        texts += ["(0, 2)", "(0, 2, 3)"]
     for text in dict.fromkeys(texts):
         if text != str(value):
             yield 2, parse(text), f"{value} {text}" if is_index else ""

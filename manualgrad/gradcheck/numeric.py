@@ -21,10 +21,8 @@ MOST_ELEMENTS, FEWEST = 1024, 16  # that are moved one at a time
 MOST_WORK = 2**20  # elements computed for that: of a big tensor, whose every call takes long, fewer are moved
 SAMPLE = 64  # elements that are moved where nothing is claimed
 STAIRCASE = 1e-2  # the noise that is assumed where a small move changes nothing at all
-GRID, FAR = (
-    1e-6,
-    1e-2,
-)  # the spacing of points whose differences show noise, and a move that shows in any dtype
+GRID = 1e-6  # the spacing of points whose differences show noise
+FAR = 1e-2  # a move that shows in any dtype
 MOST_ENTRIES, MOST_COLUMNS = 2**18, 256  # of a Jacobian that is measured
 
 

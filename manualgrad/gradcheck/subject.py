@@ -81,7 +81,7 @@ class Subject:
     def call(self, values: Sequence[Any]) -> list[Tensor]:
         """Return the results that can have a gradient, in order.
 
-        A module keeps these parameters until the next call: one that recomputes in backward reads them then.
+        A module has these parameters until :meth:`hold` gives it others: one that recomputes reads them then.
         """
         self.clock.check()
         self.hold(values[self.inputs :])

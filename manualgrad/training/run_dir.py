@@ -53,7 +53,8 @@ class RunDir:
             self.writer(part)  # the first of TensorBoard's seven colours, so that no layer shares them
         lesson = inspect.getmodule(type(config))  # the script
         self.writer().add_text("about/lesson", inspect.cleandoc((lesson and lesson.__doc__) or ""))
-        settings = {key.replace("_", "-"): value for key, value in vars(config).items()}
+        given = ((key, value) for key, value in vars(config).items() if value is not None)
+        settings = {key.replace("_", "-"): value for key, value in given}
         self.writer().add_text("about/settings", to_table("setting", "value", settings))
 
     def __enter__(self) -> Self:
